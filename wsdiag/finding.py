@@ -1,0 +1,159 @@
+"""What a detector says: a fault, how bad, how sure, and where the proof stands."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+import polars as pl
+
+MAX_EVIDENCE = 8
+"""Pointers kept per finding; `count` says how many there were."""
+
+
+class Severity(StrEnum):
+    """How much it hurts: an error breaks connections, a warning misses a target, an info explains."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Confidence(StrEnum):
+    """The word for a confidence number, so that a reader need not know the scale."""
+
+    CONFIRMED = "confirmed"
+    PROBABLE = "probable"
+    POSSIBLE = "possible"
+    WEAK = "weak"
+
+    @classmethod
+    def of(cls, number: float) -> Confidence:
+        """Confirmed from 0.90, probable from 0.70, possible from 0.40, else weak."""
+        if number >= 0.90:
+            return cls.CONFIRMED
+        if number >= 0.70:
+            return cls.PROBABLE
+        return cls.POSSIBLE if number >= 0.40 else cls.WEAK
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """One proof pointer, with the redacted text that stands there."""
+
+    source: str
+    pos: int
+    ts: datetime | None
+    vantage: str
+    excerpt: str = ""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One fault, folded over all connections that show it in the same way."""
+
+    id: str
+    detector: str
+    severity: Severity
+    confidence: float
+    subject: str
+    started: datetime | None
+    ended: datetime | None
+    count: int
+    measured: float | None
+    target: float | None
+    unit: str
+    message: str
+    evidence: list[Evidence]
+
+
+POINTER = pl.Struct(
+    {"source": pl.String, "pos": pl.Int64, "ts": pl.Datetime("us", "UTC"), "vantage": pl.String}
+)
+
+FINDINGS = pl.Schema(
+    {
+        "detector": pl.String,
+        "severity": pl.String,
+        "confidence": pl.Float64,
+        "subject": pl.String,  # a session, or "fleet"
+        "started": pl.Datetime("us", "UTC"),
+        "ended": pl.Datetime("us", "UTC"),
+        "count": pl.Int64,
+        "measured": pl.Float64,
+        "target": pl.Float64,
+        "unit": pl.String,  # ms, s, or empty
+        "message": pl.String,
+        "traits": pl.List(pl.String),  # marks that the causes' `when` clauses ask for
+        "sessions": pl.List(pl.String),  # every connection concerned
+        "evidence": pl.List(POINTER),
+    }
+)
+"""Columns of the FINDINGS frame that detectors return."""
+
+
+def fingerprint(detector: str, subject: str, started: datetime | None) -> str:
+    """Name a finding so that the same fault has the same id on any day and any engine."""
+    window = started.replace(microsecond=0).isoformat() if started else "-"
+    return hashlib.sha256(f"{detector}\0{subject}\0{window}".encode()).hexdigest()[:12]
+
+
+def flag(
+    rows: pl.LazyFrame,
+    *,
+    detector: str,
+    severity: Severity,
+    confidence: float | pl.Expr,
+    message: pl.Expr,
+    by: Sequence[str] = (),
+    traits: Sequence[pl.Expr] = (),
+    target: float | None = None,
+    unit: str = "",
+    worst: str = "max",
+) -> pl.LazyFrame:
+    """Fold flagged rows, one per connection, into FINDINGS: one finding per group of `by`.
+
+    `rows` carries session, started, ended, measured and pointers (List of POINTER), and what
+    `message`, `traits` and `by` use. `message` and `traits` are aggregations over a group and may
+    use `pl.len()`; a trait is a string expression, null where it does not hold. `measured` keeps
+    the group's worst value: "max", or "min" where small is bad, or "p95".
+    """
+    measured = {
+        "max": pl.col("measured").max(),
+        "min": pl.col("measured").min(),
+        "p95": pl.col("measured").quantile(0.95, "nearest"),
+    }[worst]
+    certain = confidence if isinstance(confidence, pl.Expr) else pl.lit(confidence)
+    marks = [t.cast(pl.String).alias(f"_trait{i}") for i, t in enumerate(traits)]
+    names = [f"_trait{i}" for i in range(len(marks))]
+    return (
+        rows.with_columns(_all=pl.lit(0))
+        .sort("started", "session", nulls_last=True)
+        .group_by("_all", *by, maintain_order=True)
+        .agg(
+            pl.lit(detector).alias("detector"),
+            pl.lit(severity.value).alias("severity"),
+            certain.cast(pl.Float64).alias("confidence"),
+            pl.when(pl.col("session").n_unique() == 1)
+            .then(pl.col("session").first())
+            .otherwise(pl.lit("fleet"))
+            .alias("subject"),
+            pl.col("started").min(),
+            pl.col("ended").max(),
+            pl.len().cast(pl.Int64).alias("count"),
+            measured.cast(pl.Float64).alias("measured"),
+            pl.lit(target, dtype=pl.Float64).alias("target"),
+            pl.lit(unit).alias("unit"),
+            message.alias("message"),
+            pl.col("session").drop_nulls().unique(maintain_order=True).alias("sessions"),
+            pl.col("pointers").explode().drop_nulls().head(MAX_EVIDENCE).alias("evidence"),
+            *marks,
+        )
+        .with_columns(
+            traits=pl.concat_list(names).list.drop_nulls()
+            if names
+            else pl.lit([], dtype=pl.List(pl.String))
+        )
+        .select(pl.col(name).cast(dtype) for name, dtype in FINDINGS.items())
+    )

@@ -1,0 +1,171 @@
+"""The one result object: everything any reporter may say stands here (`wsdiag.report/1`)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from wsdiag.finding import Evidence, Finding
+
+SCHEMA = "wsdiag.report/1"
+RECORD_FORMATS = frozenset({"pcap", "pcapng", "har"})
+"""Formats without lines: their pointers are `name#record`, all others `name:line`."""
+
+
+class Outcome(StrEnum):
+    """What a detector can say about the evidence as a whole."""
+
+    BREACH = "breach"
+    PASS = "pass"
+    NOT_APPLICABLE = "not-applicable"
+    ERROR = "error"
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of time; null where it is open."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user asked for and what the evidence covers."""
+
+    asked: Span
+    covered: Span
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of evidence and what became of it.
+
+    `clock_offset_ms` is this source's time minus the reference's for the same instant; it and
+    `clock_error_ms` are null where nothing tied the two clocks together.
+    """
+
+    path: str
+    sha256: str
+    bytes: int
+    source: str
+    format: str
+    vantage: str | None
+    events: int
+    unread_lines: int
+    first: datetime | None
+    last: datetime | None
+    clock_offset_ms: float | None = None
+    clock_error_ms: float | None = None
+    remarks: list[str] = []
+
+
+class Quantiles(msgspec.Struct, frozen=True, kw_only=True):
+    """A distribution in five numbers, all null but `n` where nothing was measured."""
+
+    n: int = 0
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    max: float | None = None
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers over all connections.
+
+    `close_codes` counts connections by the code that the initiator put in its Close frame,
+    "none" where no Close frame came.
+    """
+
+    connections: int = 0
+    attempts: int = 0
+    rejections: dict[str, int] = {}
+    refused: int = 0
+    close_codes: dict[str, int] = {}
+    ends: dict[str, int] = {}
+    reconnects: int = 0
+    attempts_max_per_10s: int = 0
+    attempts_max_per_10s_one_client: int = 0
+    connect_ms: Quantiles = Quantiles()
+    message_ms: Quantiles = Quantiles()
+    pong_ms: Quantiles = Quantiles()
+    reconnect_s: Quantiles = Quantiles()
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """One detector's verdict, always given, always with its why."""
+
+    detector: str
+    verdict: Outcome
+    why: str
+
+
+class Investigation(msgspec.Struct, frozen=True, kw_only=True):
+    """The three places an engineer looks."""
+
+    server_logs: str
+    network: str
+    client: str
+
+
+class RootCause(msgspec.Struct, frozen=True, kw_only=True):
+    """One named cause with the debug template's sections, filled with this incident's numbers.
+
+    `confidence` runs from 0 to 0.97; `share` is the part of the troubled connections it explains;
+    `findings` are the ids that speak for it, `against` what speaks against it, in words.
+    """
+
+    id: str
+    title: str
+    confidence: float
+    word: str
+    share: float
+    findings: list[str]
+    against: list[str]
+    symptoms: str
+    investigation: Investigation
+    root_cause: str
+    fix: str
+    prevention: str
+
+
+class CheckItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One item of the debug method's checklist."""
+
+    item: str
+    verdict: str
+    why: str
+
+
+class Redaction(msgspec.Struct, frozen=True, kw_only=True):
+    """How often one rule hid something in one source."""
+
+    rule: str
+    source: str
+    count: int
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole answer. `causes` is ranked: the first is the answer."""
+
+    schema: str = SCHEMA
+    tool: str
+    window: Window
+    inputs: list[Input]
+    facts: Facts
+    verdicts: list[Verdict]
+    findings: list[Finding]
+    causes: list[RootCause]
+    checklist: list[CheckItem]
+    redactions: list[Redaction]
+
+    def pointer(self, evidence: Evidence) -> str:
+        """Write a proof pointer as `wsdiag show` takes it."""
+        return pointer(evidence.source, evidence.pos, self._format(evidence.source))
+
+    def _format(self, source: str) -> str:
+        return next((item.format for item in self.inputs if item.source == source), "")
+
+
+def pointer(source: str, pos: int, format_id: str) -> str:
+    """`server.log:1234` for lines, `wire.pcapng#812` for records."""
+    return f"{source}{'#' if format_id in RECORD_FORMATS else ':'}{pos}"

@@ -1,0 +1,44 @@
+"""Readers of evidence: one module per kind, each able to say how sure it is of an input.
+
+A source has no opinion on what it reads; it turns one input into EVENTS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from wsdiag.config import Config
+from wsdiag.evidence import InputFile, Reading
+from wsdiag.sources import har, json_log, pcap, text_log
+
+
+class Source(Protocol):
+    """What every module here offers."""
+
+    def sniff(self, head: bytes, name: str) -> float:
+        """How sure this source is, from 0 (not mine) to 1, by the first bytes and the name."""
+
+    def read(self, item: InputFile, config: Config) -> Reading:
+        """Everything this input says. Never raises on bad content: what is unreadable is counted."""
+
+    def excerpt(
+        self, item: InputFile, positions: Sequence[int], context: int = 0
+    ) -> dict[int, str]:
+        """The raw text that stands at `positions` and `context` places around. Raw: redact it."""
+
+
+HAR: Source = har
+JSON_LOG: Source = json_log
+PCAP: Source = pcap
+TEXT_LOG: Source = text_log
+
+SOURCES: tuple[Source, ...] = (PCAP, HAR, JSON_LOG, TEXT_LOG)
+
+
+def choose(item: InputFile) -> Source | None:
+    """The source that is surest of this input; None where none is."""
+    head = item.head()
+    sureness = [(source.sniff(head, item.name), -rank) for rank, source in enumerate(SOURCES)]
+    best, rank = max(sureness)
+    return SOURCES[-rank] if best > 0 else None
