@@ -1,0 +1,118 @@
+"""A root cause as a Markdown file: front matter says when it holds, the body is the template's text.
+
+The `when` language has three words over a set of terms. A term is the id of a detector that found
+something (`idle-cut`), or that id with a mark its findings carry (`idle-cut:proxy-timer-logged`).
+`all` must hold, `any` needs one, `none` must not hold. Nothing else: what needs arithmetic is
+decided by a detector and leaves a mark.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Set as AbstractSet
+
+import msgspec
+
+SECTIONS = (
+    "Symptoms",
+    "Server logs",
+    "Network",
+    "Client",
+    "Root cause",
+    "Fix",
+    "Prevention",
+)
+"""Headings a body may have; `Root cause`, `Fix` and `Prevention` it must have."""
+
+REQUIRED = frozenset({"Root cause", "Fix", "Prevention"})
+
+
+class CauseError(ValueError):
+    """A cause file that cannot be used; the text names file and fault."""
+
+
+class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Three words over terms; an empty condition always holds."""
+
+    all: list[str] = []
+    any: list[str] = []
+    none: list[str] = []
+
+    def holds(self, terms: AbstractSet[str]) -> bool:
+        """Whether the terms satisfy all three words."""
+        return (
+            terms.issuperset(self.all)
+            and (not self.any or not terms.isdisjoint(self.any))
+            and terms.isdisjoint(self.none)
+        )
+
+    def named(self) -> set[str]:
+        """The terms that speak for it."""
+        return {*self.all, *self.any}
+
+
+class When(Condition, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One way to recognise the cause.
+
+    `decisive` marks evidence that no look-alike can produce: only it may lift the confidence above
+    what the number of independent sources allows.
+    """
+
+    confidence: float
+    because: str
+    decisive: bool = False
+
+
+class Against(Condition, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Counter-evidence: it multiplies the confidence by `factor` and is printed."""
+
+    factor: float
+    because: str
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """One root cause. `outranks` names causes it stands before when both hold, as the one to act on."""
+
+    id: str
+    title: str
+    sources: list[str] = []
+    outranks: list[str] = []
+    when: list[When] = []
+    against: list[Against] = []
+    sections: dict[str, str] = {}
+
+    def best(self, terms: AbstractSet[str]) -> When | None:
+        """The surest clause that holds."""
+        holding = [clause for clause in self.when if clause.holds(terms)]
+        return max(holding, key=lambda clause: clause.confidence, default=None)
+
+
+class _FrontMatter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    title: str
+    sources: list[str] = []
+    outranks: list[str] = []
+    when: list[When] = []
+    against: list[Against] = []
+
+
+_FILE = re.compile(r"\A\+\+\+\n(?P<front>.*?)\n\+\+\+\n(?P<body>.*)\Z", re.DOTALL)
+_HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
+
+
+def parse(name: str, text: str) -> Cause:
+    """Read one cause file. Raises `CauseError` on bad front matter, or unknown or missing headings."""
+    found = _FILE.match(text)
+    if not found:
+        raise CauseError(f"{name}: no front matter between +++ lines")
+    try:
+        front = msgspec.convert(tomllib.loads(found["front"]), _FrontMatter)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as problem:
+        raise CauseError(f"{name}: {problem}") from None
+    _, *parts = _HEADING.split(found["body"])
+    sections = {head: body.strip() for head, body in zip(parts[::2], parts[1::2], strict=True)}
+    if unknown := sections.keys() - set(SECTIONS):
+        raise CauseError(f"{name}: unknown heading {', '.join(sorted(unknown))}")
+    if missing := REQUIRED - sections.keys():
+        raise CauseError(f"{name}: missing heading {', '.join(sorted(missing))}")
+    return Cause(id=name, sections=sections, **msgspec.structs.asdict(front))
