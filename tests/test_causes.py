@@ -1,0 +1,302 @@
+"""Every cause file parses, and its sections render whatever the incident knew or did not know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.resources import files
+
+import jinja2
+import pytest
+
+from wsdiag.cause import Cause, parse
+from wsdiag.finding import Finding, Severity
+from wsdiag.report import Facts, Quantiles
+from wsdiag.targets import Targets
+
+try:
+    from wsdiag import explain
+except ImportError:  # the same filters, until the engine brings its own
+
+    class explain:  # noqa: N801 - stands in for a module
+        """What the engine's filters print."""
+
+        @staticmethod
+        def seconds(value: float) -> str:
+            return f"{value:.1f} s"
+
+        @staticmethod
+        def ms(value: float) -> str:
+            return f"{value:.0f} ms"
+
+        @staticmethod
+        def pct(value: float) -> str:
+            return f"{value * 100:.0f} %"
+
+        @staticmethod
+        def at(value: datetime) -> str:
+            return f"{value:%H:%M:%S}.{value.microsecond // 1000:03d}Z"
+
+        @staticmethod
+        def plural(value: int, noun: str) -> str:
+            return f"{value} {noun}" + ("" if value == 1 else "s")
+
+
+WRITTEN = {
+    "credentials-rejected",
+    "event-loop-blocked",
+    "expired-token-reused",
+    "haproxy-timer",
+    "healthy",
+    "message-too-big",
+    "nothing-listening",
+    "peer-gone",
+    "proxy-idle-timeout",
+    "reconnect-storm",
+    "reconnect-too-slow",
+    "server-crash",
+    "server-restart",
+    "sticky-session-missing",
+    "thin-evidence",
+    "token-expired-midstream",
+    "unknown",
+    "upgrade-not-forwarded",
+}
+"""The public ids. A file added to the folder is added here, on purpose."""
+
+WITHOUT_SOURCES = {"healthy", "unknown"}
+
+STACKS = (
+    "nginx ingress-nginx haproxy caddy apache envoy traefik alb uvicorn gunicorn hypercorn daphne "
+    "websockets aiohttp tornado ws socket.io python-socketio signalr phoenix rails spring jetty "
+    "tomcat gorilla nhooyr chrome"
+).split()
+
+DETECTORS = (
+    "token-expiry missed-heartbeat connect-latency message-latency reconnect-time abnormal-close "
+    "handshake-rejected connection-refused idle-cut max-age slow-consumer message-too-big "
+    "protocol-violation path-loss tls-failure reconnect-storm mass-close server-stall "
+    "resource-limit"
+).split()
+
+MARKS = {
+    "idle-cut:proxy-timer-logged",
+    "idle-cut:idle-equals-age",
+    "token-expiry:at-exp",
+    "missed-heartbeat:not-acked",
+    "missed-heartbeat:acked",
+    "mass-close:restart-code",
+    "mass-close:no-close-frame",
+    "reconnect-storm:no-backoff",
+    "reconnect-storm:no-jitter",
+    "handshake-rejected:status-401",
+}
+
+FOLDER = files("wsdiag") / "causes"
+NAMES = sorted(f.name.removesuffix(".md") for f in FOLDER.iterdir() if f.name.endswith(".md"))
+
+
+def read(name: str) -> Cause:
+    return parse(name, (FOLDER / f"{name}.md").read_text(encoding="utf-8"))
+
+
+def environment() -> jinja2.Environment:
+    env = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 - Markdown, not HTML
+    )
+    for name in ("seconds", "ms", "pct", "at", "plural"):
+        env.filters[name] = getattr(explain, name)
+    return env
+
+
+def finding(detector: str, measured: float | None = 60.06, unit: str = "s") -> Finding:
+    return Finding(
+        id="0123456789ab",
+        detector=detector,
+        severity=Severity.ERROR,
+        confidence=0.9,
+        subject="fleet",
+        started=datetime(2026, 11, 22, 10, 15, 2, 118000, UTC) if measured else None,
+        ended=None,
+        count=5,
+        measured=measured,
+        target=None,
+        unit=unit,
+        message=f"{detector} was seen on 5 connections.",
+        evidence=[],
+    )
+
+
+def context(**known: object) -> dict[str, object]:
+    nothing: dict[str, object] = {
+        "facts": Facts(),
+        "explained": 0,
+        "troubled": 0,
+        "share": 0.0,
+        "found": {},
+        "marks": set(),
+        "stacks": set(),
+        "targets": Targets(),
+        "cite": lambda detector: "",
+        "candidates": [],
+        "missing": [],
+        "unjudged": [],
+    }
+    return nothing | known
+
+
+def everything(**known: object) -> dict[str, object]:
+    spread = Quantiles(n=40, p50=12.0, p95=31.5, p99=44.0, max=61.2)
+    facts = Facts(
+        connections=63,
+        attempts=300,
+        rejections={"400": 4, "401": 12, "403": 1, "502": 3},
+        refused=120,
+        close_codes={"1001": 20, "1011": 3, "1012": 4, "4401": 9, "none": 5},
+        ends={"fin": 30, "rst": 4},
+        reconnects=41,
+        attempts_max_per_10s=240,
+        attempts_max_per_10s_one_client=17,
+        connect_ms=spread,
+        message_ms=spread,
+        pong_ms=spread,
+        reconnect_s=spread,
+    )
+    full = {
+        "facts": facts,
+        "explained": 41,
+        "troubled": 63,
+        "share": 41 / 63,
+        "found": {detector: finding(detector) for detector in DETECTORS},
+        "marks": MARKS,
+        "cite": lambda detector: "`nginx-error.log:12`, `wire.pcap#812`",
+        "candidates": [("peer-gone", "The peer is gone", 0.42), ("half-open", "Half-open", 0.4)],
+        "missing": ["a packet capture of the server's side", "the client's log"],
+        "unjudged": [("missed-heartbeat", "no source shows ping frames")],
+    }
+    return context(**(full | known))
+
+
+def incidents() -> list[tuple[str, Callable[[], dict[str, object]]]]:
+    return [
+        ("nothing known", context),
+        ("everything known", everything),
+        ("all stacks", lambda: everything(stacks=set(STACKS))),
+        *((f"only {stack}", lambda s=stack: context(stacks={s})) for stack in STACKS),
+        *((f"all on {stack}", lambda s=stack: everything(stacks={s})) for stack in STACKS),
+        *((f"only the mark {mark}", lambda m=mark: context(marks={m})) for mark in sorted(MARKS)),
+        (
+            "findings without numbers",
+            lambda: everything(facts=Facts(), found={d: finding(d, None, "") for d in DETECTORS}),
+        ),
+        (
+            "findings in milliseconds",
+            lambda: everything(found={d: finding(d, 25300.0, "ms") for d in DETECTORS}),
+        ),
+        (
+            "findings in bytes, one connection",
+            lambda: everything(found={d: finding(d, 2e6, "") for d in DETECTORS}, explained=1),
+        ),
+        ("a short timer", lambda: everything(found={"idle-cut": finding("idle-cut", 1.5)})),
+    ]
+
+
+def prose(text: str) -> str:
+    """The text without its code blocks."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def faults(text: str) -> list[str]:
+    words = prose(text)
+    fences = re.findall(r"^```(\w*)$", text, re.MULTILINE)
+    checks = {
+        "empty": not text.strip(),
+        "a stray None": re.search(r"\bNone\b", words),
+        "template syntax": re.search(r"\{\{|\{%|\{#|%\}|#\}", text),
+        "two spaces in a row": re.search(r"\S {2,}\S", words),
+        "a space before punctuation": re.search(r" [,;.](\s|$)| :(\s|$)", words),
+        "a space at a line's end": re.search(r" $", text, re.MULTILINE),
+        "an empty bullet": re.search(r"^\s*- *$", text, re.MULTILINE),
+        "two empty lines": "\n\n\n" in text,
+        "unbalanced fences": len(fences) % 2 or any(fences[1::2]),
+        "an empty code block": re.search(r"^```\w*\n\s*```$", text, re.MULTILINE),
+        "a line too long": any(len(line) > 160 for line in text.splitlines()),
+        "a fence without an empty line before it": re.search(r"[^\n]\n```\w+\n", text),
+        "an empty pair of brackets": re.search(r" \(\)", words),
+    }
+    return [fault for fault, seen in checks.items() if seen]
+
+
+def test_the_folder_holds_what_the_list_names() -> None:
+    assert set(NAMES) == WRITTEN
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_front_matter(name: str) -> None:
+    cause = read(name)
+    assert cause.id == name
+    assert 3 <= len(cause.title) <= 70
+    assert not cause.title.endswith(".")
+    assert bool(cause.sources) is (name not in WITHOUT_SOURCES)
+    for source in cause.sources:
+        assert re.fullmatch(r"https://\S+|[\w.-]+/[\w.-]+@\S+", source), source
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("incident", [pytest.param(make, id=what) for what, make in incidents()])
+def test_every_section_renders(name: str, incident: Callable[[], dict[str, object]]) -> None:
+    env = environment()
+    for heading, body in read(name).sections.items():
+        text = env.from_string(body).render(incident()).strip()
+        assert faults(text) == [], f"{name}, {heading}:\n{text}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sections_stay_short(name: str) -> None:
+    env = environment()
+    for heading, body in read(name).sections.items():
+        for stack in ("", *STACKS):
+            text = env.from_string(body).render(everything(stacks={stack} - {""}))
+            lines = [line for line in prose(text).splitlines() if line.strip()]
+            allowed = 12 if heading != "Root cause" or name != "unknown" else 30
+            assert len(lines) <= allowed, f"{name}, {heading}, {stack}:\n{text}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_prevention_is_one_to_three_bullets(name: str) -> None:
+    for incident in (context(), everything(), everything(stacks=set(STACKS))):
+        text = environment().from_string(read(name).sections["Prevention"]).render(incident)
+        bullets = text.strip().splitlines()
+        assert 1 <= len(bullets) <= 3
+        assert all(bullet.startswith("- ") for bullet in bullets), text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_term_is_one_that_a_detector_can_say(name: str) -> None:
+    text = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
+    body = text.split("\n+++\n", 1)[1]
+    asked = re.findall(r"'([\w-]+:[\w-]+)' in marks", body)
+    assert set(asked) <= MARKS
+    detectors = re.findall(r"cite\('([\w-]+)'\)|found\.get\('([\w-]+)'\)", body)
+    assert {a or b for a, b in detectors} <= set(DETECTORS)
+
+
+def test_numbers_of_the_incident_are_printed() -> None:
+    text = environment().from_string(read("proxy-idle-timeout").sections["Root cause"])
+    said = text.render(everything(stacks={"nginx"}))
+    assert "nginx closed 41 connections first" in said
+    assert explain.seconds(60.06) in said
+    assert "`wire.pcap#812`" in said
+
+
+def test_a_known_stack_gets_only_its_own_fix() -> None:
+    text = environment().from_string(read("proxy-idle-timeout").sections["Fix"])
+    said = text.render(context(stacks={"ingress-nginx", "nginx", "gorilla"}))
+    assert "proxy-read-timeout" in said
+    assert "proxy_read_timeout" not in said
+    assert "PingMessage" in said
+    assert "uvicorn" not in said
