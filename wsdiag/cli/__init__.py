@@ -1,0 +1,320 @@
+"""The command line: words in, words out.
+
+Everything heavy is imported inside the commands, so that `wsdiag --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wsdiag import __version__
+from wsdiag.cli.group import EPILOG, Commands
+from wsdiag.cli.streams import (
+    FINDINGS,
+    NO_EVIDENCE,
+    UNREADABLE,
+    USAGE,
+    colored,
+    harmless,
+    say,
+    stop,
+    tell,
+    write,
+)
+
+if TYPE_CHECKING:
+    from wsdiag.config import Config
+    from wsdiag.report import Report
+    from wsdiag.reporters.manual import Topic
+
+FORMATS = ["terminal", "markdown", "json"]
+SUFFIXES = [".md", ".json", ".txt"]
+EVENT_FORMATS = ["jsonl", "csv", "parquet"]
+GROUPS = ["detectors", "causes", "formats", "targets", "kinds"]
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(
+    cls=Commands,
+    context_settings=SETTINGS,
+    epilog=EPILOG,
+    subcommand_metavar="PATH… | COMMAND …",
+    options_metavar="[OPTIONS]",
+)
+@click.version_option(__version__, message="wsdiag %(version)s")
+def main() -> None:
+    """Read WebSocket evidence and name the root cause of disconnects, with proof.
+
+    PATH is a file, a folder, a glob or - (stdin): server and proxy logs, pcap and pcapng captures,
+    HAR files, client logs; packed with gzip, zstd or zip, too.
+    """
+
+
+def reading_options(command: Any) -> Any:
+    """Options of every command that reads evidence."""
+    for option in (
+        click.option("--until", metavar="TIME", callback=_time, help="Skip what happened later."),
+        click.option(
+            "--since",
+            metavar="TIME",
+            callback=_time,
+            help="Skip what happened before this RFC 3339 time, e.g. 2026-03-04T10:00:00Z.",
+        ),
+        click.option("--tz", metavar="ZONE", callback=_zone, help="Zone of logs that state none."),
+        click.argument("paths", metavar="PATH…", nargs=-1, required=True),
+    ):
+        command = option(command)
+    return command
+
+
+def _time(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        when = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(f"{value} is no RFC 3339 time") from None
+    if when.tzinfo is None:
+        raise click.BadParameter(f"{value} has no zone: add Z, or an offset like +02:00")
+    return when
+
+
+def _zone(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    from zoneinfo import ZoneInfo
+
+    try:
+        return value and ZoneInfo(value).key
+    except (OSError, ValueError, LookupError):
+        raise click.BadParameter(f"{value} is no IANA zone, e.g. Europe/Berlin") from None
+
+
+@main.command()
+@reading_options
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="terminal", help="What stdout gets."
+)
+@click.option(
+    "-o",
+    "outputs",
+    metavar="FILE",
+    multiple=True,
+    help=f"Write a report, too; its kind by the suffix: {', '.join(SUFFIXES)}. Repeatable.",
+)
+@click.option("--target", "targets", metavar="NAME=VALUE", multiple=True, help="Set a target.")
+@click.option("--select", metavar="DETECTOR", multiple=True, help="Run only these detectors.")
+@click.option("--ignore", metavar="DETECTOR", multiple=True, help="Do not run these detectors.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "never"]),
+    help="The severity from which on the exit code is 1.  [default: warning]",
+)
+@click.option("--strict", is_flag=True, help="Exit with 4 when some evidence could not be read.")
+@click.option("-q", "--quiet", is_flag=True, help="No warnings and no progress on stderr.")
+@click.option("-v", "--verbose", is_flag=True, help="Say on stderr what each input was read as.")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    help="Colours in the terminal report; auto heeds NO_COLOR.  [default: auto]",
+)
+@click.option("--no-progress", is_flag=True, help="No spinner on stderr.")
+def diagnose(
+    paths: tuple[str, ...],
+    form: str,
+    outputs: tuple[str, ...],
+    targets: tuple[str, ...],
+    strict: bool,
+    quiet: bool,
+    verbose: bool,
+    color: str,
+    no_progress: bool,
+    **settings: Any,
+) -> None:
+    """Name the root cause (the default command)."""
+    _check_outputs(outputs, paths)
+    config = settings_of(targets=targets, **settings)
+    with evidence_expected(progress=not (quiet or no_progress)):
+        from wsdiag.diagnose import diagnose as run
+
+        report = run(paths, config)
+    from wsdiag import reporters
+
+    _remark(report, quiet=quiet, verbose=verbose)
+    for name in outputs:
+        kind = reporters.SUFFIXES[Path(name).suffix.lower()]
+        write(name, reporters.REPORTERS[kind].render(report))
+    if form == "terminal":
+        columns = os.get_terminal_size(1).columns if sys.stdout.isatty() else 100
+        tell(reporters.terminal.render(report, color=colored(color), width=columns))
+    else:
+        tell(reporters.REPORTERS[form].render(report))
+    raise click.exceptions.Exit(verdict(report, config.fail_on, strict=strict))
+
+
+@main.command(short_help="Print the normalised events, for polars, duckdb, jq.")
+@reading_options
+@click.option("--format", "form", type=click.Choice(EVENT_FORMATS), help="[default: jsonl]")
+@click.option("-o", "output", metavar="FILE", help="Write to FILE; its suffix may be the format.")
+def events(paths: tuple[str, ...], form: str | None, output: str | None, **settings: Any) -> None:
+    """Print the normalised events, for polars, duckdb or jq."""
+    suffix = Path(output).suffix.lower().lstrip(".") if output else ""
+    form = form or (suffix if suffix in EVENT_FORMATS else "jsonl")
+    _check_target(output, paths)
+    if form == "parquet" and not output and sys.stdout.isatty():
+        raise click.UsageError("parquet is binary: give -o FILE or redirect stdout")
+    config = settings_of(**settings)
+    with evidence_expected(progress=False):
+        from wsdiag.diagnose import read_events
+
+        frame = read_events(paths, config)
+    from wsdiag.reporters import event_table
+
+    data = event_table.encode(frame, form)
+    if output:
+        write(output, data)
+    else:
+        tell(data)
+
+
+@main.command(short_help="Show the text at a proof pointer, redacted.")
+@click.argument("pointer", metavar="POINTER")
+@click.argument("paths", metavar="[PATH…]", nargs=-1)
+@click.option(
+    "-C",
+    "context",
+    metavar="N",
+    type=click.IntRange(0, 1000),
+    default=2,
+    help="Show N places before and after, too.  [default: 2]",
+)
+@click.option("--tz", metavar="ZONE", callback=_zone, help="Zone of logs that state none.")
+def show(pointer: str, paths: tuple[str, ...], context: int, tz: str | None) -> None:
+    """Show the text at a proof pointer, redacted.
+
+    POINTER is server.log:1234 (a line) or wire.pcapng#812 (a packet or a HAR entry). PATH is where
+    the evidence is; the default is the current folder.
+    """
+    config = settings_of(tz=tz)
+    with evidence_expected(progress=False):
+        from wsdiag.diagnose import show as run
+
+        places = run(pointer, paths or (".",), config, context)
+    width = max((len(harmless(place)) for place, _ in places), default=0)
+    for place, excerpt in places:
+        mark = ">" if place == pointer else " "
+        tell(f"{mark} {harmless(place):<{width}}  {harmless(excerpt)}\n")
+
+
+@main.command(short_help="Print the manual of a detector, cause, target …")
+@click.argument("name", metavar="ID")
+def explain(name: str) -> None:
+    """Print the manual of a detector, cause, log format, target or kind of event."""
+    known = manual()
+    found = [topic for topic in known if topic.id == name]
+    if not found:
+        raise click.UsageError(f"nothing is called {name}{close(name, [t.id for t in known])}")
+    tell("\n".join(topic.page() for topic in found))
+
+
+@main.command("list", short_help="List detectors, causes, formats, targets or kinds.")
+@click.argument("group", type=click.Choice(GROUPS))
+def list_(group: str) -> None:
+    """List the detectors, causes, log formats, targets or kinds of event."""
+    members = [topic for topic in manual() if topic.group == group]
+    width = max((len(topic.id) for topic in members), default=0)
+    tell("".join(f"{topic.id:<{width}}  {topic.title}\n" for topic in members))
+
+
+def manual() -> list[Topic]:
+    """Everything that `explain` knows."""
+    from wsdiag.detectors import DETECTORS
+    from wsdiag.explain import load_causes
+    from wsdiag.reporters.manual import topics
+
+    return topics(DETECTORS, load_causes())
+
+
+def settings_of(*, targets: Sequence[str] = (), **flags: Any) -> Config:
+    """The configuration of the current folder with the flags laid over it."""
+    import msgspec
+
+    from wsdiag import config as configuration
+
+    given = {name: list(v) if isinstance(v, tuple) else v for name, v in flags.items()}
+    try:
+        config = configuration.load(Path())
+        config = configuration.override(config, **{n: v for n, v in given.items() if v != []})
+        chosen = configuration.targets_from(config, list(targets))
+    except configuration.ConfigError as problem:
+        stop(str(problem), USAGE)
+    if config.select or config.ignore:
+        from wsdiag.detectors import DETECTORS
+
+        for name in (*config.select, *config.ignore):
+            if name not in DETECTORS:
+                raise click.UsageError(f"no detector is called {name}{close(name, DETECTORS)}")
+    return msgspec.structs.replace(config, targets=chosen)
+
+
+@contextmanager
+def evidence_expected(*, progress: bool) -> Iterator[None]:
+    """Exit with 3 where no usable evidence is found; show a spinner on a terminal meanwhile."""
+    from wsdiag.diagnose import NoEvidence
+
+    try:
+        if progress and sys.stderr.isatty():
+            from rich.console import Console
+
+            with Console(stderr=True).status("reading the evidence"):
+                yield
+        else:
+            yield
+    except NoEvidence as problem:
+        stop(str(problem), NO_EVIDENCE)
+
+
+def verdict(report: Report, fail_on: str, *, strict: bool) -> int:
+    """The exit code that a report deserves."""
+    if strict and any(i.format == "unreadable" or i.unread_lines for i in report.inputs):
+        return UNREADABLE
+    bad = {"never": set(), "error": {"error"}, "warning": {"error", "warning"}}[fail_on]
+    return FINDINGS if any(finding.severity.value in bad for finding in report.findings) else 0
+
+
+def _remark(report: Report, *, quiet: bool, verbose: bool) -> None:
+    for item in report.inputs if not quiet else ():
+        if item.format == "unreadable":
+            say(f"{item.source}: not read: {'; '.join(item.remarks) or 'unknown format'}")
+        elif verbose:
+            say(f"{item.source}: {item.format}, {item.events} events, {item.unread_lines} unread")
+
+
+def _check_outputs(names: Sequence[str], paths: Sequence[str]) -> None:
+    for name in names:
+        if Path(name).suffix.lower() not in SUFFIXES:
+            raise click.UsageError(f"-o {name}: the suffix must be one of {', '.join(SUFFIXES)}")
+        _check_target(name, paths)
+
+
+def _check_target(name: str | None, paths: Sequence[str]) -> None:
+    """Fail before the long work, and never overwrite evidence."""
+    if name and not Path(name).absolute().parent.is_dir():
+        raise click.UsageError(f"-o {name}: no such folder")
+    if name and Path(name).resolve() in {Path(path).resolve() for path in paths}:
+        raise click.UsageError(f"-o {name}: this is an input")
+
+
+def close(name: str, known: Sequence[str] | dict[str, Any]) -> str:
+    """A hint at what was meant."""
+    from difflib import get_close_matches
+
+    alike = get_close_matches(name, list(known), n=3)
+    return f"; did you mean {' or '.join(dict.fromkeys(alike))}?" if alike else ""

@@ -1,0 +1,140 @@
+"""The manual: one page per detector, cause, target, kind of event and log format, as Markdown.
+
+`wsdiag explain`, `wsdiag list` and the generated pages of docs/ all read the same topics.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from wsdiag.cause import SECTIONS, Against, Cause, Condition, When
+from wsdiag.event import KIND_MANUAL
+from wsdiag.finding import Confidence
+from wsdiag.targets import Targets
+
+FORMATS = Path(__file__).parents[1] / "formats"
+_ALWAYS = frozenset({"Fix", "Prevention"})
+_TEMPLATE = re.compile(r"\{[%{]")
+HEADINGS = ("What it finds", "Why it matters", "How it decides", "What it cannot see")
+"""What a detector's docstring tells, each as a paragraph `Heading: text`."""
+_PARAGRAPH = f"^({'|'.join(HEADINGS)}): +"
+
+
+class Manual(Protocol):
+    """What the manual reads of a detector."""
+
+    TITLE: str
+    NEEDS: str
+    __doc__: str | None
+
+
+class Topic(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that the manual explains.
+
+    `group` is detectors, causes, formats, targets or kinds, as `wsdiag list` takes it.
+    """
+
+    group: str
+    id: str
+    title: str
+    body: str
+
+    def page(self) -> str:
+        """The whole page."""
+        return f"# {self.id}\n\n{self.title}\n\n{self.body}".rstrip() + "\n"
+
+
+def topics(detectors: Mapping[str, Manual], causes: Mapping[str, Cause]) -> list[Topic]:
+    """Everything there is to explain, by group, then in the order of the package."""
+    return [*_detectors(detectors), *_causes(causes), *_formats(), *_targets(), *_kinds()]
+
+
+def _detectors(modules: Mapping[str, Manual]) -> Iterable[Topic]:
+    for name, module in modules.items():
+        _, _, told = (module.__doc__ or "").strip().partition("\n")
+        body = re.sub(_PARAGRAPH, r"\n## \1\n\n", told.strip(), flags=re.MULTILINE).strip()
+        needs = f"\n\n## What it needs\n\nNot applicable where {module.NEEDS}."
+        yield Topic(group="detectors", id=name, title=module.TITLE, body=body + needs)
+
+
+def _causes(causes: Mapping[str, Cause]) -> Iterable[Topic]:
+    for name, cause in causes.items():
+        parts = []
+        if cause.when:
+            ranked = sorted(cause.when, key=lambda clause: -clause.confidence)
+            parts += ["## How it is recognised", "\n".join(map(_recognised, ranked))]
+        if cause.against:
+            parts += ["## What speaks against it", "\n".join(map(_contradicted, cause.against))]
+        if cause.outranks:
+            names = ", ".join(f"`{other}`" for other in cause.outranks)
+            parts.append(f"Where both hold, it stands before {names}.")
+        for heading in SECTIONS:
+            text = cause.sections.get(heading, "")
+            # What a template fills with an incident's numbers says little without them.
+            if text and (heading in _ALWAYS or not _TEMPLATE.search(text)):
+                parts += [f"## {heading}", _without_template(text)]
+        if cause.sources:
+            parts += ["## Sources", "\n".join(f"- {source}" for source in cause.sources)]
+        yield Topic(group="causes", id=name, title=cause.title, body="\n\n".join(parts))
+
+
+def _recognised(clause: When) -> str:
+    sure = f"{Confidence.of(clause.confidence).value}, {clause.confidence:.2f}"
+    decisive = ", decisive" if clause.decisive else ""
+    return f"- {clause.because} ({sure}{decisive}): {_condition(clause)}"
+
+
+def _contradicted(clause: Against) -> str:
+    return f"- {clause.because} (× {clause.factor:g}): {_condition(clause)}"
+
+
+def _condition(clause: Condition) -> str:
+    words = [("all of", clause.all), ("one of", clause.any), ("none of", clause.none)]
+    told = [f"{word} {', '.join(f'`{term}`' for term in terms)}" for word, terms in words if terms]
+    return "; ".join(told) or "always"
+
+
+def _without_template(text: str) -> str:
+    """A cause's text as the manual shows it: every branch, and … where a number would stand."""
+    kept = re.sub(r"^[ \t]*\{%-?.*?-?%\}[ \t]*\n|\{%-?.*?-?%\}", "", text, flags=re.MULTILINE)
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"\{\{.*?\}\}", "…", kept)).strip()
+
+
+def _formats() -> Iterable[Topic]:
+    for path in sorted(FORMATS.glob("*.toml")):
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        title = str(table.get("title") or table.get("description") or path.stem)
+        yield Topic(group="formats", id=path.stem, title=title, body=_format_body(table))
+
+
+def _format_body(table: Mapping[str, object]) -> str:
+    plain = [(name, value) for name, value in table.items() if isinstance(value, str)]
+    facts = [f"- {name}: {value}" for name, value in plain if name not in {"title", "description"}]
+    return "\n".join(facts)
+
+
+def _targets() -> Iterable[Topic]:
+    hints = typing.get_type_hints(Targets, include_extras=True)
+    for field in msgspec.structs.fields(Targets):
+        meta = next(iter(hints[field.name].__metadata__))
+        value = f"{field.default:g}"
+        usage = f"Set it with `--target {field.name}=NUMBER`, or in wsdiag.toml:"
+        example = f"```toml\n[targets]\n{field.name} = {value}\n```"
+        yield Topic(
+            group="targets",
+            id=field.name,
+            title=f"{meta.description} (default {value})",
+            body=f"{usage}\n\n{example}",
+        )
+
+
+def _kinds() -> Iterable[Topic]:
+    for kind, meaning in KIND_MANUAL.items():
+        yield Topic(group="kinds", id=kind.value, title=meaning, body="")

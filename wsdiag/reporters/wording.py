@@ -1,0 +1,130 @@
+"""Numbers, times and tallies in words, the same in every report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from wsdiag.finding import Finding
+from wsdiag.redact import sanitise
+from wsdiag.report import Facts, Input, Quantiles, Report, RootCause, Span
+
+MARKS = {"breach": "✗", "pass": "✓", "not-applicable": "–", "error": "!"}
+"""One sign per verdict."""
+
+
+def flat(text: str) -> str:
+    """Text from evidence on one line, without control characters or invisible formatting."""
+    return sanitise(" ".join(text.split()))
+
+
+def cut(text: str, width: int) -> str:
+    """`text`, with a … where it is longer than `width`."""
+    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+
+
+def amount(value: float | None, unit: str = "") -> str:
+    """A number with three digits that matter, and its unit."""
+    if value is None:
+        return "not measured"
+    size = abs(value)
+    digits = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2
+    shown = f"{value:,.{digits}f}"
+    shown = shown.rstrip("0").rstrip(".") if digits else shown
+    return f"{shown} {unit}".strip()
+
+
+def instant(when: datetime | None) -> str:
+    """A time in UTC, to the millisecond where it has any."""
+    if when is None:
+        return "?"
+    utc = when.astimezone(UTC)
+    return utc.strftime("%Y-%m-%d %H:%M:%S") + (
+        f".{utc.microsecond // 1000:03}" if utc.microsecond >= 1000 else ""
+    )
+
+
+def span(stretch: Span) -> str:
+    """Both ends of a stretch of time; the date once where it is the same day."""
+    since, until = instant(stretch.since), instant(stretch.until)
+    if since[:10] == until[:10] and stretch.until:
+        until = until[11:]
+    return f"{since} to {until} UTC"
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """`1006 ×300, 1000 ×12`: the most frequent first."""
+    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{flat(name)} ×{number:,}" for name, number in ranked)
+
+
+def traffic(facts: Facts) -> list[str]:
+    """What happened, in numbers: connections, how they failed, how they ended."""
+    parts = [plural(facts.connections, "connection"), plural(facts.attempts, "attempt")]
+    if facts.rejections:
+        parts.append(f"rejected: HTTP {tally(facts.rejections)}")
+    if facts.refused:
+        parts.append(f"{facts.refused:,} refused")
+    if facts.reconnects:
+        parts.append(plural(facts.reconnects, "reconnect"))
+    lines = [" · ".join(parts)]
+    endings = []
+    if facts.close_codes:
+        endings.append(f"close codes: {tally(facts.close_codes)}")
+    if facts.ends:
+        endings.append(f"transport ended by: {tally(facts.ends)}")
+    if endings:
+        lines.append(" · ".join(endings))
+    if facts.attempts_max_per_10s:
+        lines.append(
+            f"busiest 10 s: {plural(facts.attempts_max_per_10s, 'attempt')}, "
+            f"of one client {facts.attempts_max_per_10s_one_client:,}"
+        )
+    return lines
+
+
+def speeds(facts: Facts) -> list[str]:
+    """The measured distributions, one line each."""
+    measured: list[tuple[str, Quantiles, str]] = [
+        ("connect", facts.connect_ms, "ms"),
+        ("message", facts.message_ms, "ms"),
+        ("ping to pong", facts.pong_ms, "ms"),
+        ("reconnect", facts.reconnect_s, "s"),
+    ]
+    return [
+        f"{name}: p50 {amount(q.p50, unit)}, p95 {amount(q.p95, unit)}, "
+        f"max {amount(q.max, unit)} (of {q.n:,})"
+        for name, q, unit in measured
+        if q.n
+    ]
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 connection`, `2 connections`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def clock(item: Input) -> str:
+    """The offset of an input's clock against the reference, with its error."""
+    if item.clock_offset_ms is None:
+        return ""
+    error = "" if item.clock_error_ms is None else f" ± {amount(item.clock_error_ms)}"
+    sign = "+" if item.clock_offset_ms > 0 else ""
+    return f"{sign}{amount(item.clock_offset_ms)}{error} ms"
+
+
+def confidence(cause: RootCause) -> str:
+    """`confirmed (0.93)`."""
+    return f"{cause.word} ({cause.confidence:.2f})"
+
+
+def evidence_for(report: Report, cause: RootCause) -> list[Finding]:
+    """The findings that speak for a cause, in the cause's order."""
+    by_id = {finding.id: finding for finding in report.findings}
+    return [by_id[name] for name in cause.findings if name in by_id]
+
+
+def other_findings(report: Report) -> list[Finding]:
+    """What was found beside the answer."""
+    told = set(report.causes[0].findings)
+    return [finding for finding in report.findings if finding.id not in told]
