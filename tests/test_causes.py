@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.resources import files
+from types import SimpleNamespace
+from typing import Any
 
 import jinja2
 import pytest
@@ -15,33 +18,17 @@ from wsdiag.finding import Finding, Severity
 from wsdiag.report import Facts, Quantiles
 from wsdiag.targets import Targets
 
+explain: Any
 try:
-    from wsdiag import explain
-except ImportError:  # the same filters, until the engine brings its own
-
-    class explain:  # noqa: N801 - stands in for a module
-        """What the engine's filters print."""
-
-        @staticmethod
-        def seconds(value: float) -> str:
-            return f"{value:.1f} s"
-
-        @staticmethod
-        def ms(value: float) -> str:
-            return f"{value:.0f} ms"
-
-        @staticmethod
-        def pct(value: float) -> str:
-            return f"{value * 100:.0f} %"
-
-        @staticmethod
-        def at(value: datetime) -> str:
-            return f"{value:%H:%M:%S}.{value.microsecond // 1000:03d}Z"
-
-        @staticmethod
-        def plural(value: int, noun: str) -> str:
-            return f"{value} {noun}" + ("" if value == 1 else "s")
-
+    explain = import_module("wsdiag.explain")
+except ModuleNotFoundError:  # the same filters, until the engine brings its own
+    explain = SimpleNamespace(
+        seconds=lambda value: f"{value:.1f} s",
+        ms=lambda value: f"{value:.0f} ms",
+        pct=lambda value: f"{value * 100:.0f} %",
+        at=lambda value: f"{value:%H:%M:%S}.{value.microsecond // 1000:03d}Z",
+        plural=lambda value, noun: f"{value} {noun}" + ("" if value == 1 else "s"),
+    )
 
 WRITTEN = {
     "credentials-rejected",
@@ -65,20 +52,61 @@ WRITTEN = {
 }
 """The public ids. A file added to the folder is added here, on purpose."""
 
+FILTERS = ("seconds", "ms", "pct", "at", "plural")
+
 WITHOUT_SOURCES = {"healthy", "unknown"}
 
-STACKS = (
-    "nginx ingress-nginx haproxy caddy apache envoy traefik alb uvicorn gunicorn hypercorn daphne "
-    "websockets aiohttp tornado ws socket.io python-socketio signalr phoenix rails spring jetty "
-    "tomcat gorilla nhooyr chrome"
-).split()
+STACKS = [
+    "nginx",
+    "ingress-nginx",
+    "haproxy",
+    "caddy",
+    "apache",
+    "envoy",
+    "traefik",
+    "alb",
+    "uvicorn",
+    "gunicorn",
+    "hypercorn",
+    "daphne",
+    "websockets",
+    "aiohttp",
+    "tornado",
+    "ws",
+    "socket.io",
+    "python-socketio",
+    "signalr",
+    "phoenix",
+    "rails",
+    "spring",
+    "jetty",
+    "tomcat",
+    "gorilla",
+    "nhooyr",
+    "chrome",
+]
 
-DETECTORS = (
-    "token-expiry missed-heartbeat connect-latency message-latency reconnect-time abnormal-close "
-    "handshake-rejected connection-refused idle-cut max-age slow-consumer message-too-big "
-    "protocol-violation path-loss tls-failure reconnect-storm mass-close server-stall "
-    "resource-limit"
-).split()
+DETECTORS = [
+    "token-expiry",
+    "missed-heartbeat",
+    "connect-latency",
+    "message-latency",
+    "reconnect-time",
+    "abnormal-close",
+    "handshake-rejected",
+    "connection-refused",
+    "idle-cut",
+    "max-age",
+    "slow-consumer",
+    "message-too-big",
+    "protocol-violation",
+    "path-loss",
+    "tls-failure",
+    "reconnect-storm",
+    "mass-close",
+    "server-stall",
+    "resource-limit",
+]
 
 MARKS = {
     "idle-cut:proxy-timer-logged",
@@ -106,9 +134,9 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 - Markdown, not HTML
+        autoescape=False,  # Markdown, not HTML
     )
-    for name in ("seconds", "ms", "pct", "at", "plural"):
+    for name in FILTERS:
         env.filters[name] = getattr(explain, name)
     return env
 
@@ -206,8 +234,9 @@ def incidents() -> list[tuple[str, Callable[[], dict[str, object]]]]:
 
 
 def prose(text: str) -> str:
-    """The text without its code blocks."""
-    return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    """The text without its code."""
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"`[^`\n]+`", "`…`", text)
 
 
 def faults(text: str) -> list[str]:
