@@ -119,6 +119,18 @@ MARKS = {
     "reconnect-storm:no-backoff",
     "reconnect-storm:no-jitter",
     "handshake-rejected:status-401",
+    "handshake-rejected:sid-unknown",
+    "handshake-rejected:upgrade-lost",
+    "idle-cut:haproxy-flag",
+    "message-too-big:limit-of-server",
+    "message-too-big:limit-of-client",
+    "reconnect-time:failed-tries",
+    "reconnect-time:no-failed-tries",
+    "connection-refused:backend",
+    "connection-refused:passing",
+    "connection-refused:lasting",
+    "connection-refused:never-open",
+    "mass-close:kill-logged",
 }
 
 FOLDER = files("wsdiag") / "causes"
@@ -227,7 +239,7 @@ def incidents() -> list[tuple[str, Callable[[], dict[str, object]]]]:
         ),
         (
             "findings in bytes, one connection",
-            lambda: everything(found={d: finding(d, 2e6, "") for d in DETECTORS}, explained=1),
+            lambda: everything(found={d: finding(d, 2e6, "bytes") for d in DETECTORS}, explained=1),
         ),
         ("a short timer", lambda: everything(found={"idle-cut": finding("idle-cut", 1.5)})),
     ]
