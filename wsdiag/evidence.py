@@ -50,7 +50,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What a source made of one input.
 
     `events` is an EVENT frame, `unread_lines` counts lines or records that could not be decoded,
-    `resolution_ms` is the coarsest step of its timestamps, `redactions` counts by rule.
+    `resolution_ms` is the coarsest step of its timestamps, `redactions` counts by rule, `stacks` names
+    the programs that wrote it (nginx, uvicorn, …) where the text tells.
     """
 
     format: str
@@ -60,6 +61,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     resolution_ms: float = 1.0
     remarks: tuple[str, ...] = ()
     redactions: dict[str, int] = {}
+    stacks: frozenset[str] = frozenset()
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,9 @@ import polars as pl
 MAX_EVIDENCE = 8
 """Pointers kept per finding; `count` says how many there were."""
 
+MAX_POINTERS_EACH = 3
+"""Pointers kept per connection, so that a finding cites several connections."""
+
 
 class Severity(StrEnum):
     """How much it hurts: an error breaks connections, a warning misses a target, an info explains."""
@@ -110,20 +113,16 @@ def flag(
     traits: Sequence[pl.Expr] = (),
     target: float | None = None,
     unit: str = "",
-    worst: str = "max",
+    measured: pl.Expr | None = None,
 ) -> pl.LazyFrame:
     """Fold flagged rows, one per connection, into FINDINGS: one finding per group of `by`.
 
     `rows` carries session, started, ended, measured and pointers (List of POINTER), and what
     `message`, `traits` and `by` use. `message` and `traits` are aggregations over a group and may
-    use `pl.len()`; a trait is a string expression, null where it does not hold. `measured` keeps
-    the group's worst value: "max", or "min" where small is bad, or "p95".
+    use `pl.len()`; a trait is a string expression, null where it does not hold. `measured` is the
+    group's figure, by default its largest. The worst rows give the evidence.
     """
-    measured = {
-        "max": pl.col("measured").max(),
-        "min": pl.col("measured").min(),
-        "p95": pl.col("measured").quantile(0.95, "nearest"),
-    }[worst]
+    figure = pl.col("measured").max() if measured is None else measured
     certain = confidence if isinstance(confidence, pl.Expr) else pl.lit(confidence)
     marks = [t.cast(pl.String).alias(f"_trait{i}") for i, t in enumerate(traits)]
     names = [f"_trait{i}" for i in range(len(marks))]
@@ -142,12 +141,18 @@ def flag(
             pl.col("started").min(),
             pl.col("ended").max(),
             pl.len().cast(pl.Int64).alias("count"),
-            measured.cast(pl.Float64).alias("measured"),
+            figure.cast(pl.Float64).alias("measured"),
             pl.lit(target, dtype=pl.Float64).alias("target"),
             pl.lit(unit).alias("unit"),
             message.alias("message"),
             pl.col("session").drop_nulls().unique(maintain_order=True).alias("sessions"),
-            pl.col("pointers").explode().drop_nulls().head(MAX_EVIDENCE).alias("evidence"),
+            pl.col("pointers")
+            .sort_by("measured", descending=True, nulls_last=True, maintain_order=True)
+            .list.head(MAX_POINTERS_EACH)
+            .explode()
+            .drop_nulls()
+            .head(MAX_EVIDENCE)
+            .alias("evidence"),
             *marks,
         )
         .with_columns(
@@ -156,4 +161,58 @@ def flag(
             else pl.lit([], dtype=pl.List(pl.String))
         )
         .select(pl.col(name).cast(dtype) for name, dtype in FINDINGS.items())
+    )
+
+
+def within_target(
+    values: pl.LazyFrame, target: float, unit: str, percentile: float, noun: str
+) -> pl.LazyFrame:
+    """The `judged` row for a latency: how many values, and the sentence for a pass."""
+    worst = pl.col("measured").quantile(percentile / 100, "nearest")
+    return values.select(
+        judged=pl.len().cast(pl.Int64),
+        said=pl.format(
+            f"p{percentile:g} {{}} {unit} of {{}} {noun}, target {target:g} {unit}",
+            worst.round(1),
+            pl.len(),
+        ),
+    )
+
+
+def over_target(
+    values: pl.LazyFrame,
+    *,
+    detector: str,
+    severity: Severity,
+    target: float,
+    unit: str,
+    percentile: float,
+    what: str,
+    traits: tuple[pl.Expr, ...] = (),
+) -> pl.LazyFrame:
+    """FINDINGS: one finding over all values beyond `target`, when the percentile is beyond it too.
+
+    `values` has session, started, ended, measured and pointers, one row per measurement.
+    """
+    rank = percentile / 100
+    quantile = pl.col("measured").quantile(rank, "nearest")
+    over = values.with_columns(_quantile=quantile, _n=pl.len()).filter(
+        (pl.col("_quantile") > target) & (pl.col("measured") > target)
+    )
+    return flag(
+        over,
+        detector=detector,
+        severity=severity,
+        confidence=0.9,
+        message=pl.format(
+            f"{{}} of {{}} {what}s above {target:g} {unit}: p{percentile:g} {{}} {unit}, worst {{}} {unit}",
+            pl.len(),
+            pl.col("_n").first(),
+            pl.col("_quantile").first().round(1),
+            pl.col("measured").max().round(1),
+        ),
+        traits=traits,
+        target=target,
+        unit=unit,
+        measured=pl.col("_quantile").first(),
     )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from wsdiag.config import Config
+from wsdiag.event import events
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.sources import har, json_log, pcap, text_log
 
@@ -42,3 +43,12 @@ def choose(item: InputFile) -> Source | None:
     sureness = [(source.sniff(head, item.name), -rank) for rank, source in enumerate(SOURCES)]
     best, rank = max(sureness)
     return SOURCES[-rank] if best > 0 else None
+
+
+def read(item: InputFile, config: Config) -> Reading:
+    """Read an input with the source that is surest of it; an input that none knows gives no events."""
+    source = choose(item)
+    if source is None:
+        empty = "empty" if item.path.stat().st_size == 0 else "not a log, capture or HAR"
+        return Reading(format="unknown", vantage=None, events=events([]), remarks=(empty,))
+    return source.read(item, config)

@@ -1,0 +1,361 @@
+"""The connection table: one row per session, told from all who saw it; and what follows from it.
+
+Where sources disagree the wire wins over any log, and a log that names the sender of a Close wins
+over one that does not: 1005 and 1006 are written by local APIs and never cross the wire (RFC 6455
+section 7.4.1).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import polars as pl
+
+from wsdiag.event import ORDER
+from wsdiag.finding import POINTER
+
+LOCAL_CODES = (1005, 1006, 1015)
+"""Codes that an API makes up when no Close frame told one."""
+
+POLITE_CODES = (1000, 1001, 1005)
+"""Codes of an end that somebody meant."""
+
+RESTART_CODES = (1001, 1012)
+"""What a server sends when it goes away by plan (RFC 6455 section 7.4.1; IANA close code registry)."""
+
+
+class Story(NamedTuple):
+    """All that a detector may look at: the events, and the connection table drawn from them."""
+
+    events: pl.LazyFrame
+    connections: pl.LazyFrame
+
+
+def pointers(*, of: pl.Expr | None = None, limit: int = 4) -> pl.Expr:
+    """Aggregate rows into proof pointers (List of POINTER), at most `limit`, one source after another."""
+    entry = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
+    chosen = entry if of is None else entry.filter(of)
+    return chosen.head(limit)
+
+
+def table(events: pl.LazyFrame) -> pl.LazyFrame:
+    """One row per session, ordered by its first event.
+
+    Columns: session, client (identity across reconnects, null where it cannot be told), user, token,
+    expires, key, path, peer, vantages, sources, attempted, opened, handshake_ms, status, refused,
+    closed, code (the initiator's; null without a Close frame or log of it), reason, close_dir,
+    reported (codes that local APIs stated), ended, end_reason, end_dir, closed_by (client, server,
+    proxy, network, unknown), legs, live, proxy_timer, last_c2s, last_s2c, idle_s (silence before the
+    end; null where nobody saw the traffic), age_s, messages_c2s, messages_s2c, pings, pongs, opening
+    and closing (proof pointers), fragment (an end whose connection could not be told).
+    """
+    rows = events.filter(pl.col("session").is_not_null()).with_columns(
+        kind=pl.col("kind").cast(pl.String),
+        vantage=pl.col("vantage").cast(pl.String),
+        dir=pl.col("dir").cast(pl.String),
+    )
+    kind, vantage = pl.col("kind"), pl.col("vantage")
+    wire = vantage == "network"
+    close, end = kind == "close", kind == "end"
+    over = end & (pl.col("reason") == "evidence-stops").fill_null(False)
+    gone = (close | (end & ~over)) & pl.col("ts").is_not_null()
+    traffic = kind.is_in(["message", "ping", "pong"])
+    stated = close & pl.col("code").is_not_null() & ~pl.col("code").is_in(LOCAL_CODES)
+    on_wire = close & wire
+    # First the wire's own Close frame, then a log that says who sent it, then any log with a code
+    # that can cross the wire, then an empty Close frame seen by an API.
+    initiating = (
+        pl.when(on_wire)
+        .then(0)
+        .when(stated & pl.col("dir").is_not_null())
+        .then(1)
+        .when(stated)
+        .then(2)
+        .when(close & (pl.col("code") == 1005).fill_null(False))
+        .then(3)
+        .otherwise(9)
+    )
+    ending = pl.when(wire).then(0).when(vantage == "proxy").then(1).otherwise(2)
+    summary = (
+        rows.with_columns(_rank=initiating, _end_rank=ending)
+        .sort(*ORDER, nulls_last=True, maintain_order=True)
+        .group_by("session", maintain_order=True)
+        .agg(
+            pl.col("user").drop_nulls().first(),
+            pl.col("token").drop_nulls().first(),
+            pl.col("expires").drop_nulls().max(),
+            pl.col("key").drop_nulls().first(),
+            pl.col("name")
+            .filter(kind.is_in(["attempt", "open", "rejected"]))
+            .drop_nulls()
+            .first()
+            .alias("path"),
+            pl.col("peer").drop_nulls().first(),
+            vantage.unique().sort().alias("vantages"),
+            pl.col("source").unique().sort().alias("sources"),
+            pl.col("conn").filter(vantage == "client").first().alias("_client_conn"),
+            pl.col("source").filter(vantage == "client").first().alias("_client_source"),
+            pl.col("ts").min().alias("first"),
+            pl.col("ts").max().alias("last_seen"),
+            pl.col("ts").filter(traffic | (kind == "open")).diff().max().alias("_longest_gap"),
+            pl.col("ts").filter(kind == "attempt").min().alias("attempted"),
+            pl.col("ts").filter(kind == "open").min().alias("opened"),
+            (kind == "open").any().alias("was_open"),
+            _handshake(vantage, kind),
+            pl.col("code").filter(kind == "rejected").first().alias("status"),
+            pl.col("reason").filter(kind == "rejected").drop_nulls().first().alias("rejection"),
+            (kind == "refused").any().alias("refused"),
+            pl.col("ts").filter(close).min().alias("closed"),
+            *(
+                pl.col(column)
+                .filter(close & (pl.col("_rank") < 9))
+                .sort_by(pl.col("_rank").filter(close & (pl.col("_rank") < 9)), maintain_order=True)
+                .first()
+                .alias(name)
+                for column, name in (("code", "code"), ("reason", "_reason"), ("dir", "close_dir"))
+            ),
+            pl.col("reason").filter(close).drop_nulls().first().alias("_any_reason"),
+            pl.struct("source", "code")
+            .filter(close & pl.col("code").is_not_null())
+            .unique(maintain_order=True)
+            .alias("reported"),
+            on_wire.any().alias("_close_on_wire"),
+            wire.any().alias("_on_wire"),
+            (close & pl.col("code").is_in([1006])).any().alias("_local_1006"),
+            pl.col("ts").filter(gone).min().alias("ended"),
+            gone.any().alias("_gone"),
+            *(
+                pl.col(column)
+                .filter(end & ~over)
+                .sort_by(pl.col("_end_rank").filter(end & ~over), maintain_order=True)
+                .first()
+                .alias(name)
+                for column, name in (("reason", "end_reason"), ("dir", "end_dir"))
+            ),
+            over.any().alias("_over"),
+            (kind == "timeout").any().alias("timer"),
+            ((kind == "timeout") & (vantage == "proxy")).any().alias("proxy_timer"),
+            (kind == "heartbeat_timeout").any().alias("heartbeat_timeout"),
+            pl.col("conn").filter(wire).n_unique().alias("legs"),
+            pl.struct("conn", "ts", "dir").filter(wire & end & ~over).alias("_wire_ends"),
+            pl.col("ts").filter(traffic & (pl.col("dir") == "c2s")).max().alias("last_c2s"),
+            pl.col("ts").filter(traffic & (pl.col("dir") == "s2c")).max().alias("last_s2c"),
+            pl.col("ts").filter(traffic).max().alias("_last_traffic"),
+            (wire | (traffic & (vantage == "client"))).any().alias("_traffic_seen"),
+            pl.col("ms").filter(end & (vantage == "proxy")).max().alias("_stated_age_ms"),
+            *(
+                _on_one_leg(kind == what, direction).alias(name)
+                for what, direction, name in (
+                    ("message", "c2s", "messages_c2s"),
+                    ("message", "s2c", "messages_s2c"),
+                    ("ping", None, "pings"),
+                    ("pong", None, "pongs"),
+                )
+            ),
+            pointers(of=kind.is_in(["attempt", "open", "rejected", "refused"])).alias("opening"),
+            pointers(of=close | (end & ~over) | kind.is_in(["timeout", "heartbeat_timeout"])).alias(
+                "closing"
+            ),
+            pl.col("conn").str.starts_with("~").any().alias("fragment"),
+        )
+    )
+    return _conclude(summary)
+
+
+def _handshake(vantage: pl.Expr, kind: pl.Expr) -> pl.Expr:
+    """The handshake as the client felt it: its own figure, else the longest leg on the wire, else a log's."""
+    of = lambda who: pl.col("ms").filter((kind == "open") & (vantage == who)).max()  # noqa: E731
+    client = (
+        pl.col("ts").filter((kind == "open") & (vantage == "client")).min()
+        - pl.col("ts").filter((kind == "attempt") & (vantage == "client")).min()
+    )
+    return pl.coalesce(
+        of("client"),
+        client.dt.total_microseconds() / 1000,
+        of("network"),
+        of("proxy"),
+        of("server"),
+    ).alias("handshake_ms")
+
+
+def _on_one_leg(what: pl.Expr, direction: str | None) -> pl.Expr:
+    """Count on the leg that saw most: both legs of a proxied connection carry the same frames."""
+    chosen = what if direction is None else what & (pl.col("dir") == direction)
+    leg = pl.concat_str("source", pl.lit(" "), pl.col("conn").fill_null(""))
+    return leg.filter(chosen).value_counts().struct.field("count").max().fill_null(0).cast(pl.Int64)
+
+
+def _conclude(summary: pl.LazyFrame) -> pl.LazyFrame:
+    """Who ended it and how long it had been silent."""
+    both_legs_ended_from_the_middle = (
+        (pl.col("legs") == 2)
+        & (pl.col("_wire_ends").list.eval(pl.element().struct.field("dir")).list.first() == "s2c")
+        & pl.col("_wire_ends")
+        .list.eval(pl.element().struct.field("dir"))
+        .list.slice(0, 2)
+        .list.contains("c2s")
+        & (
+            pl.col("_wire_ends")
+            .list.eval(pl.element().struct.field("conn").n_unique())
+            .list.first()
+            == 2
+        )
+    )
+    side = {"c2s": "client", "s2c": "server"}
+    closed_by = (
+        pl.when(~pl.col("_gone"))
+        .then(None)
+        .when(pl.col("close_dir").is_not_null())
+        .then(pl.col("close_dir").replace_strict(side, default=None))
+        .when(pl.col("proxy_timer"))
+        .then(pl.lit("proxy"))
+        .when(both_legs_ended_from_the_middle & ~pl.col("_close_on_wire"))
+        .then(pl.lit("proxy"))
+        .when(pl.col("end_dir").is_not_null())
+        .then(pl.col("end_dir").replace_strict(side, default=None))
+        .otherwise(pl.lit("unknown"))
+    )
+    moment = pl.coalesce("ended", "closed")
+    age = pl.coalesce(
+        (moment - pl.col("opened")).dt.total_microseconds() / 1e6, pl.col("_stated_age_ms") / 1000
+    )
+    silent = moment - pl.max_horizontal("_last_traffic", "opened")
+    return summary.with_columns(
+        client=pl.coalesce("user", pl.format("{}:{}", "_client_source", "_client_conn"), "token"),
+        code=pl.when(pl.col("_on_wire") & ~pl.col("_close_on_wire") & pl.col("_gone") & pl.col("code").is_in([1005]))
+        .then(None)
+        .otherwise(pl.col("code")),
+        reason=pl.coalesce("_reason", "_any_reason"),
+        closed_by=closed_by,
+        live=~pl.col("_gone") & pl.col("_over"),
+        gone=pl.col("_gone"),
+        # No Close frame: the wire shows an end without one, or an API says so and no source has a code.
+        frameless=pl.col("_gone")
+        & pl.col("code").is_null()
+        & ((pl.col("_on_wire") & ~pl.col("_close_on_wire")) | pl.col("_local_1006") | (~pl.col("_on_wire") & pl.col("end_reason").is_in(["rst", "eof"]) & ~pl.col("vantages").list.eval(pl.element() == "proxy").list.all())),
+        age_s=age,
+        longest_gap_s=pl.when("_traffic_seen").then(
+            pl.col("_longest_gap").dt.total_microseconds() / 1e6
+        ),
+        idle_s=pl.when("_traffic_seen").then(silent.dt.total_microseconds() / 1e6),
+    ).select(
+        "session", "client", "user", "token", "expires", "key", "path", "peer", "vantages", "sources",
+        "first", "last_seen", "attempted", "opened", "was_open", "handshake_ms", "status", "rejection", "refused",
+        "closed", "code", "reason", "close_dir", "reported", "ended", "gone", "frameless", "end_reason",
+        "end_dir", "closed_by", "legs", "live", "timer", "proxy_timer", "heartbeat_timeout", "last_c2s",
+        "last_s2c", "idle_s", "longest_gap_s", "age_s", "messages_c2s", "messages_s2c", "pings", "pongs", "opening",
+        "closing", "fragment",
+    )  # fmt: skip
+
+
+def troubled(connections: pl.LazyFrame) -> pl.LazyFrame:
+    """Connections that failed, or ended in a way nobody meant."""
+    meant = pl.col("code").is_in(POLITE_CODES) & ~(
+        (pl.col("code") == 1001) & (pl.col("close_dir") == "s2c").fill_null(False)
+    )
+    failed = pl.col("status").is_not_null() | pl.col("refused")
+    return connections.filter(
+        failed | (pl.col("gone") & (pl.col("frameless") | (pl.col("code").is_not_null() & ~meant)))
+    )
+
+
+def reconnects(connections: pl.LazyFrame) -> pl.LazyFrame:
+    """A client's connection and the next one that opened: session, client, ended, reopened, tries, reconnect_s.
+
+    Only where the client is known and did not itself leave by plan.
+    """
+    left = (pl.col("close_dir") == "c2s").fill_null(False) & pl.col("code").is_in(POLITE_CODES)
+    tries = (
+        connections.filter(pl.col("client").is_not_null())
+        .sort("first")
+        .with_columns(_tried=pl.coalesce("attempted", "opened", "first"))
+    )
+    ends = tries.filter(pl.col("ended").is_not_null() & pl.col("was_open") & ~left)
+    return (
+        ends.select("session", "client", "ended", "closing", "code")
+        .join(
+            tries.filter(pl.col("opened").is_not_null()).select(
+                "client", reopened="opened", next_session="session", reopening="opening"
+            ),
+            on="client",
+        )
+        .filter(
+            (pl.col("reopened") >= pl.col("ended")) & (pl.col("session") != pl.col("next_session"))
+        )
+        .sort("reopened")
+        .group_by("session", maintain_order=True)
+        .agg(pl.all().first())
+        .with_columns(
+            reconnect_s=(pl.col("reopened") - pl.col("ended")).dt.total_microseconds() / 1e6
+        )
+    )
+
+
+def round_trips(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Message latencies: session, started, ended, ms, and the two pointers' list.
+
+    Either a source states the latency, or request and answer carry the same id and were seen at one
+    place: never a difference between two vantages.
+    """
+    rows = events.filter((pl.col("kind") == "message") & pl.col("session").is_not_null())
+    spot = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
+    stated = rows.filter(pl.col("ms").is_not_null()).select(
+        "session",
+        "source",
+        started=pl.col("ts") - pl.duration(microseconds=pl.col("ms") * 1000),
+        ended="ts",
+        ms="ms",
+        pointers=pl.concat_list(spot),
+    )
+    legs = rows.filter(pl.col("trace").is_not_null() & pl.col("ms").is_null()).with_columns(
+        _spot=spot, dir=pl.col("dir").cast(pl.String)
+    )
+    # On both legs of a proxied connection the client's leg is the one whose requests come first.
+    asked = (
+        legs.filter(pl.col("dir") == "c2s")
+        .sort("ts")
+        .unique(["session", "source", "trace"], keep="first", maintain_order=True)
+    )
+    answered = legs.filter(pl.col("dir") == "s2c")
+    paired = (
+        asked.join(answered, on=["session", "source", "conn", "trace"], suffix="_back")
+        .filter(pl.col("ts_back") >= pl.col("ts"))
+        .sort("ts_back")
+        .unique(["session", "source", "trace", "ts"], keep="first", maintain_order=True)
+        .select(
+            "session",
+            "source",
+            started="ts",
+            ended="ts_back",
+            ms=(pl.col("ts_back") - pl.col("ts")).dt.total_microseconds() / 1000,
+            pointers=pl.concat_list("_spot", "_spot_back"),
+        )
+    )
+    # One vantage is enough: of a session measured by several sources keep the one with most.
+    both = pl.concat([stated, paired], how="vertical_relaxed")
+    best = (
+        both.group_by("session", "source")
+        .len()
+        .sort("len", "source", descending=[True, False])
+        .group_by("session", maintain_order=True)
+        .agg(pl.col("source").first())
+    )
+    return both.join(best, on=["session", "source"], how="semi").sort("started", "session")
+
+
+def best_seen(connections: pl.LazyFrame) -> pl.LazyFrame:
+    """Only the connections of the vantage that saw most of them.
+
+    Two sources that nothing ties together tell of the same connections twice; whoever counts
+    connections of a fleet counts them from one place.
+    """
+    seen = connections.select("session", "vantages").explode("vantages")
+    best = (
+        seen.group_by("vantages")
+        .len()
+        .sort("len", "vantages", descending=[True, False])
+        .head(1)
+        .select(vantages="vantages")
+    )
+    chosen = seen.join(best, on="vantages", how="semi").select("session")
+    return connections.join(chosen, on="session", how="semi")

@@ -1,0 +1,142 @@
+"""Opinions: one module per fault, each pure, each always giving a verdict.
+
+A connection detector looks at one session's rows at a time; a fleet detector condenses the story
+with `summarise` into rows that may be concatenated, and judges those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+import polars as pl
+
+from wsdiag.connections import Story
+from wsdiag.detectors import (
+    abnormal_close,
+    connect_latency,
+    connection_refused,
+    handshake_rejected,
+    idle_cut,
+    mass_close,
+    message_latency,
+    message_too_big,
+    missed_heartbeat,
+    reconnect_storm,
+    reconnect_time,
+    server_stall,
+    token_expiry,
+)
+from wsdiag.finding import FINDINGS
+from wsdiag.report import Outcome, Verdict
+from wsdiag.targets import Targets
+
+
+class Detector(Protocol):
+    """What every module here offers. Its docstring is its manual."""
+
+    ID: str
+    TITLE: str
+    NEEDS: str
+    """What the evidence must hold for a verdict, and where to get it; the why of not-applicable."""
+
+    def judged(self, story: Story, targets: Targets) -> pl.LazyFrame:
+        """One row: `judged`, how many things could be judged, and `said`, the sentence for a pass."""
+
+    def detect(self, story: Story, targets: Targets) -> pl.LazyFrame:
+        """FINDINGS; empty when nothing is wrong."""
+
+
+_TOKEN_EXPIRY: Detector = token_expiry
+_MISSED_HEARTBEAT: Detector = missed_heartbeat
+_RECONNECT_STORM: Detector = reconnect_storm
+_CONNECT_LATENCY: Detector = connect_latency
+_MESSAGE_LATENCY: Detector = message_latency
+_RECONNECT_TIME: Detector = reconnect_time
+_ABNORMAL_CLOSE: Detector = abnormal_close
+_HANDSHAKE_REJECTED: Detector = handshake_rejected
+_CONNECTION_REFUSED: Detector = connection_refused
+_IDLE_CUT: Detector = idle_cut
+_MASS_CLOSE: Detector = mass_close
+_MESSAGE_TOO_BIG: Detector = message_too_big
+_SERVER_STALL: Detector = server_stall
+
+DETECTORS: dict[str, Detector] = {
+    detector.ID: detector
+    for detector in (
+        _TOKEN_EXPIRY,
+        _MISSED_HEARTBEAT,
+        _IDLE_CUT,
+        _MASS_CLOSE,
+        _RECONNECT_STORM,
+        _RECONNECT_TIME,
+        _CONNECT_LATENCY,
+        _MESSAGE_LATENCY,
+        _SERVER_STALL,
+        _ABNORMAL_CLOSE,
+        _MESSAGE_TOO_BIG,
+        _HANDSHAKE_REJECTED,
+        _CONNECTION_REFUSED,
+    )
+}
+
+
+def chosen(select: Collection[str], ignore: Collection[str]) -> dict[str, Detector]:
+    """The detectors to run. Raises `KeyError` naming an id that does not exist."""
+    for name in (*select, *ignore):
+        if name not in DETECTORS:
+            raise KeyError(name)
+    return {
+        name: detector
+        for name, detector in DETECTORS.items()
+        if (not select or name in select) and name not in ignore
+    }
+
+
+def judge(
+    story: Story, targets: Targets, detectors: dict[str, Detector]
+) -> tuple[pl.DataFrame, list[Verdict]]:
+    """Run the detectors: their FINDINGS in one frame, and one verdict for each."""
+    plans = [
+        plan
+        for detector in detectors.values()
+        for plan in (detector.detect(story, targets), detector.judged(story, targets))
+    ]
+    try:
+        frames: list[pl.DataFrame | pl.exceptions.PolarsError] = list(pl.collect_all(plans))
+    except pl.exceptions.PolarsError:
+        frames = [_collect(plan) for plan in plans]  # one fault must not silence the others
+    findings: list[pl.DataFrame] = [pl.DataFrame(schema=FINDINGS)]
+    verdicts = []
+    for detector, found, judged in zip(detectors.values(), frames[::2], frames[1::2], strict=True):
+        if isinstance(found, pl.DataFrame):
+            findings.append(found)
+        verdicts.append(_verdict(detector, found, judged))
+    return pl.concat(findings), verdicts
+
+
+def _collect(plan: pl.LazyFrame) -> pl.DataFrame | pl.exceptions.PolarsError:
+    try:
+        return plan.collect()
+    except pl.exceptions.PolarsError as problem:
+        return problem
+
+
+def _verdict(
+    detector: Detector,
+    found: pl.DataFrame | pl.exceptions.PolarsError,
+    judged: pl.DataFrame | pl.exceptions.PolarsError,
+) -> Verdict:
+    for frame in (found, judged):
+        if isinstance(frame, Exception):
+            return Verdict(
+                detector=detector.ID, verdict=Outcome.ERROR, why=f"could not judge: {frame}"
+            )
+    if len(found):
+        return Verdict(
+            detector=detector.ID, verdict=Outcome.BREACH, why="; ".join(found["message"].to_list())
+        )
+    number, said = judged.row(0)
+    if not number:
+        return Verdict(detector=detector.ID, verdict=Outcome.NOT_APPLICABLE, why=detector.NEEDS)
+    return Verdict(detector=detector.ID, verdict=Outcome.PASS, why=said)

@@ -1,0 +1,81 @@
+"""Connections that ended in a way nobody meant.
+
+What it finds: ends without a Close frame, and Close frames whose code reports a fault.
+Why it matters: this is what users call "it keeps disconnecting". It is a symptom: the cause stands
+elsewhere in the report.
+How it decides: on the wire, a FIN or RST with no Close frame before it, or the code in the first
+Close frame; in logs, the code as said, with 1006 and "no close frame" as what they are: no Close
+frame came. 1000, 1001 and an empty Close frame are polite; 1012 and a server's 1001 announce a
+restart and are left to mass-close.
+What it cannot see: a 1005 that some servers log when the socket simply died is not counted, because
+it may also be an empty Close frame.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections import POLITE_CODES, RESTART_CODES, Story
+from wsdiag.finding import Severity, flag
+from wsdiag.targets import Targets
+
+ID = "abnormal-close"
+TITLE = "Connections end abnormally"
+NEEDS = "no source tells how a connection ended: a capture, a server log with close codes or a client log does"
+
+
+def judged(story: Story, targets: Targets) -> pl.LazyFrame:
+    """How many ends were seen."""
+    ends = story.connections.filter(
+        pl.col("gone") & (pl.col("code").is_not_null() | pl.col("frameless"))
+    )
+    return ends.select(
+        judged=pl.len().cast(pl.Int64),
+        said=pl.format("{} ends seen, each with a Close frame that means no fault", pl.len()),
+    )
+
+
+def detect(story: Story, targets: Targets) -> pl.LazyFrame:
+    """One finding for each close code, and one for the ends without a Close frame."""
+    announced = pl.col("code").is_in([*POLITE_CODES, *RESTART_CODES])
+    rows = story.connections.filter(
+        pl.col("gone") & (pl.col("frameless") | (pl.col("code").is_not_null() & ~announced))
+    ).select(
+        "session",
+        "code",
+        "closed_by",
+        "reason",
+        "end_reason",
+        started="opened",
+        ended=pl.coalesce("ended", "closed"),
+        measured=pl.lit(None, dtype=pl.Float64),
+        pointers="closing",
+    )
+    by_code = pl.when(pl.col("code").first().is_null())
+    who = pl.col("closed_by").drop_nulls().mode().sort().first().fill_null("unknown")
+    said = pl.col("reason").drop_nulls().first()
+    return flag(
+        rows,
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=0.9,
+        by=["code"],
+        message=by_code.then(
+            pl.format("{} connection(s) ended without a Close frame, ended by: {}", pl.len(), who)
+        ).otherwise(
+            pl.format(
+                "{} connection(s) closed with {}{}, closed by: {}",
+                pl.len(),
+                pl.col("code").first(),
+                pl.when(said.is_not_null()).then(pl.format(' "{}"', said)).otherwise(pl.lit("")),
+                who,
+            )
+        ),
+        traits=(
+            by_code.then(pl.lit("no-close-frame")).otherwise(
+                pl.format("code-{}", pl.col("code").first())
+            ),
+            pl.format("by-{}", who),
+            pl.when((pl.col("end_reason") == "rst").any()).then(pl.lit("reset")),
+        ),
+    )

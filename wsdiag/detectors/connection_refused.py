@@ -1,0 +1,85 @@
+"""Connections that nobody took.
+
+What it finds: a SYN answered by RST, ECONNREFUSED at a client, or a proxy that could not reach its
+backend.
+Why it matters: nothing listens there: the server is down, still starting, or the address is wrong.
+How it decides: each source says so itself. A refusal by the backend, seen by a proxy, is told apart
+from one that the client met.
+What it cannot see: a firewall that drops silently looks like a slow connect, not like a refusal.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections import Story, best_seen
+from wsdiag.finding import Severity, flag
+from wsdiag.targets import Targets
+
+ID = "connection-refused"
+TITLE = "Connections are refused"
+NEEDS = "no connection attempt in the evidence: a capture, a proxy's error log or a client log shows them"
+
+
+def judged(story: Story, targets: Targets) -> pl.LazyFrame:
+    """How many attempts were seen."""
+    tried = (
+        pl.col("was_open")
+        | pl.col("refused")
+        | pl.col("status").is_not_null()
+        | pl.col("attempted").is_not_null()
+    )
+    return story.connections.filter(tried).select(
+        judged=pl.len().cast(pl.Int64), said=pl.format("{} attempts seen, none refused", pl.len())
+    )
+
+
+def detect(story: Story, targets: Targets) -> pl.LazyFrame:
+    """One finding over all refusals."""
+    opens = story.connections.select(
+        first_open=pl.col("opened").min(), last_open=pl.col("opened").max()
+    )
+    refusals = story.connections.filter("refused")
+    rows = (
+        best_seen(refusals)
+        .join(opens, how="cross")
+        .select(
+            "session",
+            "first_open",
+            "last_open",
+            "vantages",
+            "status",
+            started="first",
+            ended="first",
+            measured=pl.lit(None, dtype=pl.Float64),
+            pointers="opening",
+        )
+    )
+    first, last = pl.col("started").min(), pl.col("ended").max()
+    opened_before = (pl.col("first_open").first() < first).fill_null(False)
+    opened_after = (pl.col("last_open").first() > last).fill_null(False)
+    by_proxy = pl.col("vantages").list.contains("proxy")
+    return flag(
+        rows,
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=0.95,
+        message=pl.format(
+            "{} attempt(s) refused{}{}",
+            pl.len(),
+            pl.when(by_proxy.any())
+            .then(pl.lit(" by the backend, as the proxy saw it"))
+            .otherwise(pl.lit("")),
+            pl.when(opened_before & opened_after)
+            .then(pl.lit(", between connections that opened"))
+            .when(~opened_before & ~opened_after)
+            .then(pl.lit("; nothing opened before or after"))
+            .otherwise(pl.lit("")),
+        ),
+        traits=(
+            pl.when(by_proxy.any()).then(pl.lit("backend")).otherwise(pl.lit("direct")),
+            pl.when(opened_before & opened_after).then(pl.lit("passing")),
+            pl.when(~opened_after).then(pl.lit("lasting")),
+            pl.when(~opened_before & ~opened_after).then(pl.lit("never-open")),
+        ),
+    )

@@ -1,0 +1,109 @@
+"""Upgrade requests answered with something other than 101.
+
+What it finds: handshakes that a server or proxy refused with an HTTP status.
+Why it matters: a browser shows only 1006; the status and its body name the hop and the reason.
+How it decides: by status, with what the answer or the server's log says about it.
+What it cannot see: who refused, when only the client's 1006 is in the evidence.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections import Story
+from wsdiag.finding import Severity, flag
+from wsdiag.targets import Targets
+
+ID = "handshake-rejected"
+TITLE = "The handshake is rejected"
+NEEDS = "no handshake in the evidence: access logs, a capture or a HAR show them"
+
+_UPGRADE_LOST = (
+    "(?i)'upgrade' token not found|not using the websocket protocol|bad \"?upgrade\"? header"
+    "|unsupported upgrade|transport_mismatch|hijack failed|failed to upgrade|upgrade required"
+    "|missing (or invalid )?(connection|upgrade)|invalid (connection|upgrade) header|upgrade header"
+    '|can ?"?upgrade"? only to "?websocket'
+)
+_SID_UNKNOWN = "(?i)session id unknown|invalid session|unknown sid|session not found"
+_CREDENTIALS = (
+    "(?i)unauthori[sz]ed|invalid token|bad token|missing token|no token|forbidden|invalid credential"
+    "|authentication|not authenticated|signature|access denied|invalid api key"
+)
+_EXPIRED = "(?i)expired"
+
+
+def judged(story: Story, targets: Targets) -> pl.LazyFrame:
+    """How many handshakes were seen."""
+    shaken = pl.col("was_open") | pl.col("status").is_not_null()
+    return story.connections.filter(shaken).select(
+        judged=pl.len().cast(pl.Int64),
+        said=pl.format("{} handshakes seen, all answered with 101", pl.len()),
+    )
+
+
+def detect(story: Story, targets: Targets) -> pl.LazyFrame:
+    """One finding for each HTTP status."""
+    said = (
+        story.events.filter(
+            pl.col("reason").is_not_null()
+            & pl.col("kind").is_in(["rejected", "auth", "error", "response", "token"])
+        )
+        .group_by("session")
+        .agg(pl.col("reason").str.join(" | ").alias("said"))
+    )
+    plain = story.events.filter(
+        (pl.col("kind") == "error") & pl.col("session").is_null() & pl.col("reason").is_not_null()
+    ).select(pl.col("reason").str.join(" | ").alias("unbound"))
+    opened = story.connections.select(opened_any=pl.col("was_open").any())
+    rows = (
+        story.connections.filter(pl.col("status").is_not_null())
+        .join(said.filter(pl.col("session").is_not_null()), on="session", how="left")
+        .join(plain, how="cross")
+        .join(opened, how="cross")
+        .with_columns(
+            text=pl.concat_str("rejection", "said", "unbound", separator=" | ", ignore_nulls=True),
+            again=pl.col("token").is_not_null() & (pl.len().over("token", "status") >= 3),
+        )
+        .select(
+            "session",
+            "status",
+            "rejection",
+            "text",
+            "again",
+            "opened_any",
+            "path",
+            started="first",
+            ended="first",
+            measured=pl.lit(None, dtype=pl.Float64),
+            pointers="opening",
+        )
+    )
+    text, reason = pl.col("text"), pl.col("rejection").drop_nulls().first()
+    status = pl.col("status").first()
+    return flag(
+        rows,
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=0.95,
+        by=["status"],
+        message=pl.format(
+            "{} handshake(s) answered with HTTP {}{}",
+            pl.len(),
+            status,
+            pl.when(reason.is_not_null()).then(pl.format(" ({})", reason)).otherwise(pl.lit("")),
+        ),
+        traits=(
+            pl.format("status-{}", status),
+            pl.when(text.str.contains(_UPGRADE_LOST).any()).then(pl.lit("upgrade-lost")),
+            pl.when(text.str.contains(_SID_UNKNOWN).any()).then(pl.lit("sid-unknown")),
+            pl.when(text.str.contains(_CREDENTIALS).any()).then(pl.lit("credentials-said")),
+            pl.when(text.str.contains(_EXPIRED).any()).then(pl.lit("expired-said")),
+            pl.when(pl.col("again").any()).then(pl.lit("same-token-again")),
+            pl.when(pl.col("opened_any").first())
+            .then(pl.lit("others-open"))
+            .otherwise(pl.lit("none-opens")),
+            pl.when(pl.col("path").str.contains("(?i)socket\\.io|engine\\.io").any()).then(
+                pl.lit("socket.io")
+            ),
+        ),
+    )

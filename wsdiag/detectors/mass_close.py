@@ -1,0 +1,173 @@
+"""Most connections ending at once.
+
+What it finds: moments at which at least half of the live connections end within five seconds.
+Why it matters: one event did that: a restart, a crash, a reload, a cut network.
+How it decides: ends that clients chose are left out. Close codes, the server's own shutdown line and
+what follows (refused attempts, a start line) tell a planned end from a crash.
+What it cannot see: connections that are in no source of this evidence.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections import POLITE_CODES, RESTART_CODES, Story, best_seen
+from wsdiag.finding import Severity, flag
+from wsdiag.targets import Targets
+
+ID = "mass-close"
+TITLE = "Many connections end at once"
+NEEDS = "fewer than two connections were live at the same time in this evidence"
+
+TOGETHER = pl.duration(seconds=5)
+HALF = 0.5
+ENOUGH, ENOUGH_WHEN_ANNOUNCED = 3, 2
+"""Two ends at once are chance, unless the server says that it is going away."""
+
+AROUND, AFTER = pl.duration(seconds=10), pl.duration(seconds=120)
+"""How far from the ends a shutdown line, a refusal or a start line still belongs to them."""
+
+RELOAD_BEFORE = pl.duration(seconds=300)
+"""nginx workers drain for `worker_shutdown_timeout` after a reload; ingress-nginx sets 240 s."""
+
+_KILLED = (
+    "(?i)sigkill|killed|exit code 137|out of memory|oom|panic|segfault|core dumped|crash|signal 9"
+)
+
+
+def judged(story: Story, targets: Targets) -> pl.LazyFrame:
+    """How many connections could have ended together."""
+    return summarise(story).select(
+        judged=pl.when(pl.len() >= 2).then(pl.len()).otherwise(0).cast(pl.Int64),
+        said=pl.format("{} connections, no moment at which half of the live ones ended", pl.len()),
+    )
+
+
+def summarise(story: Story) -> pl.LazyFrame:
+    """One narrow row per connection; rows of several parts may be concatenated."""
+    left = (
+        (pl.col("close_dir") == "c2s").fill_null(False)
+        | ((pl.col("code") == 1000).fill_null(False) & pl.col("close_dir").is_null())
+    ) & pl.col("code").is_in(POLITE_CODES).fill_null(False)
+    return best_seen(story.connections.filter(pl.col("was_open") | pl.col("gone"))).select(
+        "session",
+        "code",
+        "frameless",
+        "closed_by",
+        "closing",
+        begun=pl.coalesce("opened", "first"),
+        ended=pl.when(pl.col("gone") & ~left).then(pl.coalesce("ended", "closed")),
+        over=pl.coalesce("ended", "closed"),
+    )
+
+
+def detect(story: Story, targets: Targets) -> pl.LazyFrame:
+    """One finding for each such moment."""
+    rows = _together(summarise(story))
+    rows = rows.join(_context(rows, story), on="wave", how="left")
+    share_restart = pl.col("code").is_in(RESTART_CODES).fill_null(False).mean()
+    announced = (share_restart >= 0.8) | pl.col("stopped").first().fill_null(False)
+    rows = rows.with_columns(
+        _enough=(pl.len() >= pl.when(announced).then(ENOUGH_WHEN_ANNOUNCED).otherwise(ENOUGH)).over(
+            "wave"
+        )
+    ).filter("_enough")
+    code = pl.col("code").drop_nulls().mode().sort().first()
+    return flag(
+        rows,
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=0.9,
+        by=["wave"],
+        message=pl.format(
+            "{} of {} live connections ended within {} s{}",
+            pl.len(),
+            pl.col("live").max(),
+            ((pl.col("ended").max() - pl.col("ended").min()).dt.total_microseconds() / 1e6).round(
+                1
+            ),
+            pl.when((pl.col("frameless").mean() >= 0.8))
+            .then(pl.lit(", without a Close frame"))
+            .when(code.is_not_null())
+            .then(pl.format(", most with code {}", code))
+            .otherwise(pl.lit("")),
+        ),
+        traits=(
+            pl.when(share_restart >= 0.8).then(pl.lit("restart-code")),
+            pl.when(pl.col("frameless").mean() >= 0.8).then(pl.lit("no-close-frame")),
+            pl.when(code.is_not_null()).then(pl.format("code-{}", code)),
+            pl.when(pl.col("stopped").first()).then(pl.lit("shutdown-logged")),
+            pl.when(pl.col("started_again").first()).then(pl.lit("start-logged")),
+            pl.when(pl.col("refusing").first()).then(pl.lit("refused-after")),
+            pl.when(pl.col("killed").first()).then(pl.lit("kill-logged")),
+            pl.when(pl.col("reloaded").first()).then(pl.lit("proxy-reloaded")),
+        ),
+        unit="connections",
+        measured=pl.len().cast(pl.Float64),
+    )
+
+
+def _together(ends: pl.LazyFrame) -> pl.LazyFrame:
+    """The ends that fall into waves: each wave a run of ends, half of the live ones within 5 s."""
+    begun, over = pl.col("begun").drop_nulls().sort(), pl.col("over").drop_nulls().sort()
+    counted = ends.with_columns(
+        live=begun.search_sorted(pl.col("ended"), side="right").cast(pl.Int64)
+        - over.search_sorted(pl.col("ended"), side="left").cast(pl.Int64)
+    )
+    gone = (
+        counted.filter(pl.col("ended").is_not_null())
+        .sort("ended", "session")
+        .with_columns(
+            here=pl.col("ended")
+            .search_sorted(pl.col("ended") + TOGETHER, side="right")
+            .cast(pl.Int64)
+            - pl.col("ended").search_sorted(pl.col("ended"), side="left").cast(pl.Int64)
+        )
+        .with_columns(_starts=(pl.col("here") >= 2) & (pl.col("here") >= HALF * pl.col("live")))
+    )
+    return (
+        gone.with_columns(_since=pl.when("_starts").then(pl.col("ended")).forward_fill())
+        .filter((pl.col("ended") - pl.col("_since") <= TOGETHER).fill_null(False))
+        .with_columns(
+            wave=((pl.col("ended") - pl.col("ended").shift(1)) > TOGETHER)
+            .fill_null(False)
+            .cum_sum()
+        )
+        .with_columns(
+            live=pl.col("live").max().over("wave"),
+            started="ended",
+            measured=pl.lit(None, dtype=pl.Float64),
+            pointers="closing",
+        )
+    )
+
+
+def _context(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
+    """What the evidence says around each wave."""
+    waves = rows.group_by("wave").agg(
+        pl.col("ended").min().alias("t0"), pl.col("ended").max().alias("t1")
+    )
+    marks = story.events.filter(
+        pl.col("kind").is_in(["server_stop", "server_start", "reload", "error", "refused"])
+        & pl.col("ts").is_not_null()
+    ).select(
+        "ts",
+        kind=pl.col("kind").cast(pl.String),
+        reason=pl.col("reason").fill_null(""),
+        proxy=pl.col("vantage") == "proxy",
+    )
+    near = pl.col("ts").is_between(pl.col("t0") - AROUND, pl.col("t1") + AROUND)
+    after = pl.col("ts").is_between(pl.col("t0"), pl.col("t1") + AFTER)
+    before = pl.col("ts").is_between(pl.col("t0") - RELOAD_BEFORE, pl.col("t1"))
+    kind, killed = pl.col("kind"), pl.col("reason").str.contains(_KILLED)
+    return (
+        waves.join(marks, how="cross")
+        .group_by("wave")
+        .agg(
+            (near & (kind == "server_stop") & ~killed & ~pl.col("proxy")).any().alias("stopped"),
+            (near & kind.is_in(["server_stop", "error"]) & killed).any().alias("killed"),
+            (after & (kind == "server_start") & ~pl.col("proxy")).any().alias("started_again"),
+            (after & (kind == "refused")).any().alias("refusing"),
+            (before & (kind == "reload")).any().alias("reloaded"),
+        )
+    )

@@ -1,0 +1,42 @@
+"""Messages that are answered too slowly.
+
+What it finds: the p95 of message latency is above the target.
+Why it matters: the connection lives, but users see their own actions late.
+How it decides: a latency that a source states, or the time between a request and the answer that
+carries the same id, seen at one place. Differences between two places are never taken.
+What it cannot see: latency of messages that carry no id and that nobody timed.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections import Story, round_trips
+from wsdiag.finding import Severity, over_target, within_target
+from wsdiag.targets import Targets
+
+ID = "message-latency"
+TITLE = "Messages are slow"
+NEEDS = (
+    "no message carries an id that its answer repeats, and no log states a latency: log round-trip "
+    "times in the client, or put an id into requests and answers"
+)
+
+
+def judged(story: Story, targets: Targets) -> pl.LazyFrame:
+    """How many messages were timed."""
+    values = round_trips(story.events).rename({"ms": "measured"})
+    return within_target(values, targets.message_ms, "ms", targets.percentile, "messages")
+
+
+def detect(story: Story, targets: Targets) -> pl.LazyFrame:
+    """One finding when the percentile is above `message_ms`."""
+    return over_target(
+        round_trips(story.events).rename({"ms": "measured"}),
+        detector=ID,
+        severity=Severity.WARNING,
+        target=targets.message_ms,
+        unit="ms",
+        percentile=targets.percentile,
+        what="message",
+    )

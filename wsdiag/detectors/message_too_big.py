@@ -1,0 +1,81 @@
+"""Messages larger than the receiver allows.
+
+What it finds: connections closed with 1009, or a server or client saying that a message was too big.
+Why it matters: the sender usually reconnects and sends the same message again, for ever.
+How it decides: the code 1009 (RFC 6455 section 7.4.1) or the library's own sentence. Whoever sends
+the Close owns the limit.
+What it cannot see: a limit enforced by dropping the connection without a code or a log line.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections import Story
+from wsdiag.finding import Severity, flag
+from wsdiag.targets import Targets
+
+ID = "message-too-big"
+TITLE = "A message exceeds the receiver's limit"
+NEEDS = "no close codes and no error texts in the evidence: a capture or a server log with close codes has them"
+
+_SAID = (
+    "(?i)max payload size exceeded|max(imum)? frame length|message too big|too big message"
+    "|frame size of .* exceeds|frame with \\d+ bytes|WS_ERR_UNSUPPORTED_MESSAGE_LENGTH|read limit exceeded"
+    "|exceeds limit of \\d+ bytes|over size limit"
+)
+
+
+def judged(story: Story, targets: Targets) -> pl.LazyFrame:
+    """How many connections had a code."""
+    coded = pl.col("code").is_not_null() | pl.col("frameless")
+    return story.connections.filter(pl.col("gone") & coded).select(
+        judged=pl.len().cast(pl.Int64), said=pl.format("{} ends seen, none with 1009", pl.len())
+    )
+
+
+def detect(story: Story, targets: Targets) -> pl.LazyFrame:
+    """One finding over all connections concerned."""
+    said = (
+        story.events.filter(pl.col("reason").str.contains(_SAID))
+        .group_by("session")
+        .agg(pl.col("reason").first().alias("said"), pl.len())
+        .filter(pl.col("session").is_not_null())
+    )
+    biggest = (
+        story.events.filter(pl.col("kind") == "message")
+        .group_by("session")
+        .agg(pl.col("bytes").max().alias("biggest"))
+    )
+    rows = (
+        story.connections.join(said, on="session", how="left")
+        .join(biggest, on="session", how="left")
+        .filter((pl.col("code") == 1009).fill_null(False) | pl.col("said").is_not_null())
+        .select(
+            "session",
+            "closed_by",
+            started="opened",
+            ended=pl.coalesce("ended", "closed", "first"),
+            measured="biggest",
+            reason=pl.coalesce("reason", "said"),
+            pointers=pl.when(pl.col("closing").list.len() > 0).then("closing").otherwise("opening"),
+        )
+    )
+    text = pl.col("reason").drop_nulls().first()
+    who = pl.col("closed_by").drop_nulls().mode().sort().first()
+    return flag(
+        rows,
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=0.95,
+        message=pl.format(
+            "{} connection(s) ended because a message was too big{}{}",
+            pl.len(),
+            pl.when(text.is_not_null()).then(pl.format(' ("{}")', text)).otherwise(pl.lit("")),
+            pl.when(who.is_in(["client", "server"]))
+            .then(pl.format("; the limit is the {}'s", who))
+            .otherwise(pl.lit("")),
+        ),
+        traits=(pl.format("limit-of-{}", who),),
+        unit="bytes",
+    )

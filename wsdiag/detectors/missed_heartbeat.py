@@ -1,0 +1,191 @@
+"""Pings that were not answered.
+
+What it finds: peers given up because a heartbeat did not come, and pings on the wire without a pong.
+Why it matters: it separates a dead peer from a dead network and from a blocked process.
+How it decides: a log that says so (`keepalive ping timeout`, `ping timeout`), a Close 1011 with that
+reason, or on the wire a ping that got no pong although the connection lived on for long enough. The
+wire also tells whether TCP acknowledged the ping: then the network is fine and the application is
+not; a ping sent again and again by TCP was never received.
+What it cannot see: a HAR and an access log show no pings; they are not judged on them.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections import Story
+from wsdiag.finding import POINTER, Severity, flag
+from wsdiag.targets import Targets
+
+ID = "missed-heartbeat"
+TITLE = "A heartbeat is missed"
+NEEDS = (
+    "no source shows pings or heartbeat timeouts: a capture without TLS, a server log at DEBUG or a "
+    "socket.io debug log does; a HAR and an access log cannot"
+)
+
+PATIENCE_S = 1.0
+"""A ping younger than this at the end was not given the time to be answered."""
+
+TOGETHER_S = 2.0
+"""Peers given up within this time of one another missed their heartbeats together."""
+
+_SAID = "(?i)ping timeout|pong timeout|no pong|keepalive|heartbeat|ping timed out|wait for pong|server activity"
+
+
+def judged(story: Story, targets: Targets) -> pl.LazyFrame:
+    """How many connections showed a heartbeat."""
+    beat = (
+        pl.col("kind").is_in(["ping", "pong", "heartbeat_timeout"])
+        & pl.col("session").is_not_null()
+    )
+    return story.events.filter(beat).select(
+        judged=pl.col("session").n_unique().cast(pl.Int64),
+        said=pl.format(
+            "{} connections with heartbeats, none left unanswered", pl.col("session").n_unique()
+        ),
+    )
+
+
+def detect(story: Story, targets: Targets) -> pl.LazyFrame:
+    """One finding over all connections concerned."""
+    rows = (
+        story.connections.join(_stated(story.events), on="session", how="left")
+        .join(_unanswered(story.events), on="session", how="left")
+        .join(_sent_again(story.events), on="session", how="left")
+        .with_columns(
+            _stated=pl.col("stated").is_not_null()
+            | ((pl.col("code") == 1011) & pl.col("reason").str.contains(_SAID)).fill_null(False),
+            _silent=_silence(),
+        )
+        .filter(pl.col("_stated") | pl.col("_silent"))
+        .with_columns(_moment=pl.coalesce("ended", "closed", "given_up", "asked"))
+        .sort("_moment", nulls_last=True)
+        .select(
+            "session",
+            "_stated",
+            "_silent",
+            "sent_again",
+            "closed_by",
+            "dir_asked",
+            "vantages",
+            "late",
+            together=(
+                (pl.col("_moment") - pl.col("_moment").shift(1)).dt.total_seconds() <= TOGETHER_S
+            ).fill_null(False),
+            started=pl.coalesce("asked", "given_up", "ended"),
+            ended="_moment",
+            measured=(pl.col("_moment") - pl.col("asked")).dt.total_microseconds() / 1e6,
+            pointers=pl.concat_list(
+                pl.col("asked_at").fill_null([]), pl.col("stated_at").fill_null([]), "closing"
+            ).list.unique(maintain_order=True),
+        )
+    )
+    on_wire = pl.col("vantages").list.contains("network") & pl.col("_silent")
+    again = pl.col("sent_again").fill_null(0) >= 2
+    total = pl.len()
+    return flag(
+        rows,
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=pl.when(on_wire.any()).then(0.95).otherwise(0.85),
+        message=pl.format(
+            "{} connection(s) with an unanswered heartbeat{}",
+            total,
+            pl.when((on_wire & again).any())
+            .then(pl.lit("; TCP never acknowledged it"))
+            .when((on_wire & ~again).any())
+            .then(pl.lit("; TCP acknowledged it, the application did not answer"))
+            .otherwise(pl.lit("")),
+        ),
+        traits=(
+            pl.when(pl.col("_stated").any()).then(pl.lit("stated")),
+            pl.when((on_wire & again).any()).then(pl.lit("not-acked")),
+            pl.when((on_wire & ~again).any()).then(pl.lit("acked")),
+            pl.when(pl.col("late").fill_null(False).any()).then(pl.lit("answered-late")),
+            pl.when(pl.col("together").sum() >= 1)
+            .then(pl.lit("together"))
+            .otherwise(pl.lit("one-by-one")),
+        ),
+        unit="s",
+    )
+
+
+def _stated(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Connections whose log says that a heartbeat did not come."""
+    spot = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
+    return (
+        events.filter((pl.col("kind") == "heartbeat_timeout") & pl.col("session").is_not_null())
+        .group_by("session")
+        .agg(
+            pl.lit(True).alias("stated"),  # noqa: FBT003
+            pl.col("ts").min().alias("given_up"),
+            spot.head(2).alias("stated_at"),
+        )
+    )
+
+
+def _unanswered(events: pl.LazyFrame) -> pl.LazyFrame:
+    """The first ping of the last unanswered run, on the leg whose end is clearest."""
+    beats = events.filter(
+        pl.col("kind").is_in(["ping", "pong"])
+        & pl.col("session").is_not_null()
+        & pl.col("ts").is_not_null()
+    ).with_columns(
+        kind=pl.col("kind").cast(pl.String),
+        # A pong travels against its ping: both belong to the heartbeat of the ping's direction.
+        beat=pl.when(pl.col("kind") == "ping")
+        .then(pl.col("dir").cast(pl.String))
+        .otherwise(pl.col("dir").cast(pl.String).replace({"c2s": "s2c", "s2c": "c2s"})),
+    )
+    over = ("session", "source", "conn", "beat")
+    spot = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
+    return (
+        beats.with_columns(answered=pl.col("ts").filter(pl.col("kind") == "pong").max().over(over))
+        .group_by(*over, maintain_order=True)
+        .agg(
+            pl.col("answered").first(),
+            pl.col("ts").filter(pl.col("kind") == "ping").diff().median().alias("interval"),
+            _open_pings(pl.col("ts")).min().alias("asked"),
+            _open_pings(pl.col("ts")).len().alias("open_pings"),
+            _open_pings(spot).head(2).alias("asked_at"),
+            pl.col("ms").filter(pl.col("kind") == "pong").max().alias("slowest"),
+        )
+        .with_columns(
+            late=pl.col("slowest") / 1000 > pl.col("interval").dt.total_microseconds() / 1e6
+        )
+        .filter(pl.col("open_pings") > 0)
+        .sort("asked")
+        .group_by("session", maintain_order=True)
+        .agg(
+            pl.col("asked", "open_pings", "interval", "asked_at", "late").first(),
+            pl.col("beat").first().alias("dir_asked"),
+        )
+    )
+
+
+def _open_pings(column: pl.Expr) -> pl.Expr:
+    return column.filter(
+        (pl.col("kind") == "ping")
+        & (pl.col("answered").is_null() | (pl.col("ts") > pl.col("answered"))).fill_null(True)
+    )
+
+
+def _sent_again(events: pl.LazyFrame) -> pl.LazyFrame:
+    """How often TCP sent a segment again in the connection's last stretch."""
+    return (
+        events.filter((pl.col("kind") == "retransmit") & pl.col("session").is_not_null())
+        .group_by("session")
+        .agg(pl.len().alias("sent_again"))
+    )
+
+
+def _silence() -> pl.Expr:
+    """Whether the unanswered ping waited long enough to be called missed."""
+    until = pl.coalesce("ended", "closed", "last_seen")
+    waited = (until - pl.col("asked")).dt.total_microseconds() / 1e6
+    interval = pl.col("interval").dt.total_microseconds() / 1e6
+    enough = (
+        pl.when("gone").then(PATIENCE_S).otherwise(pl.max_horizontal(interval * 1.5, pl.lit(5.0)))
+    )
+    return ((pl.col("open_pings") > 0) & (waited >= enough)).fill_null(False)

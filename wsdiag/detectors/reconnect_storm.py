@@ -1,0 +1,175 @@
+"""Clients hammering a server with attempts.
+
+What it finds: more attempts than the number of clients explains, from clients that do not back off.
+Why it matters: the storm keeps down the server that it waits for.
+How it decides: in the busiest ten seconds each client makes more than five attempts on average.
+Exponential backoff from half a second makes four, so twenty clients that come back with backoff and
+jitter are no storm, however many attempts they make in total. Clients whose delays grow are not
+counted. One client in a loop is not a fleet and is left to the detectors of its failure.
+What it cannot see: who is who, where no client, user or address is known; then the number of
+connections that were live before stands for the number of clients.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections import Story, best_seen
+from wsdiag.finding import Severity, flag
+from wsdiag.targets import Targets
+
+ID = "reconnect-storm"
+TITLE = "Clients reconnect in a storm"
+NEEDS = "no attempts of at least two clients in the evidence: a capture, an access log or client logs show them"
+
+WINDOW = pl.duration(seconds=10)
+PER_CLIENT = 5.0
+"""Delays of 0.5, 1, 2, 4 s, the usual exponential backoff, give four attempts in ten seconds."""
+
+CLIENTS, ATTEMPTS = 5, 20
+"""Fewer clients or attempts load no server."""
+
+GROWTH = 1.6
+"""Late delays at least this many times the early ones: the client backs off."""
+
+
+def judged(story: Story, targets: Targets) -> pl.LazyFrame:
+    """How many attempts of how many clients were seen."""
+    known = pl.max_horizontal(pl.col("who").n_unique(), pl.col("live").max().fill_null(0))
+    return _counted(summarise(story)).select(
+        judged=pl.when(known >= 2).then(pl.len()).otherwise(0).cast(pl.Int64),
+        said=pl.format(
+            "at most {} attempts in 10 s, {} per client",
+            pl.col("here").max(),
+            (pl.col("here").max() / known).round(1),
+        ),
+    )
+
+
+def summarise(story: Story) -> pl.LazyFrame:
+    """One narrow row per attempt; rows of several parts may be concatenated."""
+    tried = pl.coalesce(
+        "attempted", pl.when(~pl.col("fragment")).then(pl.coalesce("opened", "first"))
+    )
+    failed = pl.col("status").is_not_null() | pl.col("refused") | ~pl.col("was_open")
+    counted = story.connections.filter(
+        pl.col("was_open")
+        | pl.col("refused")
+        | pl.col("status").is_not_null()
+        | pl.col("attempted").is_not_null()
+    )
+    return (
+        best_seen(counted)
+        .select(
+            "session",
+            "opening",
+            tried=tried,
+            over=pl.coalesce("ended", "closed"),
+            opened="opened",
+            failed=failed,
+            who=pl.coalesce("client", pl.col("peer").str.replace(":\\d+$", "")),
+            known=pl.col("client").is_not_null(),
+        )
+        .filter(pl.col("tried").is_not_null())
+    )
+
+
+def detect(story: Story, targets: Targets) -> pl.LazyFrame:
+    """One finding over the storm's attempts."""
+    attempts = _counted(summarise(story))
+    busiest = attempts.sort("here", "tried", descending=[True, False]).select(
+        t0=pl.col("tried").first(), peak=pl.col("here").first(), fleet=pl.col("live").max()
+    )
+    rows = (
+        attempts.join(busiest, how="cross")
+        .filter(pl.col("tried").is_between(pl.col("t0"), pl.col("t0") + WINDOW))
+        .join(_laws(attempts), on="who", how="left")
+        .with_columns(
+            clients=pl.max_horizontal(
+                pl.when(pl.col("known").any())
+                .then(pl.col("who").n_unique())
+                .otherwise(pl.max_horizontal("fleet", pl.col("who").n_unique()))
+            )
+        )
+        .filter(
+            (pl.col("clients") >= CLIENTS)
+            & (pl.col("peak") >= ATTEMPTS)
+            & (pl.col("peak") / pl.col("clients") > PER_CLIENT)
+            & (pl.col("growing").fill_null(False).mean() < 0.5)
+        )
+        .select(
+            "session",
+            "clients",
+            "peak",
+            "failed",
+            "delay",
+            "even",
+            started="tried",
+            ended="tried",
+            measured=pl.col("peak").cast(pl.Float64),
+            pointers="opening",
+        )
+    )
+    delay = pl.col("delay").drop_nulls().median()
+    return flag(
+        rows,
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=pl.when(delay.is_not_null()).then(0.95).otherwise(0.8),
+        message=pl.format(
+            "{} attempts in 10 s from about {} clients, {} each{}",
+            pl.col("peak").first(),
+            pl.col("clients").first(),
+            (pl.col("peak").first() / pl.col("clients").first()).round(1),
+            pl.when(delay.is_not_null())
+            .then(pl.format(", {} s apart without growing", delay.round(2)))
+            .otherwise(pl.lit("")),
+        ),
+        traits=(
+            pl.when(delay.is_not_null()).then(pl.lit("no-backoff")),
+            pl.when(pl.col("even").drop_nulls().mean() >= 0.5).then(pl.lit("no-jitter")),
+            pl.when(pl.col("failed").mean() >= 0.5).then(pl.lit("mostly-failed")),
+        ),
+        target=PER_CLIENT,
+        unit="attempts",
+        measured=pl.col("peak").first().cast(pl.Float64),
+    )
+
+
+def _counted(attempts: pl.LazyFrame) -> pl.LazyFrame:
+    """Each attempt with the attempts in the ten seconds from it on, and the live connections then."""
+    opened, over = pl.col("opened").drop_nulls().sort(), pl.col("over").drop_nulls().sort()
+    return attempts.sort("tried", "session").with_columns(
+        here=pl.col("tried").search_sorted(pl.col("tried") + WINDOW, side="right").cast(pl.Int64)
+        - pl.col("tried").search_sorted(pl.col("tried"), side="left").cast(pl.Int64),
+        live=opened.search_sorted(pl.col("tried"), side="right").cast(pl.Int64)
+        - over.search_sorted(pl.col("tried"), side="right").cast(pl.Int64),
+    )
+
+
+def _laws(attempts: pl.LazyFrame) -> pl.LazyFrame:
+    """Each known client's delays after its first failure: their middle, whether they grow, whether even.
+
+    Only the first six gaps count: a cap flattens the later ones.
+    """
+    gaps = (
+        attempts.filter("known")
+        .sort("who", "tried")
+        .with_columns(
+            gap=((pl.col("tried") - pl.col("tried").shift(1)).dt.total_microseconds() / 1e6).over(
+                "who"
+            ),
+            after_failure=pl.col("failed").shift(1).over("who").fill_null(False),
+        )
+        .filter(pl.col("after_failure"))
+        .group_by("who", maintain_order=True)
+        .agg(pl.col("gap").head(6))
+    )
+    half = pl.col("gap").list.len() // 2
+    early, late = pl.col("gap").list.head(half), pl.col("gap").list.tail(half)
+    return gaps.filter(pl.col("gap").list.len() >= 2).select(
+        "who",
+        delay=pl.col("gap").list.median(),
+        growing=late.list.median() / early.list.median() >= GROWTH,
+        even=pl.col("gap").list.std() / pl.col("gap").list.mean() < 0.1,
+    )

@@ -1,0 +1,159 @@
+"""A process that stops serving everyone at once.
+
+What it finds: moments at which several connections wait together for answers, handshakes or pongs,
+and processes that say themselves that they were blocked.
+Why it matters: one blocking call in an event loop makes every connection of that process slow, and
+heartbeats fail although network and peers are fine.
+How it decides: waits longer than the target that overlap on at least half of the connections that
+were busy then, and at least two; or a log line that states the blocked time. Retransmissions in the
+same moments speak for the network instead.
+What it cannot see: a process with a single connection.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections import Story, round_trips
+from wsdiag.finding import POINTER, Severity, flag
+from wsdiag.targets import Targets
+
+ID = "server-stall"
+TITLE = "The server stalls"
+NEEDS = (
+    "no waits of two connections could be compared: message round trips, handshake times or pongs of "
+    "several clients are needed"
+)
+
+BUSY = 0.5
+"""The share of the busy connections that must wait at the same time."""
+
+SLOT = "1s"
+
+
+def judged(story: Story, targets: Targets) -> pl.LazyFrame:
+    """How many waits of at least two connections were measured."""
+    return _waits(story, targets).select(
+        judged=pl.when(pl.col("session").n_unique() >= 2)
+        .then(pl.len())
+        .otherwise(0)
+        .cast(pl.Int64),
+        said=pl.format("{} waits compared, none shared by half of the busy connections", pl.len()),
+    )
+
+
+def detect(story: Story, targets: Targets) -> pl.LazyFrame:
+    """One finding over shared waits, one over what processes say of themselves."""
+    return pl.concat([_shared(story, targets), _stated(story)])
+
+
+def _shared(story: Story, targets: Targets) -> pl.LazyFrame:
+    waits = _waits(story, targets).with_columns(slot=pl.col("ended").dt.truncate(SLOT))
+    sent_again = (
+        story.events.filter(pl.col("kind") == "retransmit")
+        .select(slot=pl.col("ts").dt.truncate(SLOT))
+        .unique()
+        .with_columns(lossy=True)
+    )
+    busy = waits.group_by("slot").agg(
+        pl.col("session").n_unique().alias("busy"),
+        pl.col("session").filter(pl.col("slow")).n_unique().alias("waiting"),
+    )
+    slots = (
+        busy.filter((pl.col("waiting") >= 2) & (pl.col("waiting") >= BUSY * pl.col("busy")))
+        .join(sent_again, on="slot", how="left")
+        .filter(pl.col("lossy").is_null())
+    )
+    rows = (
+        waits.filter("slow")
+        .join(slots, on="slot")
+        .sort("ms", descending=True)
+        .group_by("session", maintain_order=True)
+        .agg(
+            pl.col("started").min(),
+            pl.col("ended").max(),
+            pl.col("ms").max().alias("measured"),
+            pl.col("waiting").max(),
+            pl.col("slot").n_unique().alias("slots"),
+            pl.col("pointers").first(),
+        )
+        .with_columns(_n=pl.len())
+        .filter(pl.col("_n") >= 2)
+    )
+    return flag(
+        rows,
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=0.85,
+        message=pl.format(
+            "{} connections waited at the same moments, up to {} ms",
+            pl.len(),
+            pl.col("measured").max().round(0).cast(pl.Int64),
+        ),
+        traits=(
+            pl.lit("together"),
+            pl.when(pl.col("slots").max() >= 5).then(pl.lit("lasting")),
+            pl.when(pl.col("measured").max() >= 1000).then(pl.lit("long")),
+        ),
+        unit="ms",
+    )
+
+
+def _stated(story: Story) -> pl.LazyFrame:
+    spot = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
+    rows = story.events.filter(pl.col("kind") == "stall").select(
+        "session",
+        "reason",
+        started="ts",
+        ended="ts",
+        measured="ms",
+        pointers=pl.concat_list(spot),
+    )
+    return flag(
+        rows,
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=0.9,
+        message=pl.format(
+            '{} time(s) a process says that it was blocked ("{}")',
+            pl.len(),
+            pl.col("reason").drop_nulls().first().fill_null("no words"),
+        ),
+        traits=(pl.lit("stated"),),
+        unit="ms",
+    )
+
+
+def _waits(story: Story, targets: Targets) -> pl.LazyFrame:
+    """Every measured wait: session, started, ended, ms, slow, pointers."""
+    messages = round_trips(story.events).select(
+        "session", "started", "ended", "ms", "pointers", slow=pl.col("ms") > targets.message_ms
+    )
+    handshakes = story.connections.filter(
+        pl.col("handshake_ms").is_not_null() & pl.col("opened").is_not_null()
+    ).select(
+        "session",
+        started=pl.col("opened") - pl.duration(microseconds=pl.col("handshake_ms") * 1000),
+        ended="opened",
+        ms="handshake_ms",
+        pointers=pl.col("opening").list.head(2),
+        slow=pl.col("handshake_ms") > targets.connect_ms,
+    )
+    spot = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
+    # A pong the server owes; what a client owes says nothing about the server.
+    pongs = story.events.filter(
+        (pl.col("kind") == "pong")
+        & (pl.col("dir") == "s2c")
+        & pl.col("ms").is_not_null()
+        & pl.col("session").is_not_null()
+    ).select(
+        "session",
+        started=pl.col("ts") - pl.duration(microseconds=pl.col("ms") * 1000),
+        ended="ts",
+        ms="ms",
+        pointers=pl.concat_list(spot),
+        slow=pl.col("ms") > targets.message_ms,
+    )
+    return pl.concat([messages, handshakes, pongs], how="vertical_relaxed").filter(
+        pl.col("ended").is_not_null()
+    )

@@ -1,0 +1,132 @@
+"""Credentials that expire while they are in use, or are used again after they expired.
+
+What it finds: connections that the server ended at their token's expiry, and handshakes that carry a
+token past its expiry.
+Why it matters: users are thrown out on a clock that nobody sees, and a client that reconnects with
+the same token can never succeed.
+How it decides: the expiry is read from the JWT in the handshake or from the log; the end must fall
+within the skew around it. A server's own words ("token expired") and the codes 4401 and 3005 count
+too. A token that is past its expiry at connect is another fault than one that expires later.
+What it cannot see: the expiry of an opaque token, unless a log states it.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections import Story
+from wsdiag.finding import Severity, flag
+from wsdiag.targets import Targets
+
+ID = "token-expiry"
+TITLE = "A token expires"
+NEEDS = (
+    "no credential with a readable expiry and no auth close code in the evidence: log the token's "
+    "expiry at connect (never the token), or capture the handshake"
+)
+
+AUTH_CODES = (4401, 3000, 3005)
+"""4401 by the 44xx habit of applications and graphql-ws, 3000 Unauthorized in the IANA registry,
+3005 `connection expired` in centrifugal/centrifuge disconnect.go."""
+
+EARLY, LATE = pl.duration(seconds=2), pl.duration(seconds=6)
+"""Around the expiry: servers check on a timer, and clocks are some seconds apart."""
+
+_SAID = "(?i)expired|jwt expired|TokenExpired|SessionExpired"
+_SAID_OF_TOKEN = "(?i)(token|jwt|session|credential|signature|auth|connection)\\w*.{0,24}expired|expired.{0,16}(token|jwt|credential|session)|TokenExpired|SessionExpired"
+
+
+def judged(story: Story, targets: Targets) -> pl.LazyFrame:
+    """How many connections have a known expiry."""
+    known = pl.col("expires").is_not_null() | pl.col("code").is_in(AUTH_CODES).fill_null(False)
+    return story.connections.filter(known).select(
+        judged=pl.len().cast(pl.Int64),
+        said=pl.format("{} connections with a known token expiry, none ended by it", pl.len()),
+    )
+
+
+def detect(story: Story, targets: Targets) -> pl.LazyFrame:
+    """One finding for expiry in mid-connection, one for expired tokens at connect."""
+    said = (
+        story.events.filter(
+            pl.col("session").is_not_null() & pl.col("reason").str.contains(_SAID_OF_TOKEN)
+        )
+        .group_by("session")
+        .agg(pl.len().alias("said"))
+    )
+    moment = pl.coalesce("closed", "ended")
+    begun = pl.coalesce("opened", "attempted", "first")
+    at_exp = (
+        pl.col("gone")
+        & moment.is_between(pl.col("expires") - EARLY, pl.col("expires") + LATE)
+        & (pl.col("expires") > begun)
+        & ~(pl.col("close_dir") == "c2s").fill_null(False)
+        & pl.col("closed_by").is_in(["server", "unknown"])
+        & ~(pl.col("code").is_in([1001, 1012]).fill_null(False))
+    ).fill_null(False)
+    failed_early = pl.col("status").is_in([401, 403]).fill_null(False) | (
+        (
+            pl.col("code").is_in([*AUTH_CODES, 1008, 4001, 4403]).fill_null(False)
+            | pl.col("said").is_not_null()
+        )
+        & (moment - begun < pl.duration(seconds=2)).fill_null(True)
+    )
+    stale = (pl.col("expires") < begun).fill_null(False) & failed_early
+    said_here = pl.col("said").is_not_null()
+    coded = pl.col("code").is_in(AUTH_CODES).fill_null(False)
+    at_connect = stale | (said_here & failed_early)
+    rows = (
+        story.connections.join(said, on="session", how="left")
+        .with_columns(_at_connect=at_connect, _at_exp=at_exp & ~stale)
+        .filter(pl.col("_at_connect") | pl.col("_at_exp") | said_here | (coded & pl.col("gone")))
+        .select(
+            "session",
+            "token",
+            "code",
+            "status",
+            "client",
+            "_at_exp",
+            where=pl.when("_at_connect").then(pl.lit("at-connect")).otherwise(pl.lit("midstream")),
+            said=said_here | pl.col("reason").str.contains(_SAID).fill_null(False),
+            stale=stale,
+            coded=coded,
+            started=pl.coalesce("opened", "first"),
+            ended=pl.coalesce("closed", "ended", "first"),
+            measured=pl.when("_at_connect")
+            .then((begun - pl.col("expires")).dt.total_microseconds() / 1e6)
+            .otherwise("age_s"),
+            pointers=pl.when(pl.col("closing").list.len() > 0).then("closing").otherwise("opening"),
+        )
+    )
+    code = pl.coalesce("code", "status").drop_nulls().mode().sort().first()
+    with_code = pl.when(code.is_not_null()).then(pl.format(" ({})", code)).otherwise(pl.lit(""))
+    midstream = pl.col("where").first() == "midstream"
+    worn = (pl.col("token").is_not_null() & (pl.col("token").is_duplicated())).any()
+    return flag(
+        rows,
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=pl.when(pl.col("_at_exp").any() | pl.col("stale").any())
+        .then(0.95)
+        .when(pl.col("said").any())
+        .then(0.9)
+        .otherwise(0.7),
+        by=["where"],
+        message=pl.when(midstream)
+        .then(pl.format("{} connection(s) closed when their token expired{}", pl.len(), with_code))
+        .otherwise(
+            pl.format(
+                "{} handshake(s) with a token that had already expired{}", pl.len(), with_code
+            )
+        ),
+        traits=(
+            pl.col("where").first(),
+            pl.when(pl.col("_at_exp").any()).then(pl.lit("at-exp")),
+            pl.when(pl.col("said").any()).then(pl.lit("said")),
+            pl.when(pl.col("coded").any()).then(pl.lit("auth-code")),
+            pl.when(pl.col("stale").any()).then(pl.lit("past-exp")),
+            pl.when(worn & ~midstream).then(pl.lit("same-token-again")),
+            pl.when(~midstream & (pl.len() >= 3)).then(pl.lit("repeated")),
+        ),
+        unit="s",
+    )

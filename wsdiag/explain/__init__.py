@@ -1,0 +1,8 @@
+"""From findings to root causes: which causes hold, how sure that is, and the text that says so."""
+
+from wsdiag.explain.causes import load_causes
+from wsdiag.explain.checklist import checklist
+from wsdiag.explain.prose import at, ms, pct, plural, seconds
+from wsdiag.explain.ranking import explain
+
+__all__ = ["at", "checklist", "explain", "load_causes", "ms", "pct", "plural", "seconds"]

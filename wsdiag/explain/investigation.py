@@ -1,0 +1,149 @@
+"""Symptoms in numbers, and what each of the three places shows."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections import Story
+from wsdiag.explain.prose import at, ms, plural, seconds
+from wsdiag.finding import Finding
+from wsdiag.report import Facts, Quantiles
+from wsdiag.targets import Targets
+
+MAX_SYMPTOMS = 6
+
+PLACES = {
+    "server_logs": (
+        ("server", "proxy"),
+        "No server or proxy log in this evidence.",
+    ),
+    "network": (("network",), "No capture in this evidence: the wire was not seen."),
+    "client": (("client",), "No client log, HAR or console in this evidence."),
+}
+
+
+def symptoms(findings: list[Finding], facts: Facts, targets: Targets) -> str:
+    """What happened, in numbers: how many connections, how they ended, what misses its target."""
+    lines = [f"- {plural(facts.connections, 'connection')}{_codes(facts)}{_failed(facts)}"]
+    worst = sorted(findings, key=lambda finding: (finding.severity, -finding.count))
+    lines += [f"- {finding.message}{_when(finding)}" for finding in worst[:MAX_SYMPTOMS]]
+    if len(worst) > MAX_SYMPTOMS:
+        lines.append(f"- and {len(worst) - MAX_SYMPTOMS} more findings")
+    measured = [
+        _against("connection latency", facts.connect_ms, targets.connect_ms, ms),
+        _against("message latency", facts.message_ms, targets.message_ms, ms),
+        _against("reconnection time", facts.reconnect_s, targets.reconnect_s, seconds),
+    ]
+    shown = [text for text in measured if text]
+    if shown:
+        lines.append("- " + "; ".join(shown))
+    return "\n".join(lines)
+
+
+def investigate(story: Story, facts: Facts) -> dict[str, str]:
+    """What server logs, the network and the client show, by section of the report."""
+    table = story.connections.collect()
+    return {
+        place: _place(story, table, vantages, nothing)
+        for place, (vantages, nothing) in PLACES.items()
+    }
+
+
+def _place(
+    story: Story, table: pl.DataFrame, vantages: tuple[str, ...], nothing: str
+) -> str:
+    rows = (
+        story.events.filter(pl.col("vantage").is_in(vantages))
+        .group_by("source", pl.col("vantage").cast(pl.String), pl.col("kind").cast(pl.String))
+        .len()
+        .sort("source", "kind")
+        .collect()
+    )
+    if rows.is_empty():
+        return nothing
+    told = [_told_by(source, rows, story) for source in rows["source"].unique(maintain_order=True)]
+    if vantages == ("network",):
+        told.append(_who_closed(table))
+    return "\n".join(line for line in told if line)
+
+
+_WORDS = {
+    "open": "opened",
+    "rejected": "rejected",
+    "refused": "refused",
+    "close": "closes",
+    "end": "ends",
+    "ping": "pings",
+    "pong": "pongs",
+    "message": "messages",
+    "heartbeat_timeout": "heartbeat timeouts",
+    "timeout": "timer cuts",
+    "retransmit": "retransmissions",
+    "zero_window": "zero windows",
+    "server_stop": "server stops",
+    "server_start": "server starts",
+    "reload": "reloads",
+    "stall": "stalls",
+    "error": "errors",
+    "backpressure": "backpressure reports",
+}
+
+
+def _told_by(source: str, rows: pl.DataFrame, story: Story) -> str:
+    mine = rows.filter(pl.col("source") == source)
+    counts = {kind: n for kind, n in mine.select("kind", "len").iter_rows()}
+    parts = [f"{counts[kind]} {word}" for kind, word in _WORDS.items() if kind in counts]
+    codes = (
+        story.events.filter((pl.col("source") == source) & (pl.col("kind") == "close"))
+        .filter(pl.col("code").is_not_null())
+        .group_by("code")
+        .len()
+        .sort("len", "code", descending=[True, False])
+        .collect()
+    )
+    stated = ", ".join(f"{code} ×{n}" for code, n in codes.head(5).iter_rows())
+    text = ", ".join(parts) if parts else "nothing about connections"
+    return f"- `{source}`: {text}" + (f"; close codes {stated}" if stated else "")
+
+
+def _who_closed(table: pl.DataFrame) -> str:
+    ended = table.filter(pl.col("gone") & pl.col("vantages").list.contains("network"))
+    if ended.is_empty():
+        return ""
+    first = ended["closed_by"].fill_null("unknown").value_counts().sort("count", descending=True)
+    who = ", ".join(f"{side} ×{n}" for side, n in first.iter_rows())
+    frameless = ended.filter("frameless")
+    tail = f"; {len(frameless)} of {len(ended)} ends without a Close frame" if len(frameless) else ""
+    return f"- closed first by: {who}{tail}"
+
+
+def _codes(facts: Facts) -> str:
+    if not facts.close_codes:
+        return ""
+    order = sorted(facts.close_codes.items(), key=lambda item: (-item[1], item[0]))
+    words = {"none": "no Close frame"}
+    return "; ended with " + ", ".join(f"{words.get(code, code)} ×{n}" for code, n in order)
+
+
+def _failed(facts: Facts) -> str:
+    parts = [f"HTTP {status} ×{n}" for status, n in sorted(facts.rejections.items())]
+    if facts.refused:
+        parts.append(f"refused ×{facts.refused}")
+    return "; failed attempts: " + ", ".join(parts) if parts else ""
+
+
+def _when(finding: Finding) -> str:
+    if finding.started is None or finding.ended is None:
+        return ""
+    if finding.started == finding.ended:
+        return f" at {at(finding.started)}"
+    return f" ({at(finding.started)} to {at(finding.ended)})"
+
+
+def _against(name: str, figures: Quantiles, target: float, word: object) -> str:
+    if not figures.n or figures.p95 is None:
+        return ""
+    shown = word(figures.p95) if callable(word) else figures.p95
+    limit = word(target) if callable(word) else target
+    verdict = "above" if figures.p95 > target else "within"
+    return f"{name} p95 {shown} ({verdict} the target of {limit}, n={figures.n})"
