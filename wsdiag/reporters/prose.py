@@ -14,8 +14,8 @@ from wsdiag.reporters.wording import flat
 _SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 # Words that a renderer would turn into a link, a mention, an issue, an image, HTML or maths.
 _ACTIVE = re.compile(r"[@`\\\[\]$|]|://|\bwww\.|<[a-z/!?]|&#?\w|#\w", re.IGNORECASE)
-_LEADING = re.compile(r"^(?:[-+=>#]+|\d+[.)])$")
-_MARKUP = re.compile(r"\*|(?<=\S)~|(?<!\w)_|_(?!\w)")
+_LEADING = re.compile(r"^(?:>|[-+=#]+$|\d+[.)]$)")
+_MARKUP = re.compile(r"\*|(?<=\S)~|(?<![^\W_])_|_(?![^\W_])")
 _VERBATIM = re.compile(
     r"^ *(?P<fence>`{3,}|~{3,})[^\n]*\n.*?(?:^ *(?P=fence)[`~]* *$|\Z)"
     r"|(?<!`)(?P<tick>`+)(?!`).+?(?<!`)(?P=tick)(?!`)",

@@ -134,6 +134,8 @@ def _verdicts(console: Console, verdicts: Iterable[Verdict]) -> None:
     for (outcome, why), names in sorted(groups.items(), key=lambda item: order.index(item[0][0])):
         line = Text(", ".join(names))
         line.append(f": {why}" if why else "", style="dim")
+        if outcome is Outcome.BREACH:  # its findings have told the rest
+            line.truncate(console.width - 4, overflow="ellipsis")
         grid.add_row(Text(wording.MARKS[outcome.value], style=_STYLES[outcome.value]), line)
     console.print(Padding(grid, (0, 0, 0, 2)))
 

@@ -15,7 +15,7 @@ MARKS = {"breach": "✗", "pass": "✓", "not-applicable": "–", "error": "!"}
 
 def flat(text: str) -> str:
     """Text from evidence on one line, without control characters or invisible formatting."""
-    return sanitise(" ".join(text.split()))
+    return " ".join(sanitise(" ".join(text.split())).split())
 
 
 def cut(text: str, width: int) -> str:

@@ -1,0 +1,67 @@
+"""The terminal summary: its order, its width, and evidence that no terminal obeys."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import pytest
+import sample
+from rich.cells import cell_len
+
+from wsdiag.reporters import terminal
+
+ESCAPE = re.compile(r"\x1b\[[\d;]*m")
+
+
+@pytest.mark.parametrize("name", ["incident", "healthy", "hostile"])
+def test_snapshot(snapshot, name: str) -> None:
+    snapshot(f"{name}.txt", terminal.render(getattr(sample, name)()))
+
+
+def test_the_answer_is_the_first_line() -> None:
+    first = terminal.render(sample.incident()).splitlines()[0]
+    assert first == "The proxy closes idle tunnels after 60 s  confirmed (0.93)"
+
+
+def test_an_ordinary_incident_fits_a_screen_or_two() -> None:
+    assert len(terminal.render(sample.incident()).splitlines()) <= 60
+
+
+def test_colour_changes_nothing_but_colour(monkeypatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    plain = terminal.render(sample.incident(), color=False)
+    colored = terminal.render(sample.incident(), color=True)
+    assert "\x1b" not in plain
+    assert ESCAPE.search(colored)
+    stripped = [line.rstrip() for line in ESCAPE.sub("", colored).splitlines()]
+    assert stripped == plain.splitlines()
+
+
+def test_hostile_evidence_brings_no_escape_of_its_own() -> None:
+    colored = terminal.render(sample.hostile(), color=True)
+    assert "\x1b" not in ESCAPE.sub("", colored)
+    assert "[bold]b[/bold]" in terminal.render(sample.hostile())
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 100, 500])
+def test_lines_keep_the_width(width: int) -> None:
+    report = sample.hostile()
+    code_free = [msgspec.structs.replace(report.causes[0], fix="No code.")]
+    text = terminal.render(msgspec.structs.replace(report, causes=code_free), width=width)
+    assert max(cell_len(line) for line in text.splitlines()) <= max(40, min(width, 120))
+
+
+def test_a_directive_is_never_broken() -> None:
+    directive = "proxy_set_header  Connection  $connection_upgrade;" * 4
+    report = sample.incident()
+    cause = msgspec.structs.replace(report.causes[0], fix=f"Do:\n\n```nginx\n{directive}\n```")
+    assert directive in terminal.render(msgspec.structs.replace(report, causes=[cause]), width=60)
+
+
+def test_verdicts_are_grouped() -> None:
+    text = terminal.render(sample.incident())
+    assert "✓ connect-latency, token-expiry" in text
+    assert "– server-stall, resource-limit: no server log was given" in text
+    assert "! max-age: the input ended in mid-record" in text
