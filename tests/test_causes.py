@@ -5,30 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib import import_module
 from importlib.resources import files
-from types import SimpleNamespace
-from typing import Any
 
 import jinja2
 import pytest
 
 from wsdiag.cause import Cause, parse
+from wsdiag.explain import at, ms, pct, plural, seconds
 from wsdiag.finding import Finding, Severity
 from wsdiag.report import Facts, Quantiles
 from wsdiag.targets import Targets
-
-explain: Any
-try:
-    explain = import_module("wsdiag.explain")
-except ModuleNotFoundError:  # the same filters, until the engine brings its own
-    explain = SimpleNamespace(
-        seconds=lambda value: f"{value:.1f} s",
-        ms=lambda value: f"{value:.0f} ms",
-        pct=lambda value: f"{value * 100:.0f} %",
-        at=lambda value: f"{value:%H:%M:%S}.{value.microsecond // 1000:03d}Z",
-        plural=lambda value, noun: f"{value} {noun}" + ("" if value == 1 else "s"),
-    )
 
 WRITTEN = {
     "credentials-rejected",
@@ -51,8 +37,6 @@ WRITTEN = {
     "upgrade-not-forwarded",
 }
 """The public ids. A file added to the folder is added here, on purpose."""
-
-FILTERS = ("seconds", "ms", "pct", "at", "plural")
 
 WITHOUT_SOURCES = {"healthy", "unknown"}
 
@@ -148,8 +132,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         autoescape=False,  # Markdown, not HTML
     )
-    for name in FILTERS:
-        env.filters[name] = getattr(explain, name)
+    env.filters.update(seconds=seconds, ms=ms, pct=pct, at=at, plural=plural)
     return env
 
 
@@ -330,7 +313,7 @@ def test_numbers_of_the_incident_are_printed() -> None:
     text = environment().from_string(read("proxy-idle-timeout").sections["Root cause"])
     said = text.render(everything(stacks={"nginx"}))
     assert "nginx closed 41 connections first" in said
-    assert explain.seconds(60.06) in said
+    assert seconds(60.06) in said
     assert "`wire.pcap#812`" in said
 
 
