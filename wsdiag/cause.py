@@ -42,7 +42,7 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def holds(self, terms: AbstractSet[str]) -> bool:
         """Whether the terms satisfy all three words."""
         return (
-            terms.issuperset(self.all)
+            terms >= set(self.all)
             and (not self.any or not terms.isdisjoint(self.any))
             and terms.isdisjoint(self.none)
         )

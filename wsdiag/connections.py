@@ -164,18 +164,21 @@ def table(events: pl.LazyFrame) -> pl.LazyFrame:
 
 def _handshake(vantage: pl.Expr, kind: pl.Expr) -> pl.Expr:
     """The handshake as the client felt it: its own figure, else the longest leg on the wire, else a log's."""
-    of = lambda who: pl.col("ms").filter((kind == "open") & (vantage == who)).max()  # noqa: E731
     client = (
         pl.col("ts").filter((kind == "open") & (vantage == "client")).min()
         - pl.col("ts").filter((kind == "attempt") & (vantage == "client")).min()
     )
     return pl.coalesce(
-        of("client"),
+        _stated_by("client"),
         client.dt.total_microseconds() / 1000,
-        of("network"),
-        of("proxy"),
-        of("server"),
+        _stated_by("network"),
+        _stated_by("proxy"),
+        _stated_by("server"),
     ).alias("handshake_ms")
+
+
+def _stated_by(who: str) -> pl.Expr:
+    return pl.col("ms").filter((pl.col("kind") == "open") & (pl.col("vantage") == who)).max()
 
 
 def _on_one_leg(what: pl.Expr, direction: str | None) -> pl.Expr:

@@ -71,7 +71,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     evidence: list[Evidence]
 
 
-POINTER = pl.Struct(
+POINTER: pl.DataType = pl.Struct(
     {"source": pl.String, "pos": pl.Int64, "ts": pl.Datetime("us", "UTC"), "vantage": pl.String}
 )
 

@@ -9,10 +9,12 @@ matches in only one way. What matches in several ways is left apart, never guess
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 import polars as pl
 
 from wsdiag.event import ORDER
@@ -32,7 +34,49 @@ SAME_MOMENT = timedelta(seconds=2)
 """How far two sources may differ on one moment when nothing else ties them: a second of log
 resolution on either side."""
 
+NEVER = datetime.max.replace(tzinfo=UTC)
+
 Node = tuple[str, str]
+"""A source, and its name for one life of a connection."""
+
+
+class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+    """One connection as one source knows it, with everything that could tie it to another's."""
+
+    node: Node
+    vantage: str | None
+    conn: str
+    key: str | None
+    peer: str | None
+    trace: str | None
+    user: str | None
+    token: str | None
+    first: datetime | None
+    last: datetime | None
+    opened: datetime | None
+    ended: datetime | None
+
+
+class Families:
+    """Disjoint sets of sightings that are the same connection (union–find)."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self._parent = {node: node for node in nodes}
+
+    def of(self, node: Node) -> Node:
+        """The node that stands for the whole family."""
+        while self._parent[node] != node:
+            self._parent[node] = self._parent[self._parent[node]]
+            node = self._parent[node]
+        return node
+
+    def unite(self, one: Sighting, other: Sighting) -> None:
+        """Make two families one."""
+        self._parent[self.of(other.node)] = self.of(one.node)
+
+    def apart(self, one: Sighting, other: Sighting) -> bool:
+        """Whether two sightings are not known to be the same yet."""
+        return self.of(one.node) != self.of(other.node)
 
 
 def identify(events: pl.DataFrame) -> pl.DataFrame:
@@ -43,8 +87,7 @@ def identify(events: pl.DataFrame) -> pl.DataFrame:
     """
     named = _name(events.sort(*ORDER, nulls_last=True, maintain_order=True))
     split = _split(named)
-    nodes = _nodes(split)
-    sessions = _join(nodes)
+    sessions = _join(_sightings(split))
     names = pl.DataFrame(
         {
             "source": [node[0] for node in sessions],
@@ -177,83 +220,71 @@ def _split(events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _nodes(events: pl.DataFrame) -> pl.DataFrame:
-    """One row per connection of one source, with everything that could tie it to another's."""
-    handshake = pl.col("kind").is_in(LIFECYCLE)
-    alive = pl.col("ts").filter(pl.col("kind").is_in(["close", "end"]))
-    return (
+def _sightings(events: pl.DataFrame) -> list[Sighting]:
+    kind, ts = pl.col("kind"), pl.col("ts")
+    lifecycle = kind.is_in(LIFECYCLE)
+    rows = (
         events.filter(pl.col("_node").is_not_null())
         .group_by("source", "_node", maintain_order=True)
         .agg(
             pl.col("vantage").cast(pl.String).first(),
             pl.col("conn").first(),
-            pl.col("key").drop_nulls().first(),
-            pl.col("peer").drop_nulls().first(),
-            pl.col("trace").filter(handshake).drop_nulls().first(),
-            pl.col("user").drop_nulls().first(),
-            pl.col("token").drop_nulls().first(),
-            pl.col("ts").min().alias("first"),
-            pl.col("ts").max().alias("last"),
-            pl.col("ts").filter(pl.col("kind").is_in(BEGIN)).max().alias("opened"),
-            alive.min().alias("ended"),
+            *(pl.col(name).drop_nulls().first() for name in ("key", "peer", "user", "token")),
+            pl.col("trace").filter(lifecycle).drop_nulls().first(),
+            ts.min().alias("first"),
+            ts.max().alias("last"),
+            ts.filter(kind.is_in(BEGIN)).max().alias("opened"),
+            ts.filter(kind.is_in(["close", "end"])).min().alias("ended"),
         )
     )
+    return [
+        Sighting(node=(row.pop("source"), row.pop("_node")), **row)
+        for row in rows.iter_rows(named=True)
+    ]
 
 
-def _join(nodes: pl.DataFrame) -> dict[Node, str]:
-    rows = nodes.to_dicts()
-    parent: dict[Node, Node] = {
-        (row["source"], row["_node"]): (row["source"], row["_node"]) for row in rows
-    }
-
-    def root(node: Node) -> Node:
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    def unite(one: dict[str, object], other: dict[str, object]) -> None:
-        parent[root(_id(other))] = root(_id(one))
-
-    # A key or a request id is unique to one handshake, so equality is enough.
-    for column in ("key", "trace"):
-        for group in _groups(rows, column):
-            for other in group[1:]:
-                if column == "key" or _overlap(group[0], other):
-                    unite(group[0], other)
-    # An address or a connection id returns: the lives must overlap, and in one way only.
+def _join(sightings: list[Sighting]) -> dict[Node, str]:
+    """The session of every sighting."""
+    families = Families(sighting.node for sighting in sightings)
+    # A key or a request id belongs to one handshake, so equality is enough.
+    for group in _groups(sightings, "key"):
+        for other in group[1:]:
+            families.unite(group[0], other)
+    for group in _groups(sightings, "trace"):
+        for other in group[1:]:
+            if _overlap(group[0], other):
+                families.unite(group[0], other)
+    # An address, an id or a user returns: the lives must overlap, and in one way only.
     for column in ("peer", "conn", "user", "token"):
-        for group in _groups(rows, column):
-            if column == "conn" and not _telling(str(group[0]["conn"])):
-                continue
-            for one, other in _unambiguous(group, root, begin_together=column in ("user", "token")):
-                unite(one, other)
-    for one, other in _unambiguous(
-        [row for row in rows if row["opened"] and row["ended"]],
-        root,
-        begin_together=True,
-        both=True,
-    ):
-        unite(one, other)
-    order: dict[Node, datetime] = {}
-    late = datetime.max
-    for row in rows:
-        top, first = root(_id(row)), row["first"]
-        moment = first.replace(tzinfo=None) if first else late
-        order[top] = min(order.get(top, late), moment)
-    number = {top: f"s{i}" for i, top in enumerate(sorted(order, key=lambda t: (order[t], t)), 1)}
-    return {node: number[root(node)] for node in parent}
+        for group in _groups(sightings, column):
+            if column != "conn" or _telling(group[0].conn):
+                together = column in ("user", "token")
+                for one, other in _only_pairs(group, families, began_together=together):
+                    families.unite(one, other)
+    # Last, what nothing names but what began and ended at the same two moments.
+    timed = [sighting for sighting in sightings if sighting.opened and sighting.ended]
+    for one, other in _only_pairs(timed, families, began_together=True, ended_together=True):
+        families.unite(one, other)
+    members: dict[Node, list[Sighting]] = defaultdict(list)
+    for sighting in sightings:
+        members[families.of(sighting.node)].append(sighting)
+    names = {family: _session(of) for family, of in members.items()}
+    return {sighting.node: names[families.of(sighting.node)] for sighting in sightings}
 
 
-def _id(row: dict[str, object]) -> Node:
-    return str(row["source"]), str(row["_node"])
+def _session(sightings: list[Sighting]) -> str:
+    """A name that is the same on any day: from the key, else from the first sighting's own name."""
+    keys = sorted(sighting.key for sighting in sightings if sighting.key)
+    first = min((sighting.first or NEVER, sighting.node) for sighting in sightings)
+    digest = hashlib.sha256((keys[0] if keys else repr(first)).encode()).hexdigest()
+    return f"s-{digest[:10]}"
 
 
-def _groups(rows: list[dict[str, object]], column: str) -> Iterator[list[dict[str, object]]]:
-    groups: dict[object, list[dict[str, object]]] = defaultdict(list)
-    for row in rows:
-        if row[column] is not None:
-            groups[row[column]].append(row)
+def _groups(sightings: list[Sighting], column: str) -> Iterator[list[Sighting]]:
+    groups: dict[str, list[Sighting]] = defaultdict(list)
+    for sighting in sightings:
+        if (value := getattr(sighting, column)) is not None:
+            groups[value].append(sighting)
     yield from (group for group in groups.values() if len(group) > 1)
 
 
@@ -262,74 +293,52 @@ def _telling(conn: str) -> bool:
     return len(conn) >= 4 and not conn.startswith(("*", "~", "bare ", "line "))
 
 
-def _overlap(one: dict[str, object], other: dict[str, object]) -> bool:
-    begin, end = one["first"], one["last"]
-    start, stop = other["first"], other["last"]
-    if not (
-        isinstance(begin, datetime)
-        and isinstance(end, datetime)
-        and isinstance(start, datetime)
-        and isinstance(stop, datetime)
-    ):
-        return True  # a source without times cannot contradict
-    return begin - SAME_MOMENT <= stop and start - SAME_MOMENT <= end
-
-
-def _unambiguous(
-    group: list[dict[str, object]],
-    root: object,
+def _only_pairs(
+    group: list[Sighting],
+    families: Families,
     *,
-    begin_together: bool,
-    both: bool = False,
-) -> Iterator[tuple[dict[str, object], dict[str, object]]]:
-    """Pairs across sources where each is the other's only candidate.
-
-    `begin_together` asks that they began at the same moment, `both` that they ended so as well.
-    """
-    top = root  # type: ignore[assignment]
-    candidates: dict[int, list[int]] = defaultdict(list)
-    order = sorted(range(len(group)), key=lambda i: str(group[i]["opened"] or group[i]["first"]))
-    for place, i in enumerate(order):
-        for j in order[place + 1 :]:
-            one, other = group[i], group[j]
-            if begin_together and not _near(one["opened"], other["opened"]):
-                if _after(one["opened"], other["opened"]):
-                    break
+    began_together: bool,
+    ended_together: bool = False,
+) -> Iterator[tuple[Sighting, Sighting]]:
+    """Pairs across sources in which each is the other's only candidate from that source."""
+    order = sorted(group, key=lambda sighting: sighting.opened or sighting.first or NEVER)
+    candidates: dict[Node, list[Sighting]] = defaultdict(list)
+    for place, one in enumerate(order):
+        for other in order[place + 1 :]:
+            if began_together and one.opened and other.opened:
+                if other.opened - one.opened > SAME_MOMENT:
+                    break  # in order of time: no later one is nearer
+            elif began_together:
                 continue
-            if one["source"] == other["source"] or not _overlap(one, other):
-                continue
-            if both and (not _near(one["ended"], other["ended"]) or _differ(one, other)):
-                continue
-            if top(_id(one)) == top(_id(other)):  # type: ignore[operator]
-                continue
-            candidates[i].append(j)
-            candidates[j].append(i)
-    for i, partners in candidates.items():
-        by_source: dict[object, list[int]] = defaultdict(list)
-        for j in partners:
-            by_source[group[j]["source"]].append(j)
-        for found in by_source.values():
-            j = found[0]
-            back = [k for k in candidates[j] if group[k]["source"] == group[i]["source"]]
-            if len(found) == 1 and back == [i] and i < j:
-                yield group[i], group[j]
+            if (
+                one.node[0] != other.node[0]
+                and _overlap(one, other)
+                and not _contradict(one, other)
+                and (not ended_together or _near(one.ended, other.ended))
+                and families.apart(one, other)
+            ):
+                candidates[one.node].append(other)
+                candidates[other.node].append(one)
+    for one in order:
+        for other in candidates[one.node]:
+            rivals = [c for c in candidates[one.node] if c.node[0] == other.node[0]]
+            back = [c for c in candidates[other.node] if c.node[0] == one.node[0]]
+            if len(rivals) == len(back) == 1 and one.node < other.node:
+                yield one, other
 
 
-def _near(one: object, other: object) -> bool:
-    if not isinstance(one, datetime) or not isinstance(other, datetime):
-        return False
-    return abs(one - other) <= SAME_MOMENT
+def _overlap(one: Sighting, other: Sighting) -> bool:
+    """Whether two lives share a moment; a source without times cannot contradict."""
+    if one.first is None or one.last is None or other.first is None or other.last is None:
+        return True
+    return one.first - SAME_MOMENT <= other.last and other.first - SAME_MOMENT <= one.last
 
 
-def _after(one: object, other: object) -> bool:
-    if not isinstance(one, datetime) or not isinstance(other, datetime):
-        return False
-    return other - one > SAME_MOMENT
+def _near(one: datetime | None, other: datetime | None) -> bool:
+    return one is not None and other is not None and abs(one - other) <= SAME_MOMENT
 
 
-def _differ(one: dict[str, object], other: dict[str, object]) -> bool:
-    """Whether two connections contradict each other in something both know."""
-    return any(
-        one[column] is not None and other[column] is not None and one[column] != other[column]
-        for column in ("key", "user", "token")
-    )
+def _contradict(one: Sighting, other: Sighting) -> bool:
+    """Whether both know something, and not the same."""
+    pairs = ((one.key, other.key), (one.user, other.user), (one.token, other.token))
+    return any(mine and yours and mine != yours for mine, yours in pairs)

@@ -98,44 +98,47 @@ def judge(
 ) -> tuple[pl.DataFrame, list[Verdict]]:
     """Run the detectors: their FINDINGS in one frame, and one verdict for each."""
     plans = [
-        plan
+        (detector.detect(story, targets), detector.judged(story, targets))
         for detector in detectors.values()
-        for plan in (detector.detect(story, targets), detector.judged(story, targets))
     ]
-    try:
-        frames: list[pl.DataFrame | pl.exceptions.PolarsError] = list(pl.collect_all(plans))
-    except pl.exceptions.PolarsError:
-        frames = [_collect(plan) for plan in plans]  # one fault must not silence the others
-    findings: list[pl.DataFrame] = [pl.DataFrame(schema=FINDINGS)]
+    findings = [pl.DataFrame(schema=FINDINGS)]
     verdicts = []
-    for detector, found, judged in zip(detectors.values(), frames[::2], frames[1::2], strict=True):
-        if isinstance(found, pl.DataFrame):
-            findings.append(found)
+    for detector, result in zip(detectors.values(), _collect(plans), strict=True):
+        if isinstance(result, pl.exceptions.PolarsError):
+            why = f"could not judge: {result}"
+            verdicts.append(Verdict(detector=detector.ID, verdict=Outcome.ERROR, why=why))
+            continue
+        found, judged = result
+        findings.append(found)
         verdicts.append(_verdict(detector, found, judged))
     return pl.concat(findings), verdicts
 
 
-def _collect(plan: pl.LazyFrame) -> pl.DataFrame | pl.exceptions.PolarsError:
+def _collect(
+    plans: list[tuple[pl.LazyFrame, pl.LazyFrame]],
+) -> list[tuple[pl.DataFrame, pl.DataFrame] | pl.exceptions.PolarsError]:
+    """All plans at once, so that shared parts run once; one by one if a plan fails, so that one
+    detector's fault does not silence the others."""
     try:
-        return plan.collect()
+        frames = pl.collect_all([plan for pair in plans for plan in pair])
+        return list(zip(frames[::2], frames[1::2], strict=True))
+    except pl.exceptions.PolarsError:
+        return [_collect_pair(*pair) for pair in plans]
+
+
+def _collect_pair(
+    detect: pl.LazyFrame, judged: pl.LazyFrame
+) -> tuple[pl.DataFrame, pl.DataFrame] | pl.exceptions.PolarsError:
+    try:
+        return detect.collect(), judged.collect()
     except pl.exceptions.PolarsError as problem:
         return problem
 
 
-def _verdict(
-    detector: Detector,
-    found: pl.DataFrame | pl.exceptions.PolarsError,
-    judged: pl.DataFrame | pl.exceptions.PolarsError,
-) -> Verdict:
-    for frame in (found, judged):
-        if isinstance(frame, Exception):
-            return Verdict(
-                detector=detector.ID, verdict=Outcome.ERROR, why=f"could not judge: {frame}"
-            )
+def _verdict(detector: Detector, found: pl.DataFrame, judged: pl.DataFrame) -> Verdict:
     if len(found):
-        return Verdict(
-            detector=detector.ID, verdict=Outcome.BREACH, why="; ".join(found["message"].to_list())
-        )
+        why = "; ".join(found["message"].to_list())
+        return Verdict(detector=detector.ID, verdict=Outcome.BREACH, why=why)
     number, said = judged.row(0)
     if not number:
         return Verdict(detector=detector.ID, verdict=Outcome.NOT_APPLICABLE, why=detector.NEEDS)

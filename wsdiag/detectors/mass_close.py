@@ -86,7 +86,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             ((pl.col("ended").max() - pl.col("ended").min()).dt.total_microseconds() / 1e6).round(
                 1
             ),
-            pl.when((pl.col("frameless").mean() >= 0.8))
+            pl.when(pl.col("frameless").mean() >= 0.8)
             .then(pl.lit(", without a Close frame"))
             .when(code.is_not_null())
             .then(pl.format(", most with code {}", code))

@@ -118,7 +118,7 @@ def _stated(events: pl.LazyFrame) -> pl.LazyFrame:
         events.filter((pl.col("kind") == "heartbeat_timeout") & pl.col("session").is_not_null())
         .group_by("session")
         .agg(
-            pl.lit(True).alias("stated"),  # noqa: FBT003
+            pl.lit(True).alias("stated"),
             pl.col("ts").min().alias("given_up"),
             spot.head(2).alias("stated_at"),
         )

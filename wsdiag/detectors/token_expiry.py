@@ -33,7 +33,7 @@ EARLY, LATE = pl.duration(seconds=2), pl.duration(seconds=6)
 """Around the expiry: servers check on a timer, and clocks are some seconds apart."""
 
 _SAID = "(?i)expired|jwt expired|TokenExpired|SessionExpired"
-_SAID_OF_TOKEN = "(?i)(token|jwt|session|credential|signature|auth|connection)\\w*.{0,24}expired|expired.{0,16}(token|jwt|credential|session)|TokenExpired|SessionExpired"
+_SAYS_EXPIRED = "(?i)(token|jwt|session|credential|signature|auth|connection)\\w*.{0,24}expired|expired.{0,16}(token|jwt|credential|session)|TokenExpired|SessionExpired"
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -49,7 +49,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for expiry in mid-connection, one for expired tokens at connect."""
     said = (
         story.events.filter(
-            pl.col("session").is_not_null() & pl.col("reason").str.contains(_SAID_OF_TOKEN)
+            pl.col("session").is_not_null() & pl.col("reason").str.contains(_SAYS_EXPIRED)
         )
         .group_by("session")
         .agg(pl.len().alias("said"))

@@ -3,6 +3,6 @@
 from wsdiag.explain.causes import load_causes
 from wsdiag.explain.checklist import checklist
 from wsdiag.explain.prose import at, ms, pct, plural, seconds
-from wsdiag.explain.ranking import explain
+from wsdiag.explain.ranking import Case, explain
 
-__all__ = ["at", "checklist", "explain", "load_causes", "ms", "pct", "plural", "seconds"]
+__all__ = ["Case", "at", "checklist", "explain", "load_causes", "ms", "pct", "plural", "seconds"]

@@ -43,7 +43,9 @@ def checklist(frame: pl.DataFrame, verdicts: list[Verdict], story: Story) -> lis
 def _token(marks: set[str], expiring: int) -> CheckItem:
     item = "auth token valid at connect"
     if "token-expiry:at-connect" in marks:
-        return CheckItem(item=item, verdict=FAIL, why="a handshake carried a token that had expired")
+        return CheckItem(
+            item=item, verdict=FAIL, why="a handshake carried a token that had expired"
+        )
     if {"handshake-rejected:status-401", "handshake-rejected:status-403"} & marks:
         return CheckItem(item=item, verdict=FAIL, why="handshakes were answered with 401 or 403")
     if "token-expiry:midstream" in marks:
@@ -52,7 +54,9 @@ def _token(marks: set[str], expiring: int) -> CheckItem:
         )
     if expiring:
         return CheckItem(
-            item=item, verdict=PASS, why=f"{expiring} connections opened before their token's expiry"
+            item=item,
+            verdict=PASS,
+            why=f"{expiring} connections opened before their token's expiry",
         )
     return CheckItem(item=item, verdict=NOT_DECIDABLE, why="no credential with a readable expiry")
 
@@ -72,4 +76,6 @@ def _reconnection(marks: set[str], said: dict[str, Verdict]) -> CheckItem:
         return CheckItem(item=item, verdict=FAIL, why="the delays between attempts do not grow")
     storm = said.get("reconnect-storm")
     why = storm.why if storm else "not looked at"
-    return CheckItem(item=item, verdict=NOT_DECIDABLE, why=f"no run of failed attempts to judge ({why})")
+    return CheckItem(
+        item=item, verdict=NOT_DECIDABLE, why=f"no run of failed attempts to judge ({why})"
+    )

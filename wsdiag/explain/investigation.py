@@ -49,9 +49,7 @@ def investigate(story: Story, facts: Facts) -> dict[str, str]:
     }
 
 
-def _place(
-    story: Story, table: pl.DataFrame, vantages: tuple[str, ...], nothing: str
-) -> str:
+def _place(story: Story, table: pl.DataFrame, vantages: tuple[str, ...], nothing: str) -> str:
     rows = (
         story.events.filter(pl.col("vantage").is_in(vantages))
         .group_by("source", pl.col("vantage").cast(pl.String), pl.col("kind").cast(pl.String))
@@ -113,7 +111,9 @@ def _who_closed(table: pl.DataFrame) -> str:
     first = ended["closed_by"].fill_null("unknown").value_counts().sort("count", descending=True)
     who = ", ".join(f"{side} ×{n}" for side, n in first.iter_rows())
     frameless = ended.filter("frameless")
-    tail = f"; {len(frameless)} of {len(ended)} ends without a Close frame" if len(frameless) else ""
+    tail = (
+        f"; {len(frameless)} of {len(ended)} ends without a Close frame" if len(frameless) else ""
+    )
     return f"- closed first by: {who}{tail}"
 
 

@@ -49,7 +49,9 @@ def plural(number: int, noun: str) -> str:
 def fill(text: str, context: dict[str, object]) -> str:
     """Render one section; blank lines that conditions leave behind are folded."""
     filled = _template(text).render(context)
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in filled.splitlines())).strip()
+    return re.sub(
+        r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in filled.splitlines())
+    ).strip()
 
 
 @cache

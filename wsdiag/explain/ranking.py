@@ -69,7 +69,9 @@ def explain(case: Case) -> list[RootCause]:
 def _terms(frame: pl.DataFrame) -> frozenset[str]:
     rows = frame.select("detector", "traits").iter_rows()
     return frozenset(
-        term for detector, traits in rows for term in (detector, *(f"{detector}:{t}" for t in traits))
+        term
+        for detector, traits in rows
+        for term in (detector, *(f"{detector}:{t}" for t in traits))
     )
 
 
@@ -124,9 +126,7 @@ def _sessions(frame: pl.DataFrame) -> set[str]:
 
 def _ranked(candidates: list[Candidate]) -> list[Candidate]:
     """By confidence and share; then a cause moves before those it outranks."""
-    order = sorted(
-        candidates, key=lambda c: (-c.confidence * (0.5 + 0.5 * c.share), c.cause.id)
-    )
+    order = sorted(candidates, key=lambda c: (-c.confidence * (0.5 + 0.5 * c.share), c.cause.id))
     for candidate in list(order):
         if candidate.confidence < SURE_ENOUGH_TO_OUTRANK:
             continue
@@ -212,7 +212,9 @@ def _told(
         share=candidate.share,
         findings=[finding.id for finding in candidate.findings],
         against=candidate.against,
-        symptoms=_joined(symptoms(case.findings, case.facts, case.targets), sections.get("Symptoms", "")),
+        symptoms=_joined(
+            symptoms(case.findings, case.facts, case.targets), sections.get("Symptoms", "")
+        ),
         investigation=Investigation(
             **{place: _joined(text, added[place]) for place, text in seen.items()}
         ),

@@ -1,0 +1,112 @@
+"""The account that a report gives of its evidence: proofs in words, inputs, and what was hidden."""
+
+from __future__ import annotations
+
+import msgspec
+import polars as pl
+
+from wsdiag import clocks, sources
+from wsdiag.config import Config
+from wsdiag.finding import Evidence, Finding, Severity, fingerprint
+from wsdiag.gather import Gathered
+from wsdiag.redact import Redactor, sanitise
+from wsdiag.report import Input, Redaction, Span, Window
+
+EXCERPT_CHARACTERS = 500
+
+
+def findings(frame: pl.DataFrame, gathered: Gathered, redactor: Redactor) -> list[Finding]:
+    """FINDINGS as told to users: with an id, and with the evidence's own words, redacted."""
+    excerpts = _excerpts(frame, gathered, redactor)
+    told = frame.drop("traits", "sessions")
+    return [
+        Finding(
+            id=fingerprint(row["detector"], row["subject"], row["started"]),
+            severity=Severity(row.pop("severity")),
+            evidence=[
+                Evidence(**spot, excerpt=excerpts.get((spot["source"], spot["pos"]), ""))
+                for spot in row.pop("evidence")
+            ],
+            **row,
+        )
+        for row in told.iter_rows(named=True)
+    ]
+
+
+def _excerpts(
+    frame: pl.DataFrame, gathered: Gathered, redactor: Redactor
+) -> dict[tuple[str, int], str]:
+    spots = frame.select(pl.col("evidence").explode().struct.unnest()).drop_nulls("source")
+    found: dict[tuple[str, int], str] = {}
+    for item in gathered.inputs:
+        wanted = spots.filter(pl.col("source") == item.name)["pos"].unique().to_list()
+        source = sources.choose(item) if wanted else None
+        if source is not None:
+            for pos, text in source.excerpt(item, wanted).items():
+                found[item.name, pos] = redactor.mask(text)[:EXCERPT_CHARACTERS].strip()
+    return found
+
+
+def window(gathered: Gathered, config: Config) -> Window:
+    """What was asked for and what the events cover."""
+    return Window(
+        asked=Span(since=config.since, until=config.until), covered=_span(gathered.events)
+    )
+
+
+def _span(events: pl.DataFrame) -> Span:
+    return msgspec.convert({"since": events["ts"].min(), "until": events["ts"].max()}, Span)
+
+
+def inputs(gathered: Gathered) -> list[Input]:
+    """Every input and what became of it, those that could not be opened included."""
+    read = []
+    for item, reading in zip(gathered.inputs, gathered.readings, strict=True):
+        clock, covered = gathered.clocks.get(item.name, clocks.Clock()), _span(reading.events)
+        read.append(
+            Input(
+                path=item.name,
+                sha256=item.sha256,
+                bytes=item.bytes,
+                source=item.name,
+                format=reading.format,
+                vantage=reading.vantage,
+                events=len(reading.events),
+                unread_lines=reading.unread_lines,
+                first=covered.since,
+                last=covered.until,
+                clock_offset_ms=clock.offset_ms,
+                clock_error_ms=clock.error_ms,
+                remarks=[sanitise(remark) for remark in (*item.remarks, *reading.remarks)],
+            )
+        )
+    return [*read, *(_unopened(problem) for problem in gathered.problems)]
+
+
+def _unopened(problem: str) -> Input:
+    return Input(
+        path=sanitise(problem.partition(":")[0]),
+        sha256="",
+        bytes=0,
+        source="",
+        format="unreadable",
+        vantage=None,
+        events=0,
+        unread_lines=0,
+        first=None,
+        last=None,
+        remarks=[sanitise(problem)],
+    )
+
+
+def ledger(gathered: Gathered, redactor: Redactor) -> list[Redaction]:
+    """How often each rule hid something, by input, and in the report's own excerpts."""
+    counted = [
+        (rule, item.name, count)
+        for item, reading in zip(gathered.inputs, gathered.readings, strict=True)
+        for rule, count in sorted(reading.redactions.items())
+    ]
+    counted += [(rule, "report", count) for rule, count in sorted(redactor.counts.items())]
+    return [
+        Redaction(rule=rule, source=name, count=count) for rule, name, count in counted if count
+    ]
