@@ -1,0 +1,1 @@
+"""Traffic: bytes in, facts out. Nothing here opens a file or holds an opinion."""

@@ -1,0 +1,246 @@
+"""One TCP connection, read as HTTP and after the 101 as WebSocket.
+
+Requests and answers are read in turns: what a side sends out of turn waits. Where the capture
+begins in the middle of a connection, or lost the handshake, frames are looked for at the starts of
+segments and believed only when several fit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+
+from wsdiag.capture.deflate import Deflate, negotiated
+from wsdiag.capture.handshake import (
+    Request,
+    RequestReader,
+    Response,
+    ResponseReader,
+    UnreadableError,
+)
+from wsdiag.capture.websocket import Frame, Message, Reader
+
+Fact = Request | Response | Frame | Message
+
+MAX_WAITING = 1024 * 1024
+"""Bytes out of turn that are kept before the connection is given up as HTTP."""
+
+MAX_FAILURES = 200
+"""Segments that did not start a frame before a connection is given up as WebSocket."""
+
+_REQUEST = re.compile(rb"[A-Z]{3,7} \S+ HTTP/1|(?:GET|POST|CONNECT) ")
+_FRAME_STARTS = frozenset(b"\x81\x82\xc1\xc2\x88\x89\x8a")
+_TLS_HANDSHAKE = 0x16
+_ENOUGH = 3  # frames that end where a segment ends, when only one side can be seen
+
+
+class Conversation:
+    """What the two sides of a connection say. `client` is the side that asks, None: not known."""
+
+    def __init__(self, client: int | None) -> None:
+        self.client = client
+        self.upgrade: Response | None = None  # the 101
+        self.is_websocket = False
+        self.is_other = False  # neither HTTP nor WebSocket: nothing more is read
+        self.is_tls = False
+        self.is_unreadable = False  # HTTP that h11 does not take
+        self._request: Request | None = None  # the one that waits for its answer
+        self._asking: RequestReader | None = None
+        self._answering: ResponseReader | None = None
+        self._waiting: tuple[deque[tuple[bytes, int, int]], ...] = (deque(), deque())
+        self._waiting_bytes = 0
+        self._seeking = client is None
+        self._failures = 0
+        self._readers: list[Reader | None] = [None, None]
+        self._trials: list[_Trial | None] = [None, None]
+
+    @property
+    def pending(self) -> Request | None:
+        """The request that has no answer yet."""
+        return self._request
+
+    def broken(self, side: int) -> bool:
+        """Whether the frames of a side cannot be read any more."""
+        reader = self._readers[side]
+        return reader is not None and reader.broken
+
+    def feed(self, side: int, data: bytes, pos: int, ts: int) -> list[Fact]:
+        """Take bytes that `side` sent, in order; what they complete."""
+        if self.is_other:
+            return []
+        reader = self._readers[side]
+        if reader is not None:
+            return [*reader.feed(data, pos, ts)]
+        if self._seeking:
+            return self._seek(side, data, pos, ts)
+        self._waiting[side].append((data, pos, ts))
+        self._waiting_bytes += len(data)
+        facts = self._take_turns()
+        if self._waiting_bytes > MAX_WAITING:
+            self._give_up()
+        return facts
+
+    def lose(self, side: int, size: int, pos: int, ts: int) -> list[Fact]:
+        """Pass over bytes of `side` that are not in the capture."""
+        reader = self._readers[side]
+        if reader is not None:
+            return [*reader.lose(size, pos, ts)]
+        self._trials[side] = None
+        return [] if self.is_other or self._seeking else self._start_seeking()
+
+    def finish(self) -> list[Fact]:
+        """Nothing more comes: what was incomplete only for want of an end."""
+        if self._answering is None or self.is_other or self._seeking:
+            return []
+        try:
+            answer = self._answering.feed(b"", 0, 0)
+        except UnreadableError:
+            answer = None
+        answer = answer or self._answering.partial
+        if answer is not None:
+            self._request = None
+            return [answer]
+        return self._start_seeking()
+
+    def _take_turns(self) -> list[Fact]:
+        facts: list[Fact] = []
+        try:
+            while not (self.is_other or self.is_websocket):
+                assert self.client is not None
+                side = self.client if self._request is None else 1 - self.client
+                if not self._waiting[side]:
+                    break
+                data, pos, ts = self._waiting[side].popleft()
+                self._waiting_bytes -= len(data)
+                if self._answering is None:
+                    self._hear_request(facts, data, pos, ts)
+                else:
+                    self._hear_answer(facts, self._answering, data, pos, ts)
+        except UnreadableError:
+            self.is_unreadable = self._request is not None
+            self._give_up()
+        return facts
+
+    def _hear_request(self, facts: list[Fact], data: bytes, pos: int, ts: int) -> None:
+        if self._asking is None:
+            if not 0x41 <= data[0] <= 0x5A:  # methods are in capitals
+                self.is_tls = data[0] == _TLS_HANDSHAKE
+                self._give_up()
+                return
+            self._asking = RequestReader()
+        request = self._asking.feed(data, pos, ts)
+        if request is not None:
+            facts.append(request)
+            self._put_back(int(self.client or 0), self._asking.rest, pos, ts)
+            self._asking, self._request = None, request
+            self._answering = ResponseReader(request)
+
+    def _hear_answer(
+        self, facts: list[Fact], reader: ResponseReader, data: bytes, pos: int, ts: int
+    ) -> None:
+        answer = reader.feed(data, pos, ts)
+        if answer is None:
+            return
+        facts.append(answer)
+        self._put_back(1 - int(self.client or 0), reader.rest, pos, ts)
+        self._answering = self._request = None
+        if answer.status == 101:
+            self._open(answer)
+            for side, waiting in enumerate(self._waiting):
+                while waiting:
+                    facts.extend(self.feed(side, *waiting.popleft()))
+
+    def _put_back(self, side: int, rest: bytes, pos: int, ts: int) -> None:
+        if rest:
+            self._waiting[side].appendleft((rest, pos, ts))
+            self._waiting_bytes += len(rest)
+
+    def _open(self, answer: Response) -> None:
+        if "websocket" not in answer.headers.get("upgrade", "websocket").lower():
+            self._give_up()
+            return
+        self.is_websocket, self.upgrade = True, answer
+        extensions = answer.headers.get("sec-websocket-extensions", "")
+        for side in (0, 1):
+            from_client = side == self.client
+            self._readers[side] = Reader(side, from_client, negotiated(extensions, from_client))
+
+    def _give_up(self) -> None:
+        self.is_other = True
+        self._drop_waiting()
+
+    def _drop_waiting(self) -> list[tuple[int, bytes, int, int]]:
+        """Empty the queues; what was in them, in the order of the capture."""
+        dropped = [
+            (side, *chunk) for side, waiting in enumerate(self._waiting) for chunk in waiting
+        ]
+        for waiting in self._waiting:
+            waiting.clear()
+        self._waiting_bytes = 0
+        return sorted(dropped, key=lambda chunk: chunk[2])
+
+    def _start_seeking(self) -> list[Fact]:
+        self._seeking = True
+        self._asking = self._answering = None
+        facts: list[Fact] = []
+        for side, data, pos, ts in self._drop_waiting():
+            facts.extend(self.feed(side, data, pos, ts))
+        return facts
+
+    def _seek(self, side: int, data: bytes, pos: int, ts: int) -> list[Fact]:
+        """Look for a request or for frames where nothing is known of the connection."""
+        if not self.is_websocket and self.client in (None, side) and _REQUEST.match(data):
+            self.client, self._seeking, self._request = side, False, None
+            self._trials = [None, None]
+            return self.feed(side, data, pos, ts)
+        trial = self._trials[side]
+        if trial is None:
+            trial = _Trial.begin(side, data, self.client)
+        if trial is None or not trial.feed(data, pos, ts):
+            self._trials[side] = None
+            self._failures += 1
+            self.is_other = self._failures > MAX_FAILURES and not self.is_websocket
+            return []
+        self._trials[side] = trial
+        return self._believe()
+
+    def _believe(self) -> list[Fact]:
+        """What the trials found, once it is enough to be sure."""
+        fitting = [trial for trial in self._trials if trial is not None and trial.fitting]
+        both = len(fitting) == 2 and fitting[0].from_client != fitting[1].from_client
+        alone = [t for t in fitting if t.fitting >= _ENOUGH or self.client is not None]
+        facts: list[Fact] = []
+        for trial in fitting if both else alone[:1]:
+            self.is_websocket = True
+            self.client = trial.side if trial.from_client else 1 - trial.side
+            self._readers[trial.side] = trial.reader
+            self._trials[trial.side] = None
+            facts.extend(trial.facts)
+        return facts
+
+
+class _Trial:
+    """A side read as frames from the start of a segment on, until it fits or fails."""
+
+    def __init__(self, side: int, from_client: bool) -> None:
+        self.side, self.from_client = side, from_client
+        # Which extensions were agreed is not known, nor the context of packed messages.
+        self.reader = Reader(side, from_client, Deflate())
+        self.facts: list[Frame | Message] = []
+        self.fitting = 0  # frames, counted where one ends with its segment
+
+    @classmethod
+    def begin(cls, side: int, data: bytes, client: int | None) -> _Trial | None:
+        """A trial where `data` may start with the header of a frame that begins a message."""
+        if len(data) < 2 or data[0] not in _FRAME_STARTS:
+            return None
+        masked = data[1] >= 0x80
+        return cls(side, masked) if client is None or masked == (side == client) else None
+
+    def feed(self, data: bytes, pos: int, ts: int) -> bool:
+        """Whether everything is still as it should be."""
+        new = self.reader.feed(data, pos, ts)
+        self.facts.extend(new)
+        if self.reader.between_frames:
+            self.fitting = sum(isinstance(fact, Frame) for fact in self.facts)
+        return not (self.reader.broken or any(fact.violations for fact in new))

@@ -1,0 +1,57 @@
+"""permessage-deflate (RFC 7692): inflate messages, only to look at them.
+
+A message that cannot be inflated harms nothing: its text is just not known.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import NamedTuple
+
+KEPT_BYTES = 64 * 1024
+"""The longest message whose payload is looked at, packed or unpacked."""
+
+
+class Deflate(NamedTuple):
+    """What was negotiated for one direction."""
+
+    takeover: bool = True
+
+
+def negotiated(extensions: str, from_client: bool) -> Deflate | None:
+    """The agreement for one direction out of the answer's Sec-WebSocket-Extensions."""
+    for extension in extensions.lower().split(","):
+        name, *parameters = (part.strip() for part in extension.split(";"))
+        if name == "permessage-deflate":
+            sender = "client" if from_client else "server"
+            return Deflate(takeover=f"{sender}_no_context_takeover" not in parameters)
+        if name in ("x-webkit-deflate-frame", "deflate-frame"):
+            return Deflate()
+    return None
+
+
+class Inflater:
+    """Inflates messages in turn; with context takeover none after the first that it could not."""
+
+    def __init__(self, takeover: bool) -> None:
+        self._takeover = takeover
+        self._zlib: zlib._Decompress | None = zlib.decompressobj(-zlib.MAX_WBITS)
+
+    def inflate(self, packed: bytes | None) -> bytes | None:
+        """The message; None where it is not known or longer than `KEPT_BYTES`."""
+        if not self._takeover:
+            self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
+        if packed is None or self._zlib is None:
+            self._zlib = None
+            return None
+        try:
+            text = self._zlib.decompress(packed + b"\x00\x00\xff\xff", KEPT_BYTES)
+        except zlib.error:
+            self._zlib = None
+            return None
+        if len(text) == KEPT_BYTES:
+            self._zlib = None
+            return None
+        if self._zlib.eof:  # RFC 7692 §7.2.3.4: a message may end in a final block
+            self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
+        return text

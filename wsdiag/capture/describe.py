@@ -1,0 +1,111 @@
+"""One packet in one line, as a person would say it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from itertools import takewhile
+from typing import BinaryIO
+
+from wsdiag.capture.conversation import Conversation, Fact
+from wsdiag.capture.handshake import Request, Response
+from wsdiag.capture.packets import ACK, FIN, RST, SYN, Segment, segment_of
+from wsdiag.capture.records import Notes, Record, records
+from wsdiag.capture.streams import Connection, What, follow
+from wsdiag.capture.websocket import CLOSE, NAMES, Frame
+
+BEYOND = 2_000
+"""Packets read after the last one asked for: an answer may come late and settle what they were."""
+
+_FLAGS = ((SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (ACK, "ACK"))
+
+
+def packets(stream: BinaryIO, wanted: Collection[int]) -> dict[int, str]:
+    """The packets at the positions `wanted`, one line each, raw: redact them."""
+    notes, said = Notes(), defaultdict[int, list[str]](list)
+    heads, flags = dict[int, str](), dict[int, str]()
+    last = max(wanted, default=0) + BEYOND
+
+    def segments() -> Iterator[Segment]:
+        for record in takewhile(lambda record: record.pos <= last, records(stream, notes)):
+            segment = segment_of(record, notes)
+            if record.pos in wanted:
+                heads[record.pos] = _head(record, segment)
+                flags[record.pos] = "" if segment is None else _flags(segment)
+            if segment is not None:
+                yield segment
+
+    for pos, text in _happenings(segments()):
+        if pos in heads:
+            said[pos].append(text)
+    told = {}
+    for pos in sorted(heads):
+        ends = [flags[pos]] if not said[pos] or "FIN" in flags[pos] or "SYN" in flags[pos] else []
+        told[pos] = f"{heads[pos]}  {', '.join(said[pos] + ends)}".rstrip()
+    return told
+
+
+def _head(record: Record, segment: Segment | None) -> str:
+    if segment is None:
+        return f"not TCP, {record.size} bytes"
+    return f"{segment.src} → {segment.dst}"
+
+
+def _flags(segment: Segment) -> str:
+    """The TCP header in words; a payload implies the ACK."""
+    names = [name for bit, name in _FLAGS if segment.flags & bit]
+    if segment.size:
+        names = [*(name for name in names if name != "ACK"), f"{segment.size} bytes"]
+    return " ".join(("TCP", *names))
+
+
+def _happenings(segments: Iterable[Segment]) -> Iterator[tuple[int, str]]:
+    talks: dict[Connection, Conversation] = {}
+    for fact in follow(segments):
+        conn = fact.conn
+        if conn not in talks:
+            talks[conn] = Conversation(0 if conn.handshake_seen else None)
+        talk = talks[conn]
+        said: list[Fact] = []
+        if fact.what is What.DATA:
+            said = talk.feed(fact.side, fact.data, fact.pos, fact.ts)
+        elif fact.what is What.LOST:
+            said = talk.lose(fact.side, fact.size, fact.pos, fact.ts)
+        elif fact.what is What.OVER:
+            said = talk.finish()
+            del talks[conn]
+        elif fact.what is What.RESENT:
+            yield fact.pos, f"TCP retransmission of {fact.size} bytes"
+        elif fact.what is What.ZERO_WINDOW:
+            yield fact.pos, "TCP zero window"
+        elif fact.what is What.REFUSED:
+            yield fact.pos, "TCP RST: connection refused"
+        for one in said:
+            if text := _words(one, talk.client):
+                yield one.pos, text
+        if talk.is_other:
+            conn.ignore()
+
+
+def _words(fact: Fact, client: int | None) -> str:
+    if isinstance(fact, Request):
+        named = ("upgrade", "sec-websocket-key", "sec-websocket-protocol")
+        headers = [
+            f"{name.title()}: {fact.headers[name]}" for name in named if name in fact.headers
+        ]
+        return " ".join(("HTTP", fact.method, fact.target, *headers))
+    if isinstance(fact, Response):
+        told = fact.explanation()
+        body = f" {told}" if told != fact.phrase else ""
+        return f"HTTP/1.1 {fact.status} {fact.phrase}{body}"
+    if not isinstance(fact, Frame):
+        return ""
+    words = ["WebSocket", NAMES.get(fact.opcode, f"opcode {fact.opcode}")]
+    if fact.opcode == CLOSE:
+        words.append("without a code" if fact.size == 0 else str(fact.code or "without a code"))
+        words += [f'"{fact.reason}"'] if fact.reason else []
+    else:
+        words.append(f"{fact.size} bytes")
+    words.append("(client→server)" if fact.side == client else "(server→client)")
+    words += [f"[{rule}]" for rule in fact.violations]
+    return " ".join(words)

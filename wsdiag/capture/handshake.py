@@ -1,0 +1,225 @@
+"""The handshake: HTTP/1.1 requests and answers as they pass, read by h11 (RFC 9112, RFC 6455 §4).
+
+One reader takes one message; what follows the message is in `rest`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+import h11
+
+from wsdiag import redact
+from wsdiag.redact import Redactor
+
+MAX_HEAD = 256 * 1024
+"""Bytes; a longer head is not read."""
+
+BODY_BYTES = 200
+"""So much of a body is kept: a rejection explains itself at its beginning."""
+
+_USER_NAMES = frozenset({"user", "username", "user_name", "userid", "user_id", "uid", "login"})
+_PLAIN_TYPES = ("application/json", "application/problem+json", "text/plain")
+
+
+class Request(NamedTuple):
+    """An HTTP request; header names in lower case, `pos` and `ts` where its head was complete."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    pos: int
+    ts: int
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def is_upgrade(self) -> bool:
+        """Whether it asks for a WebSocket.
+
+        A proxy that drops the hop-by-hop header Upgrade still passes Sec-WebSocket-Key on.
+        """
+        asked = "websocket" in self.headers.get("upgrade", "").lower()
+        return asked or "sec-websocket-key" in self.headers
+
+    @property
+    def is_polling(self) -> bool:
+        """Whether it belongs to Socket.IO's fallback without WebSocket."""
+        return "socket.io" in self.path or "transport=polling" in self.target
+
+
+class Response(NamedTuple):
+    """The final answer to `request`; `body` is its beginning."""
+
+    request: Request
+    status: int
+    phrase: str
+    headers: dict[str, str]
+    body: bytes
+    pos: int
+    ts: int
+
+    def explanation(self) -> str:
+        """What a rejection says of itself: its text where that is plain, else its status phrase."""
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if self.body and kind in _PLAIN_TYPES and "content-encoding" not in self.headers:
+            return self.body.decode("utf-8", "replace").strip() or self.phrase
+        return self.phrase
+
+
+class UnreadableError(ValueError):
+    """The bytes are not HTTP/1.x."""
+
+
+class RequestReader:
+    """Reads one request."""
+
+    def __init__(self) -> None:
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        self._head: Request | None = None
+
+    def feed(self, data: bytes, pos: int, ts: int) -> Request | None:
+        """Take bytes; the request when it is complete. Raises `UnreadableError`."""
+        for event in _events(self._http, data):
+            if isinstance(event, h11.Request):
+                self._head = Request(
+                    event.method.decode("latin-1"),
+                    event.target.decode("latin-1"),
+                    _headers(event.headers),
+                    pos,
+                    ts,
+                )
+            elif isinstance(event, h11.EndOfMessage):
+                return self._head
+        return None
+
+    @property
+    def rest(self) -> bytes:
+        """What came after the request."""
+        return self._http.trailing_data[0]
+
+
+class ResponseReader:
+    """Reads the final answer to one request."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+        self._answer: Response | None = None
+        # h11 reads an answer by what was asked; a proposal to switch lets it accept a 101.
+        headers = [("host", "-"), ("connection", "upgrade"), ("upgrade", "websocket")]
+        try:
+            self._http.send(h11.Request(method=request.method, target="/", headers=headers))
+            self._http.send(h11.EndOfMessage())
+        except h11.LocalProtocolError as problem:
+            raise UnreadableError(str(problem)) from None
+
+    def feed(self, data: bytes, pos: int, ts: int) -> Response | None:
+        """Take bytes, none at the end of the stream; the answer when it is complete.
+
+        Raises `UnreadableError`.
+        """
+        for event in _events(self._http, data):
+            if isinstance(event, h11.Response) or (
+                isinstance(event, h11.InformationalResponse) and event.status_code == 101
+            ):
+                self._answer = Response(
+                    self._request,
+                    event.status_code,
+                    event.reason.decode("latin-1"),
+                    _headers(event.headers),
+                    b"",
+                    pos,
+                    ts,
+                )
+                if event.status_code == 101:
+                    return self._answer
+            elif isinstance(event, h11.Data) and self._answer:
+                if len(self._answer.body) < BODY_BYTES:
+                    body = self._answer.body + bytes(event.data)
+                    self._answer = self._answer._replace(body=body[:BODY_BYTES])
+            elif isinstance(event, h11.EndOfMessage):
+                return self._answer
+        return None
+
+    @property
+    def partial(self) -> Response | None:
+        """The answer as far as it is known, when its body is not complete."""
+        return self._answer
+
+    @property
+    def rest(self) -> bytes:
+        """What came after the answer."""
+        return self._http.trailing_data[0]
+
+
+class Credential(NamedTuple):
+    """Who asks: pseudonyms, and the credential's expiry where it can be read."""
+
+    user: str | None
+    token: str | None
+    expires: datetime | None
+
+
+def credential(target: str, headers: dict[str, str]) -> Credential:
+    """The credential that a handshake carries in its query, Authorization or subprotocol."""
+    user = None
+    query = query_of(target)
+    for name, value in parse_qsl(query):
+        if name.lower() in _USER_NAMES:
+            user = redact.user(value)
+            break
+    places = [f"?{query}"] + [
+        f"{name}: {headers[name]}"
+        for name in ("authorization", "sec-websocket-protocol")
+        if name in headers
+    ]
+    for place in places:
+        if secret := redact.find_token(place):
+            return Credential(user, redact.token(secret), redact.jwt_times(secret)[1])
+    return Credential(user, None, None)
+
+
+def query_of(target: str) -> str:
+    """The query of a request target or URL."""
+    return target.partition("?")[2].partition("#")[0]
+
+
+def trace(headers: dict[str, str], redactor: Redactor) -> str | None:
+    """The id that follows a request through proxies: X-Request-ID, else traceparent's trace id."""
+    if named := headers.get("x-request-id"):
+        return redactor.mask(named[:128])
+    parts = headers.get("traceparent", "").split("-")
+    return redactor.mask(parts[1][:32]) if len(parts) >= 4 else None
+
+
+def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by lower-case name; repeated ones are joined by commas (RFC 9110 §5.3)."""
+    joined: dict[str, str] = {}
+    for name, value in pairs:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        joined[key] = f"{joined[key]}, {text}" if key in joined else text
+    return joined
+
+
+def _events(http: h11.Connection, data: bytes) -> list[h11.Event]:
+    found: list[h11.Event] = []
+    try:
+        http.receive_data(data)
+        while True:
+            event = http.next_event()
+            if not isinstance(event, h11.Event):  # NEED_DATA or PAUSED
+                return found
+            found.append(event)
+            if isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
+                return found
+    except (h11.ProtocolError, ValueError, RuntimeError) as problem:
+        if found:  # h11 raises again at the next bytes
+            return found
+        raise UnreadableError(str(problem)) from None

@@ -1,0 +1,274 @@
+"""WebSocket frames and messages out of one direction's bytes (RFC 6455).
+
+A frame that breaks a rule is reported with the rule in words, and reading goes on as long as its
+length can be trusted.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from wsdiag.capture.deflate import KEPT_BYTES, Deflate, Inflater
+
+CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+NAMES = {0: "Continuation", 1: "Text", 2: "Binary", 8: "Close", 9: "Ping", 10: "Pong"}
+
+_RSV1 = 4
+
+
+class Frame(NamedTuple):
+    """One frame; `payload` is unmasked, None where it was too long or lost.
+
+    `pos` and `ts` are those of the packet that completed it, `violations` the rules it breaks.
+    """
+
+    side: int
+    opcode: int
+    fin: bool
+    rsv: int
+    masked: bool
+    size: int
+    payload: bytes | None
+    pos: int
+    ts: int
+    violations: tuple[str, ...]
+
+    @property
+    def code(self) -> int | None:
+        """The close code: 1005 for an empty Close frame, None where the payload is no code."""
+        if self.size == 0:
+            return 1005
+        if self.payload is None or len(self.payload) < 2:
+            return None
+        return int.from_bytes(self.payload[:2])
+
+    @property
+    def reason(self) -> str:
+        """The close reason."""
+        return (self.payload or b"")[2:].decode("utf-8", "replace")
+
+
+class Message(NamedTuple):
+    """One data message, at its last frame: `size` on the wire, `payload` inflated or None."""
+
+    side: int
+    opcode: int
+    size: int
+    payload: bytes | None
+    pos: int
+    ts: int
+    violations: tuple[str, ...]
+
+
+class _Head(NamedTuple):
+    opcode: int
+    fin: bool
+    rsv: int
+    mask: bytes  # empty: not masked
+    size: int
+    violations: list[str]
+
+
+class Reader:
+    """Reads the frames of one direction.
+
+    `from_client` decides on masking, `deflate` on RSV1. Once `broken`, nothing more is read: the
+    boundary of the next frame is not known.
+    """
+
+    def __init__(self, side: int, from_client: bool, deflate: Deflate | None = None) -> None:
+        self.broken = False
+        self._side, self._from_client, self._deflate = side, from_client, deflate
+        self._inflater = Inflater(deflate.takeover) if deflate else None
+        self._buffer = b""  # the beginning of a header
+        self._head: _Head | None = None
+        self._left = 0  # payload bytes of the current frame that are still to come
+        self._payload: bytearray | None = None
+        self._message: _Message | None = None
+
+    @property
+    def between_frames(self) -> bool:
+        """Whether the bytes so far end where a frame ends."""
+        return self._head is None and not self._buffer
+
+    def feed(self, data: bytes, pos: int, ts: int) -> list[Frame | Message]:
+        """Take bytes in order; the frames and messages that they complete."""
+        found: list[Frame | Message] = []
+        if self._buffer:
+            data, self._buffer = self._buffer + data, b""
+        at = 0
+        while not self.broken:
+            if self._head is None:
+                taken = self._begin(data, at)
+                if not taken:
+                    self._buffer = data[at:]
+                    break
+                at += taken
+                if self.broken:
+                    break
+            part = data[at : at + self._left]
+            at += len(part)
+            self._left -= len(part)
+            if self._payload is not None:
+                self._payload += part
+            if self._left:
+                break
+            self._finish(found, pos, ts)
+        return found
+
+    def lose(self, size: int, pos: int, ts: int) -> list[Frame | Message]:
+        """Pass over `size` bytes that are not in the capture, where one frame's payload holds them.
+
+        Otherwise the boundary of the next frame is lost, and this direction is broken.
+        """
+        found: list[Frame | Message] = []
+        if self._head is None or size > self._left:
+            self.broken = True
+        elif not self.broken:
+            self._left -= size
+            self._payload = None
+            if not self._left:
+                self._finish(found, pos, ts)
+        return found
+
+    def _begin(self, data: bytes, at: int) -> int:
+        """Read a frame header at `at`; its length in bytes, 0 where it is not complete."""
+        have = len(data) - at
+        if have < 2:
+            return 0
+        first, second = data[at], data[at + 1]
+        masked, size, length = second & 0x80, second & 0x7F, 2
+        wide = {126: 2, 127: 8}.get(size, 0)
+        if have < 2 + wide + (4 if masked else 0):
+            return 0
+        violations = []
+        if wide:
+            size = int.from_bytes(data[at + 2 : at + 2 + wide])
+            length += wide
+            if size < (126 if wide == 2 else 65_536):
+                violations.append("length not encoded in the fewest bytes")
+        mask = data[at + length : at + length + 4] if masked else b""
+        length += len(mask)
+        head = _Head(first & 15, first >= 0x80, first >> 4 & 7, mask, size, violations)
+        self._judge(head)
+        self._head, self._left = head, size
+        self.broken = size >= 1 << 63
+        self._payload = bytearray() if self._keeps(head) else None
+        return length
+
+    def _keeps(self, head: _Head) -> bool:
+        if head.opcode >= CLOSE:
+            return head.size <= KEPT_BYTES
+        already = self._message.size if self._message else 0
+        wanted = head.opcode != BINARY or bool(head.rsv & _RSV1) or self._message is not None
+        return wanted and head.size + already <= KEPT_BYTES
+
+    def _judge(self, head: _Head) -> None:
+        """Note the rules of RFC 6455 §5 that a frame header breaks."""
+        broken = head.violations
+        if head.opcode not in NAMES:
+            broken.append(f"reserved opcode {head.opcode}")
+        if bool(head.mask) != self._from_client:
+            broken.append(
+                "frame from the client is not masked"
+                if self._from_client
+                else "frame from the server is masked"
+            )
+        if head.rsv and not (self._deflate and head.rsv == _RSV1 and head.opcode in (TEXT, BINARY)):
+            broken.append("reserved bits set without a negotiated extension")
+        if head.opcode >= CLOSE:
+            if head.size > 125:
+                broken.append("control frame longer than 125 bytes")
+            if not head.fin:
+                broken.append("control frame is fragmented")
+        elif head.opcode == CONT and self._message is None:
+            broken.append("continuation frame without a message to continue")
+        elif head.opcode in (TEXT, BINARY) and self._message is not None:
+            broken.append("new message before the fragmented one was finished")
+
+    def _finish(self, found: list[Frame | Message], pos: int, ts: int) -> None:
+        """The current frame is complete."""
+        head = self._head
+        assert head is not None
+        self._head = None
+        payload = None if self._payload is None else _unmask(self._payload, head.mask)
+        if head.opcode == CLOSE:
+            head.violations.extend(_close_violations(head.size, payload))
+        frame = Frame(
+            self._side,
+            head.opcode,
+            head.fin,
+            head.rsv,
+            bool(head.mask),
+            head.size,
+            payload,
+            pos,
+            ts,
+            tuple(head.violations),
+        )
+        found.append(frame)
+        if head.opcode < CLOSE and (message := self._assemble(frame)):
+            found.append(message)
+
+    def _assemble(self, frame: Frame) -> Message | None:
+        if frame.opcode in (TEXT, BINARY):
+            self._message = _Message(frame.opcode, bool(frame.rsv & _RSV1))
+        message = self._message
+        if message is None:
+            return None
+        message.size += frame.size
+        if frame.payload is None or message.payload is None or message.size > KEPT_BYTES:
+            message.payload = None
+        else:
+            message.payload += frame.payload
+        if not frame.fin:
+            return None
+        self._message = None
+        payload = message.payload
+        if message.packed:
+            payload = self._inflater.inflate(payload) if self._inflater else None
+        broken: tuple[str, ...] = ()
+        if message.opcode == TEXT and payload is not None and not _is_utf8(payload):
+            broken = ("text message is not UTF-8",)
+        return Message(
+            self._side, message.opcode, message.size, payload, frame.pos, frame.ts, broken
+        )
+
+
+class _Message:
+    """A message in the making."""
+
+    def __init__(self, opcode: int, packed: bool) -> None:
+        self.opcode, self.packed = opcode, packed
+        self.size = 0
+        self.payload: bytes | None = b""
+
+
+def _unmask(payload: bytearray, mask: bytes) -> bytes:
+    size = len(payload)
+    if not mask or not size:
+        return bytes(payload)
+    key = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(payload) ^ int.from_bytes(key)).to_bytes(size)
+
+
+def _close_violations(size: int, payload: bytes | None) -> list[str]:
+    """RFC 6455 §5.5.1 and §7.4."""
+    if size == 1:
+        return ["close frame with a payload of 1 byte"]
+    if payload is None or size < 2:
+        return []
+    broken, code = [], int.from_bytes(payload[:2])
+    if not 1000 <= code <= 4999 or code in (1004, 1005, 1006, 1015):
+        broken.append(f"close code {code} must not be sent")
+    if not _is_utf8(payload[2:]):
+        broken.append("close reason is not UTF-8")
+    return broken
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

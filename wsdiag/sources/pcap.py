@@ -1,0 +1,55 @@
+"""Packet captures: pcap and pcapng, as tcpdump and Wireshark write them.
+
+TCP is put in order, HTTP upgrades and WebSocket frames are read from it. Other traffic gives no
+rows, except a SYN that was refused or never answered. TLS hides everything above TCP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wsdiag.capture import describe
+from wsdiag.capture.packets import segments
+from wsdiag.capture.records import Notes, kind, records
+from wsdiag.capture.streams import Connection, What, follow
+from wsdiag.config import Config
+from wsdiag.event import Vantage
+from wsdiag.evidence import InputFile, Reading
+from wsdiag.sources.wire_rows import Book, Story
+
+
+def sniff(head: bytes, name: str) -> float:
+    """1 by the magic number of a capture file."""
+    return 1.0 if kind(head) else 0.0
+
+
+def read(item: InputFile, config: Config) -> Reading:
+    """The WebSocket connections of a capture."""
+    notes, book = Notes(), Book(item.name)
+    stories: dict[Connection, Story] = {}
+    with item.path.open("rb") as file:
+        for fact in follow(segments(records(file, notes), notes)):
+            story = stories.get(fact.conn)
+            if story is None:
+                story = stories[fact.conn] = Story(fact.conn, book)
+            if fact.what is What.OVER:
+                story.finish(*(fact.conn.last if fact.conn.replaced else notes.last))
+                del stories[fact.conn]
+            else:
+                story.take(fact)
+    return Reading(
+        format=kind(item.head()) or "pcap",
+        vantage=Vantage.NETWORK,
+        events=book.frame(),
+        unread_lines=notes.undecoded + book.unreadable,
+        resolution_ms=notes.resolution_us / 1000,
+        remarks=(*notes.remarks, *book.remarks()),
+        redactions=dict(book.redactor.counts),
+    )
+
+
+def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict[int, str]:
+    """The packets at `positions` and `context` around each, one line each. Raw: redact them."""
+    wanted = {p + d for p in positions for d in range(-context, context + 1) if p + d > 0}
+    with item.path.open("rb") as file:
+        return describe.packets(file, wanted)

@@ -1,0 +1,317 @@
+"""The rows of a capture: what its connections show, as events.
+
+Nothing of a connection is told until it proves to be of interest: an upgrade, frames, or a SYN that
+was refused or never answered.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from wsdiag import redact
+from wsdiag.capture import payload
+from wsdiag.capture.conversation import Conversation, Fact
+from wsdiag.capture.handshake import Credential, Request, Response, credential, trace
+from wsdiag.capture.packets import Endpoint
+from wsdiag.capture.streams import Connection, TcpFact, What
+from wsdiag.capture.websocket import CLOSE, PING, PONG, TEXT, Frame, Message
+from wsdiag.event import EVENTS, Kind, Vantage, events
+from wsdiag.redact import Redactor
+
+BATCH_ROWS = 50_000
+"""Rows are packed into a frame in batches of this size, to bound memory."""
+
+MAX_PINGS = 64
+"""So many pings of one connection wait for their pong."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TRANSPORT = {
+    What.RESENT: Kind.RETRANSMIT,
+    What.ZERO_WINDOW: Kind.ZERO_WINDOW,
+    What.FIN: Kind.END,
+    What.RST: Kind.END,
+}
+
+
+class Book:
+    """The rows of one capture, and what is counted beside them."""
+
+    def __init__(self, source: str) -> None:
+        self.redactor = Redactor()
+        self.mask = payload.Masking(self.redactor)
+        self.encrypted = self.unreadable = self.lost_bytes = self.lossy = 0
+        self._source = source
+        self._rows: list[dict[str, object]] = []
+        self._packed: list[pl.DataFrame] = []
+
+    def add(self, what: Kind, pos: int, ts: int, **columns: object) -> None:
+        """Note a row; `ts` in µs since 1970, negative where the capture has no time."""
+        self._rows.append(
+            {
+                "ts": _moment(ts),
+                "vantage": Vantage.NETWORK,
+                "source": self._source,
+                "pos": pos,
+                "kind": what,
+                **columns,
+            }
+        )
+        if len(self._rows) >= BATCH_ROWS:
+            self._pack()
+
+    def frame(self) -> pl.DataFrame:
+        """All rows in the order of time."""
+        self._pack()
+        return pl.concat([pl.DataFrame(schema=EVENTS), *self._packed]).sort(
+            "ts", "pos", maintain_order=True
+        )
+
+    def remarks(self) -> list[str]:
+        """What was not readable, in words."""
+        said = []
+        if self.lossy:
+            said.append(
+                f"{self.lost_bytes} bytes of {self.lossy} WebSocket connections are missing in the "
+                "capture; frames that start in or behind the gap are not read"
+            )
+        if self.encrypted:
+            said.append(
+                f"{self.encrypted} connections are encrypted (TLS): what they carry is not read"
+            )
+        if self.unreadable:
+            said.append(f"{self.unreadable} connections carry HTTP that cannot be read")
+        return said
+
+    def _pack(self) -> None:
+        if self._rows:
+            self._packed.append(events(self._rows))
+            self._rows.clear()
+
+
+class Story:
+    """One connection on its way into rows. Nothing is told until it proves to be of interest."""
+
+    def __init__(self, conn: Connection, book: Book) -> None:
+        self._conn, self._book = conn, book
+        self._talk: Conversation | None = None
+        self._shown = False
+        self._held: list[TcpFact] = []  # of the transport, until the connection is shown
+        self._name = ""
+        self._requests = 0
+        self._began = (0, 0)  # pos, ts of the attempt
+        self._awaiting = False  # an upgrade has no answer yet
+        self._engine_io = False
+        self._pings: dict[tuple[int, str | None, str | None], int] = {}
+        self._broken_rules: set[tuple[int, str]] = set()
+        self._ended: set[int] = set()
+        self._lost = 0
+
+    def take(self, fact: TcpFact) -> None:
+        """Something happened on the connection."""
+        if fact.what in _TRANSPORT:
+            if self._shown:
+                self._transport(fact)
+            elif self._conn.wanted:
+                self._held.append(fact)
+        elif fact.what is What.REFUSED:
+            self._attempt(None)
+            self._row(Kind.REFUSED, fact.side, fact.pos, fact.ts, peer=self._peer)
+        elif fact.what in (What.DATA, What.LOST):
+            if self._talk is None:
+                self._talk = Conversation(0 if self._conn.handshake_seen else None)
+            if fact.what is What.DATA:
+                self._tell(self._talk.feed(fact.side, fact.data, fact.pos, fact.ts))
+            else:
+                self._lost += fact.size
+                self._tell(self._talk.lose(fact.side, fact.size, fact.pos, fact.ts))
+            if self._talk.is_other and not self._shown:
+                self._held.clear()
+                self._conn.ignore()
+
+    def finish(self, pos: int, ts: int) -> None:
+        """The capture shows nothing more of it; `pos` and `ts` are where the evidence stops."""
+        conn, talk, book = self._conn, self._talk, self._book
+        if talk is not None:
+            self._tell(talk.finish())
+            book.encrypted += talk.is_tls
+            book.unreadable += talk.is_unreadable
+            if self._shown and self._lost:
+                book.lossy += 1
+                book.lost_bytes += self._lost
+            if self._shown and not self._ended and (talk.is_websocket or self._awaiting):
+                self._row(Kind.END, None, pos, ts, reason="evidence-stops")
+        elif conn.syn and not conn.answered and not conn.ended:
+            self._attempt(None)
+            if conn.syn_resent:
+                self._row(Kind.END, None, *conn.last, reason="timeout")
+            else:
+                self._row(Kind.END, None, pos, ts, reason="evidence-stops")
+
+    @property
+    def _client(self) -> int:
+        return 0 if self._talk is None or self._talk.client is None else self._talk.client
+
+    @property
+    def _peer(self) -> str:
+        return _address(self._conn.ends[self._client])
+
+    def _row(self, what: Kind, side: int | None, pos: int, ts: int, **columns: object) -> None:
+        direction = None if side is None else "c2s" if side == self._client else "s2c"
+        self._book.add(what, pos, ts, conn=self._name, dir=direction, **columns)
+
+    def _show(self) -> None:
+        if self._shown:
+            return
+        ends, client = self._conn.ends, self._client
+        self._shown = True
+        self._name = f"{_address(ends[client])}-{_address(ends[1 - client])}"
+        if self._conn.ordinal > 1:
+            self._name += f"#{self._conn.ordinal}"
+        for fact in self._held:
+            self._transport(fact)
+        self._held.clear()
+
+    def _transport(self, fact: TcpFact) -> None:
+        what, columns = _TRANSPORT[fact.what], dict[str, Any]()
+        if what is Kind.END:
+            if fact.side in self._ended:
+                return
+            self._ended.add(fact.side)
+            columns["reason"] = fact.what.name.lower()
+        elif what is Kind.RETRANSMIT:
+            columns["bytes"] = fact.size
+        self._row(what, fact.side, fact.pos, fact.ts, **columns)
+
+    def _tell(self, facts: list[Fact]) -> None:
+        for fact in facts:
+            if isinstance(fact, Request):
+                self._request(fact)
+            elif isinstance(fact, Response):
+                self._response(fact)
+            else:
+                self._show()
+                self._violations(fact)
+                if isinstance(fact, Message):
+                    self._message(fact)
+                elif fact.opcode in (CLOSE, PING, PONG):
+                    self._control(fact)
+
+    def _attempt(self, request: Request | None) -> None:
+        """The connection begins: at its SYN, or at the request where it carried others before."""
+        self._show()
+        if self._conn.syn is not None and self._requests <= 1:
+            self._began = self._conn.syn
+        elif request is not None:
+            self._began = (request.pos, request.ts)
+        columns = {} if request is None else self._handshake(request)
+        self._row(Kind.ATTEMPT, None, *self._began, peer=self._peer, **columns)
+
+    def _handshake(self, request: Request) -> dict[str, Any]:
+        """Columns that identify a handshake and who asks for it."""
+        who: Credential = credential(request.target, request.headers)
+        return {
+            "name": self._book.mask(request.path),
+            "key": self._book.mask(request.headers.get("sec-websocket-key")),
+            "trace": trace(request.headers, self._book.redactor),
+            **who._asdict(),
+        }
+
+    def _request(self, request: Request) -> None:
+        self._requests += 1
+        if request.is_upgrade:
+            self._awaiting = True
+            self._engine_io = payload.is_engine_io(request.target)
+            self._attempt(request)
+        elif request.is_polling:
+            self._show()
+            columns = self._handshake(request)
+            self._row(Kind.REQUEST, self._client, request.pos, request.ts, **columns)
+
+    def _response(self, answer: Response) -> None:
+        request, told = answer.request, dict[str, Any]()
+        if answer.status >= 400 or (request.is_upgrade and answer.status != 101):
+            told["reason"] = self._book.redactor.reason(answer.explanation())
+        if request.is_upgrade:
+            self._awaiting = False
+            what = Kind.OPEN if answer.status == 101 else Kind.REJECTED
+            began = self._began[1]
+            told |= {"peer": self._peer, **self._handshake(request)}
+        elif request.is_polling:
+            what, began = Kind.RESPONSE, request.ts
+            told["name"] = self._book.mask(request.path)
+        else:
+            return
+        if what is not Kind.REJECTED:
+            told["ms"] = _ms(began, answer.ts)
+        side = 1 - self._client
+        self._row(what, side, answer.pos, answer.ts, code=answer.status, **told)
+
+    def _violations(self, fact: Frame | Message) -> None:
+        """Each broken rule once for a side: a peer that breaks one does so in every frame."""
+        for rule in fact.violations:
+            if (fact.side, rule) not in self._broken_rules:
+                self._broken_rules.add((fact.side, rule))
+                self._row(Kind.ERROR, fact.side, fact.pos, fact.ts, reason=rule)
+
+    def _control(self, frame: Frame) -> None:
+        if frame.opcode == CLOSE:
+            reason = self._book.redactor.reason(frame.reason)
+            at = (frame.side, frame.pos, frame.ts)
+            self._row(Kind.CLOSE, *at, code=frame.code, reason=reason, bytes=frame.size)
+        else:
+            content = frame.payload.hex() if frame.payload else None
+            what = Kind.PING if frame.opcode == PING else Kind.PONG
+            self._heartbeat(what, frame, None, content)
+
+    def _message(self, message: Message) -> None:
+        said = payload.NOTHING
+        if message.opcode == TEXT:
+            said = payload.read(message.payload, self._engine_io)
+        name, trace_id = self._book.mask(said.name), self._book.mask(said.trace)
+        if said.heartbeat:
+            self._heartbeat(Kind(said.heartbeat), message, name, trace_id)
+            return
+        self._row(
+            Kind.MESSAGE,
+            message.side,
+            message.pos,
+            message.ts,
+            bytes=message.size,
+            name=name,
+            topic=self._book.mask(said.topic),
+            trace=trace_id,
+        )
+
+    def _heartbeat(
+        self, what: Kind, fact: Frame | Message, name: str | None, trace_id: str | None
+    ) -> None:
+        """A pong answers the latest ping with the same payload (RFC 6455 §5.5.3)."""
+        ms = None
+        if what is Kind.PING:
+            mark = (fact.side, name, trace_id)
+            self._pings.pop(mark, None)
+            self._pings[mark] = fact.ts
+            if len(self._pings) > MAX_PINGS:
+                del self._pings[next(iter(self._pings))]
+        elif (pinged := self._pings.pop((1 - fact.side, name, trace_id), None)) is not None:
+            ms = _ms(pinged, fact.ts)
+        at = (fact.side, fact.pos, fact.ts)
+        self._row(what, *at, bytes=fact.size, name=name, trace=trace_id, ms=ms)
+
+
+def _moment(us: int) -> datetime | None:
+    try:
+        return _EPOCH + timedelta(microseconds=us) if us >= 0 else None
+    except OverflowError:
+        return None
+
+
+def _ms(begin: int, end: int) -> float | None:
+    return (end - begin) / 1000 if 0 <= begin <= end else None
+
+
+def _address(end: Endpoint) -> str:
+    return f"{redact.address(end.host)}:{end.port}"
