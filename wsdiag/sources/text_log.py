@@ -1,25 +1,148 @@
-"""Read log lines."""
+"""Any text log: nginx, haproxy, uvicorn and the other formats of `wsdiag list formats`, mixed or
+alone, in containers or syslog or not; applications' own logs by what their sentences say.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
 
 from wsdiag import evidence
 from wsdiag.config import Config
-from wsdiag.event import events
+from wsdiag.event import EVENTS, events
 from wsdiag.evidence import InputFile, Reading
+from wsdiag.sources import line_time
+from wsdiag.sources.line_clock import Clock
+from wsdiag.sources.line_format import all_formats
+from wsdiag.sources.line_time import Lacks
+from wsdiag.sources.line_wrapper import Unwrapper, strip_colours
+from wsdiag.sources.log_reader import GENERAL, GENERAL_JSON, LogReader
+
+MAX_LINE_BYTES = 1 << 20
+"""A longer line is cut there, and counted as unread."""
+
+ROWS_PER_BATCH = 50_000
+HEAD_LINES = 200
+
+_CLIENT_NAME = re.compile(r"client|browser|console|frontend|mobile|(?:^|[/_.-])(?:ui|app-?ios)\b", re.I)
+_OWN_REPORT = (b"## WebSocket Debug:", b'"wsdiag.report/1"', b'"wsdiag.review/1"')
+_BINARY_SHARE = 0.1
 
 
 def sniff(head: bytes, name: str) -> float:
-    """How sure this source is."""
-    return 0.0
+    """0.1 for any text, 0.5 where a known format stands in the head, 0 for binary and own reports."""
+    if not is_text(head):
+        return 0.0
+    lines = head.decode("utf-8", "replace").splitlines()[:50]
+    unwrapper = Unwrapper()
+    for line in lines:
+        peeled = unwrapper.peel(strip_colours(line))
+        text = peeled.text if peeled else line
+        if any(f.wants(text) and f.fields(text) for f in all_formats() if f.document.pattern):
+            return 0.5
+    return 0.1
 
 
-def read(item: InputFile, config: Config) -> Reading:
-    """Read nothing yet."""
-    return Reading(format="text", vantage=None, events=events([]))
+def is_text(head: bytes) -> bool:
+    """True for printable text that is not a report of wsdiag itself."""
+    if not head.strip() or b"\0" in head or any(mark in head[:4096] for mark in _OWN_REPORT):
+        return False
+    control = sum(head.count(bytes((c,))) for c in range(32) if c not in b"\t\n\r\x1b\f")
+    broken = head.decode("utf-8", "replace").count("\ufffd")
+    return (control + broken) / len(head) < _BINARY_SHARE
 
 
 def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict[int, str]:
-    """The raw lines at `positions`."""
+    """The raw lines at `positions` and around. Raw: redact them."""
     return evidence.lines(item, positions, context)
+
+
+def read(item: InputFile, config: Config) -> Reading:
+    """The events of every line."""
+    reader = LogReader(_clock(item, config), all_formats())
+    notes: Counter[str] = Counter()
+    frames: list[pl.DataFrame] = []
+    for pos, line in _lines(item.path, notes):
+        reader.line(line, pos)
+        if len(reader.rows) >= ROWS_PER_BATCH:
+            frames.append(events(reader.rows))
+            reader.rows = []
+    frames.append(events(reader.rows))
+    frame = pl.concat(frames)
+    general = _general_vantage(item.name, reader)
+    frame = frame.with_columns(
+        pl.col("vantage").fill_null(pl.lit(general, dtype=EVENTS["vantage"])),
+        pl.lit(item.name).alias("source"),
+    ).select(EVENTS.names())
+    return Reading(
+        format="+".join(name for name, _ in reader.seen.most_common(3)) or "text",
+        vantage=_vantage(frame, reader),
+        events=frame,
+        unread_lines=reader.unread + notes["cut"] + notes["binary"],
+        resolution_ms=reader.clock.resolution_ms or 1.0,
+        remarks=tuple(_remarks(notes) + reader.clock.remarks()),
+        redactions=reader.redactions,
+    )
+
+
+def _lines(path: Path, notes: Counter[str]) -> Iterator[tuple[int, str]]:
+    with path.open("rb") as file:
+        pos, goes_on = 0, False
+        while raw := file.readline(MAX_LINE_BYTES):
+            ended = raw[-1:] == b"\n"
+            if goes_on:
+                goes_on = not ended
+                continue
+            pos += 1
+            goes_on = not ended and len(raw) == MAX_LINE_BYTES
+            notes["cut"] += goes_on
+            try:
+                line = raw.decode()
+            except UnicodeDecodeError:
+                line = raw.decode("utf-8", "replace")
+                notes["not UTF-8"] += 1
+            if "\0" in line:
+                notes["binary"] += 1
+                continue
+            yield pos, line.rstrip("\r\n")
+
+
+def _clock(item: InputFile, config: Config) -> Clock:
+    changed = datetime.fromtimestamp(item.path.stat().st_mtime, UTC)
+    known = None
+    for line in item.head().decode("utf-8", "replace").splitlines()[:HEAD_LINES]:
+        stamp = line_time.find(strip_colours(line))
+        if stamp and stamp.lacks == Lacks.NOTHING:
+            known = stamp.at
+            break
+    return Clock(config.tz, changed, known)
+
+
+def _remarks(notes: Counter[str]) -> list[str]:
+    told = []
+    if notes["not UTF-8"]:
+        told.append(f"{notes['not UTF-8']} lines are not UTF-8; what is not was replaced")
+    if notes["cut"]:
+        told.append(f"{notes['cut']} lines are longer than {MAX_LINE_BYTES} bytes and were cut")
+    if notes["binary"]:
+        told.append(f"{notes['binary']} lines hold NUL bytes and were left out")
+    return told
+
+
+def _general_vantage(name: str, reader: LogReader) -> str:
+    """Who wrote the sentences of no known format: a client by its file's name or by its words."""
+    general = reader.seen[GENERAL] + reader.seen[GENERAL_JSON]
+    client = _CLIENT_NAME.search(name) or reader.client_sentences * 5 > general > 0
+    return "client" if client else "server"
+
+
+def _vantage(frame: pl.DataFrame, reader: LogReader) -> str | None:
+    if frame.height:
+        return str(frame["vantage"].value_counts(sort=True)["vantage"][0])
+    known = {f.id: f.vantage for f in all_formats()}
+    return next((known[name] for name, _ in reader.seen.most_common() if name in known), None)

@@ -1,0 +1,83 @@
+"""Make sense of one JSON object of a log: its time, its message, its fields, or what it wraps.
+
+Names differ by library (pino, zap, zerolog, structlog, python-json-logger, bunyan, logrus, GELF,
+ECS, OpenTelemetry, docker's json-file, journald): the first name of each list that holds wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wsdiag.sources import line_time
+from wsdiag.sources.line_time import Stamp
+
+TIME_NAMES = (
+    "@timestamp", "timestamp", "time", "ts", "t", "msec", "datetime", "date", "asctime",
+    "eventtime", "event_time", "log_time", "logtime", "timeunixnano", "observedtimeunixnano",
+    "requesttime", "requesttimeepoch", "start_time", "startutc", "edgeendtimestamp", "wall_time",
+    "_time", "created", "instant", "__realtime_timestamp",
+)  # fmt: skip
+MESSAGE_NAMES = (
+    "msg", "message", "event", "text", "log", "short_message", "body", "description", "m", "line",
+    "ev", "action", "name",
+)  # fmt: skip
+
+MAX_DEPTH = 6
+MAX_FIELDS = 400
+
+Scalar = str | int | float | bool
+
+
+def flatten(record: Mapping[str, object]) -> dict[str, Scalar]:
+    """Dotted lower-case names; a list of one is its element, longer lists of scalars are joined."""
+    flat: dict[str, Scalar] = {}
+    _into(flat, "", record, 0)
+    return flat
+
+
+def _into(flat: dict[str, Scalar], name: str, value: object, depth: int) -> None:
+    if len(flat) >= MAX_FIELDS or depth > MAX_DEPTH:
+        return
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            _into(flat, f"{name}.{key}".lower() if name else str(key).lower(), inner, depth + 1)
+    elif isinstance(value, list):
+        if len(value) == 1:
+            _into(flat, name, value[0], depth + 1)
+        elif value and all(isinstance(item, str | int | float) for item in value):
+            flat[name] = ", ".join(str(item) for item in value[:20])
+    elif isinstance(value, str | int | float):
+        flat[name] = value
+
+
+def stamp_of(flat: Mapping[str, object]) -> Stamp | None:
+    """The record's time."""
+    for name in TIME_NAMES:
+        value = flat.get(name)
+        if value is not None and (stamp := line_time.of_value(value)):
+            return stamp
+    return None
+
+
+def message_of(flat: Mapping[str, object]) -> str:
+    """The record's message; empty when it has none."""
+    for name in MESSAGE_NAMES:
+        value = flat.get(name)
+        if isinstance(value, str) and value:
+            return value
+    return ""
+
+
+def wrapped(record: Mapping[str, object]) -> tuple[str, Stamp | None, bool] | None:
+    """What docker's json-file or journald's json carries: text, time, whether the line ends here."""
+    text = record.get("log")
+    if isinstance(text, str) and "stream" in record and isinstance(record.get("time"), str):
+        return text.rstrip("\r\n"), line_time.of_value(record["time"]), text.endswith("\n")
+    if "__REALTIME_TIMESTAMP" in record and "MESSAGE" in record:
+        carried = record["MESSAGE"]
+        if isinstance(carried, list):  # bytes, where the message is not plain UTF-8
+            octets = [b for b in carried if isinstance(b, int) and 0 <= b < 256]
+            carried = bytes(octets).decode("utf-8", "replace")
+        text = carried if isinstance(carried, str) else ""
+        return text, line_time.of_value(record["__REALTIME_TIMESTAMP"]), True
+    return None

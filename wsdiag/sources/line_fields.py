@@ -1,0 +1,235 @@
+"""The words a log format may use, and how they become columns of an event row.
+
+A format's named groups (or a JSON record's mapped fields) are these words:
+
+| word | meaning |
+|---|---|
+| `time` | the line's time, in any form of `line_time.py` |
+| `started` | when it began, where the line states both ends |
+| `s` `ms` `us` `ns` | the duration (of a tunnel: its life), in that unit |
+| `handshake_s` `handshake_ms` | the duration of the upgrade alone: `ms` of an `open` row |
+| `client` | the client's address, `ip`, `ip:port` or `[ip]:port`; or `ip` and `port` apart |
+| `request` | the request line, `GET /path HTTP/1.1`; or `path` alone, with its query |
+| `user` | a name: becomes a pseudonym |
+| `conn` `key` `topic` `name` `reason` `code` `dir` `bytes` `vantage` | the column of that name |
+| `trace` `traceparent` | a request id; a W3C trace context, which wins |
+| `captures` | any text in which a Sec-WebSocket-Key and a request id of 32 hex digits may stand |
+| `message` | the text in which `match` searches |
+
+`websocket` is `yes` where the request asked for an upgrade as far as the line tells: it carries a
+key, an `upgrade` field, or a path that WebSocket servers commonly use. Any other word is free: it
+may be used in `where` and as `{word}` in a row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from wsdiag import redact
+from wsdiag.event import EVENTS, Dir, Vantage
+from wsdiag.redact import Redactor
+
+WORDS = frozenset(
+    "time started s ms us ns handshake_s handshake_ms client ip port request method path user conn"
+    " key topic name reason code dir bytes vantage trace traceparent captures message websocket"
+    " upgrade".split()
+)
+
+_MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "ns": 0.000001}
+_MAX_MS = 3.2e11
+"""Ten years: a longer duration is a mistake of the log."""
+
+_WS_PATH = re.compile(
+    r"transport=websocket|/(?:[\w-]*[_-])?(?:ws|wss|websockets?|sockjs|cable|mqtt|signalr)(?:[/?.]|$)"
+    r"|/(?:hubs?/|[\w-]*hub\?)|/graphql-ws",
+    re.IGNORECASE,
+)
+_KEY = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{21}[AQgw]==")
+_TRACE = re.compile(r"(?<![0-9a-fA-F])[0-9a-f]{32}(?![0-9a-fA-F])")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}")
+_ID = re.compile(r"[\w.:/=+*@#|$-]{1,80}")
+_PEER = re.compile(r"\[?(?P<ip>[0-9a-fA-F.:]+?)\]?(?::(?P<port>\d{1,5}))?")
+_WORD = re.compile(r"\{(\w+)\}")
+_QUERY_USER = re.compile(r"[?&](?:user|user_?id|uid|username)=([^&\s]+)", re.IGNORECASE)
+_CHOICES = {"dir": frozenset(Dir), "vantage": frozenset(Vantage)}
+_EMPTY = frozenset({"", "-", "null", "None"})
+
+
+class Fields(dict[str, str]):
+    """What a line says, by word; a word the line does not have is empty.
+
+    The searches of the format run once, when a word is asked for that the pattern did not give.
+    """
+
+    def __init__(
+        self, found: Mapping[str, str | None], line: str = "", finds: Iterable[re.Pattern[str]] = ()
+    ) -> None:
+        super().__init__({name: text for name, text in found.items() if text})
+        self._line, self._finds = line, finds
+
+    def __missing__(self, name: str) -> str:
+        for pattern in self._finds:
+            found = pattern.search(self._line)
+            if found:
+                for word, text in found.groupdict().items():
+                    if text:
+                        self.setdefault(word, text)
+        self._finds = ()
+        if name not in self:
+            self[name] = self._derived(name)
+        return self[name]
+
+    def _derived(self, name: str) -> str:
+        if name == "path" and "request" in self:
+            parts = self["request"].split(" ")
+            return parts[1] if len(parts) > 1 else ""
+        if name == "method" and "request" in self:
+            return self["request"].partition(" ")[0]
+        if name == "websocket":
+            upgrade = self["upgrade"].lower() == "websocket" or self._key()
+            return "yes" if upgrade or _WS_PATH.search(self["path"]) else ""
+        if name == "key":
+            return self._key()
+        if name == "message":
+            return self._line
+        return ""
+
+    def _key(self) -> str:
+        found = _KEY.search(self.get("key", "") or self["captures"])
+        return found.group() if found else ""
+
+    def fill(self, template: str) -> str:
+        """The text with each `{word}` replaced; nothing where such a word is empty."""
+        if "{" not in template:
+            return template
+        words = _WORD.findall(template)
+        return _WORD.sub(lambda found: self[found.group(1)], template) if all(map(self.__getitem__, words)) else ""
+
+    def duration_ms(self, prefix: str = "") -> float | None:
+        """The stated duration in milliseconds."""
+        for unit, factor in _MS.items():
+            text = self[prefix + unit]
+            if text:
+                try:
+                    value = float(text.lstrip("+").replace(",", ".")) * factor
+                except ValueError:
+                    return None
+                return value if 0 <= value < _MAX_MS else None
+        return None
+
+
+class RowMaker:
+    """Makes event rows of fields; whatever may hold a secret is masked, and counted."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self.redactor = redactor
+        self._paths: dict[str, dict[str, object]] = {}
+
+    def row(self, fields: Fields, constants: Mapping[str, str]) -> dict[str, object]:
+        """One row: the constants of the format's rule over the fields; without `ts`."""
+        row = dict(self._of_request(fields["path"])) if fields["path"] else {}
+        row |= {
+            "conn": _identifier(fields["conn"]),
+            "key": fields["key"] or None,
+            "trace": _trace(fields),
+            "peer": peer(fields),
+            "vantage": fields["vantage"] or None,
+        }
+        if fields["user"] not in _EMPTY:
+            row["user"] = self._user(fields["user"])
+        for column in ("topic", "name", "reason", "code", "dir", "bytes"):
+            if fields[column]:
+                row[column] = fields[column]
+        handshake = constants["kind"] == "open"
+        row["ms"] = fields.duration_ms("handshake_" if handshake else "")
+        row |= {column: fields.fill(text) for column, text in constants.items()}
+        return {
+            column: value
+            for column, value in ((name, self._typed(name, row[name])) for name in row)
+            if value is not None and column in EVENTS
+        }
+
+    def _typed(self, column: str, value: object) -> object:
+        if value is None or value == "":
+            return None
+        if column in ("code", "bytes"):
+            return _integer(value, 2**31 if column == "code" else 2**62)
+        if column == "ms":
+            return float(value) if isinstance(value, int | float) else _number(str(value))
+        if column in ("reason", "topic", "name"):
+            return self.redactor.reason(str(value))
+        if column in _CHOICES:
+            return value if value in _CHOICES[column] else None
+        return value
+
+    def _of_request(self, target: str) -> dict[str, object]:
+        """Path, credential and user of a request target."""
+        if target in self._paths:
+            return self._paths[target]
+        path, _, query = target.partition("?")
+        made: dict[str, object] = {"name": path}
+        if query:
+            secret = redact.find_token(target)
+            if secret:
+                made["token"] = redact.token(secret)
+                made["expires"] = redact.jwt_times(secret)[1]
+                self.redactor.counts["token"] += 1
+            user = _QUERY_USER.search(target)
+            if user:
+                made["user"] = self._user(user.group(1))
+        if len(self._paths) < 4096:
+            self._paths[target] = made
+        return made
+
+    def _user(self, name: str) -> str:
+        self.redactor.counts["user"] += 1
+        return redact.user(name)
+
+
+def peer(fields: Fields) -> str | None:
+    """`ip:port` of the client, the address as it may be shown; None without a real port."""
+    ip, port = fields["ip"], fields["port"]
+    if not ip and fields["client"]:
+        found = _PEER.fullmatch(fields["client"])
+        if not found:
+            return None
+        ip, port = found["ip"], found["port"] or ""
+    if not ip or not port.isdigit() or not 0 < int(port) < 65536:
+        return None
+    return f"{redact.address(ip)}:{int(port)}"
+
+
+def began(fields: Fields, ended: datetime | None, started: datetime | None) -> None:
+    """Where a line states both its ends, make the duration of them."""
+    if ended and started and fields.duration_ms() is None and ended >= started:
+        fields["ms"] = str((ended - started).total_seconds() * 1000)
+
+
+def _identifier(text: str) -> str | None:
+    return text if text not in _EMPTY and _ID.fullmatch(text) else None
+
+
+def _trace(fields: Fields) -> str | None:
+    parent = _TRACEPARENT.search(fields["traceparent"])
+    if parent:
+        return parent.group(1)
+    found = _TRACE.search(fields["captures"])
+    return _identifier(fields["trace"]) or (found.group() if found else None)
+
+
+def _integer(value: object, limit: int) -> int | None:
+    text = str(value).strip().lstrip("+")
+    if not text.lstrip("-").isdecimal() or len(text) > 19:
+        return None
+    number = int(text)
+    return number if -limit < number < limit else None
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value < _MAX_MS else None

@@ -1,0 +1,66 @@
+"""Part a log line into time, level and message, whatever program wrote it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from wsdiag.sources import line_time
+from wsdiag.sources.line_time import Stamp
+
+_LEVELS = (
+    "TRACE|DEBUG|DBG|INFO|INF|INFORMATION|NOTICE|WARN|WRN|WARNING|ERROR|ERR|CRITICAL|CRIT|FATAL"
+    "|SEVERE|FINE|FINER|FINEST|VERBOSE|DEBU|ERRO|FAIL"
+)
+_BEFORE = re.compile(rf"\s*\[?(?P<level>{_LEVELS})\b\]?[:,]?\s*", re.IGNORECASE)
+_AFTER = re.compile(
+    rf"[\s\])}}|:;,>\"'#-]*?(?:\[?\s*(?P<level>{_LEVELS})\s*\]?(?:[\s:|-]+|(?=\[)|$)"
+    r"|\[\d+\]\s*|\(\d+\)\s*:?\s*|\d+ (?=\[))",
+    re.IGNORECASE,
+)
+_LEAD_WORD = re.compile(r"\s*\[?([A-Za-z][\w.@/-]*)\]?[\s:|(\[-]*$")
+
+
+class Head(NamedTuple):
+    """A line in parts; `message` still begins with a logger's name, where the program writes one."""
+
+    stamp: Stamp | None
+    level: str
+    message: str
+
+
+def part(line: str) -> Head:
+    """Time, level (upper case, may be empty) and message of a line."""
+    first = _BEFORE.match(line) if line[:1] in "TDINWECFSVtdinwecfsv[ " else None
+    level, rest = "", line
+    if first:
+        level, rest = first["level"].upper(), line[first.end() :]
+    stamp = line_time.find(rest)
+    if not stamp:
+        return Head(None, level, rest.strip())
+    if stamp.end >= len(rest.rstrip()) and stamp.start > 0:
+        return Head(stamp, level, rest[: stamp.start].rstrip(" ([").removesuffix(" at"))
+    if rest[: stamp.start].rstrip("\"'").endswith("="):  # logfmt: the pairs are read as such
+        return Head(stamp, level, rest)
+    message = rest[stamp.end :]
+    for _ in range(4):
+        found = _AFTER.match(message)
+        if not found or not found.end():
+            break
+        level = level or (found["level"] or "").upper()
+        message = message[found.end() :]
+    message = _unbracketed(message)
+    lead = _LEAD_WORD.match(rest[: stamp.start])
+    if lead and len(lead[1]) > 1 and not _BEFORE.match(lead[1]):
+        message = f"{lead[1]} {message}"
+    return Head(stamp, level, message.rstrip())
+
+
+def _unbracketed(message: str) -> str:
+    """Drop what closes the time's own brackets; keep a transcript's `> ` and `- ` marks."""
+    text = message.lstrip(" \t")
+    while text and text[0] in "])}|:;,\"'":
+        text = text[1:].lstrip(" \t")
+    if text.startswith("- ") and not text.startswith("- timed out"):
+        text = text[2:].lstrip()
+    return text

@@ -1,0 +1,199 @@
+"""Read a log line by line, whatever formats stand in it: the engine of text_log and json_log.
+
+A line loses its colours and wrappers, then the formats are asked (the one that read the last line
+first), then the transcript, then the general reader of sentences. A file may mix formats, and text
+may stand among JSON records.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from wsdiag.redact import Redactor
+from wsdiag.sources import json_record, line_head, line_time, sentences
+from wsdiag.sources.frame_transcript import Row, Transcript
+from wsdiag.sources.line_clock import Clock
+from wsdiag.sources.line_fields import Fields, RowMaker, began
+from wsdiag.sources.line_format import Format
+from wsdiag.sources.line_time import Stamp
+from wsdiag.sources.line_wrapper import MAX_PARTIAL_CHARS, Unwrapper, strip_colours
+
+GENERAL = "app-log"
+GENERAL_JSON = "json-log"
+TRANSCRIPT = "websockets"
+
+_TWIN_CHARS = 12
+"""Shorter messages are repeated by chance."""
+
+_decode = msgspec.json.Decoder().decode
+
+
+class LogReader:
+    """One pass over one input: give it the lines, take the rows."""
+
+    def __init__(self, clock: Clock, formats: Sequence[Format]) -> None:
+        self.clock = clock
+        self._lines = [f for f in formats if f.document.reads == "line"]
+        self._messages = [f for f in formats if f.document.reads == "message"]
+        self._records = [f for f in formats if f.document.reads == "record"]
+        self._last: Format | None = None
+        self._waiting = ""  # the time of the last line, not parsed because nothing asked for it
+        self._unwrapper = Unwrapper()
+        self._maker = RowMaker(Redactor())
+        self._transcript = Transcript(self._maker)
+        self._docker = ""
+        self._twin = ("", False, 0)
+        self.rows: list[Row] = []
+        self.seen: Counter[str] = Counter()
+        self.client_sentences = 0
+        self.unread = 0
+
+    @property
+    def redactions(self) -> dict[str, int]:
+        """What was hidden so far, by rule."""
+        return dict(self._maker.redactor.counts)
+
+    def line(self, raw: str, pos: int) -> None:
+        """Read one line."""
+        line = strip_colours(raw)
+        last = self._last
+        if last and line[:1] != "{" and (fields := last.fields(line)):
+            self._by_format(last, fields, None, pos)
+            return
+        self._wrapped(line, None, pos)
+
+    def _wrapped(self, line: str, outer: Stamp | None, pos: int) -> None:
+        if line[:1] == "{":
+            self._json(line, outer, pos)
+            return
+        peeled = self._unwrapper.peel(line)
+        if not peeled:
+            return
+        for text in peeled.text.split("\n"):
+            whole = text is peeled.text or text == peeled.text
+            self._text(text, peeled.stamp or outer, pos, peeled.spoken if whole else text)
+
+    def _text(self, text: str, outer: Stamp | None, pos: int, spoken: str) -> None:
+        if text[:2] == '{"':
+            self._json(text, outer, pos)
+            return
+        for reader in self._lines:
+            if reader.wants(text) and (fields := reader.fields(text)):
+                self._last = reader
+                self._by_format(reader, fields, outer, pos)
+                return
+        head = line_head.part(spoken)
+        stamp = head.stamp or outer
+        if head.message[:2] == '{"':
+            self._json(head.message, stamp, pos)
+        elif not self._is_twin(head.message, bool(head.stamp or head.level), stamp, pos):
+            before = len(self.rows)
+            told = self._message(head.message, {"level": head.level}, stamp, pos, GENERAL)
+            self._twin = (head.message, bool(head.stamp or head.level), len(self.rows) - before)
+            if not told and self._last and self._last.wants(text):
+                self.unread += 1
+
+    def _by_format(self, reader: Format, fields: Fields, outer: Stamp | None, pos: int) -> None:
+        self.seen[reader.id] += 1
+        rule = reader.rule(fields)
+        if not rule:
+            self._waiting = fields.get("time") or self._waiting
+            return
+        instant = self._instant(line_time.of_value(fields["time"]) or outer)
+        if fields["started"]:
+            began(fields, instant, self._aside(line_time.of_value(fields["started"])))
+        rows = reader.rows(rule, fields, instant, self._maker)
+        self._keep(self._transcript.adopt(rows, pos, reader.document.anonymous), pos)
+
+    def _message(
+        self, message: str, given: Mapping[str, object], stamp: Stamp | None, pos: int, general: str
+    ) -> bool:
+        """Read what a line says after its time; True when it says something."""
+        for reader in self._messages:
+            if reader.wants(message) and (fields := reader.fields(message)):
+                self._by_format(reader, fields, stamp, pos)
+                return True
+        rows = self._transcript.rows(message, pos)
+        if rows is not None:
+            self.seen[TRANSCRIPT] += 1
+            self._stamped(rows, stamp)
+            self._keep(rows, pos)
+            return True
+        rows = sentences.rows_of(message, given)
+        if rows:
+            self.seen[general] += 1
+            self.client_sentences += sentences.speaks_as_client(message, given)
+            self._stamped(rows, stamp)
+            self._keep(self._transcript.adopt(rows, pos, False), pos)
+            return True
+        if stamp:
+            self._instant(stamp)
+        return False
+
+    def _json(self, line: str, outer: Stamp | None, pos: int) -> None:
+        try:
+            record = _decode(line)
+        except (msgspec.DecodeError, RecursionError):
+            record = None
+        if not isinstance(record, dict):
+            if not self._message(line, {}, outer, pos, GENERAL) and line[:2] == '{"':
+                self.unread += 1
+            return
+        carried = json_record.wrapped(record)
+        if carried:
+            text, stamp, ends = carried
+            self._docker = (self._docker + text)[:MAX_PARTIAL_CHARS]
+            if ends:
+                text, self._docker = self._docker, ""
+                for part in text.split("\n"):
+                    self._wrapped(strip_colours(part), stamp or outer, pos)
+            return
+        flat = json_record.flatten(record)
+        for reader in self._records:
+            if reader.wants(line):
+                fields = reader.record_fields(flat, line)
+                if "time" in fields:
+                    self._by_format(reader, fields, outer, pos)
+                    return
+        stamp = json_record.stamp_of(flat) or outer
+        self._message(json_record.message_of(flat), flat, stamp, pos, GENERAL_JSON)
+
+    def _is_twin(self, message: str, headed: bool, stamp: Stamp | None, pos: int) -> bool:
+        """True for a line that a second log handler wrote again, once bare and once with a head."""
+        before, before_headed, count = self._twin
+        if headed == before_headed or min(len(message), len(before)) < _TWIN_CHARS:
+            return False
+        if not (message.endswith(before) or before.endswith(message)):
+            return False
+        self._twin = ("", False, 0)
+        if headed and stamp and 0 < count <= len(self.rows):
+            instant = self._instant(stamp)
+            for row in self.rows[-count:]:
+                row |= {"ts": instant, "pos": pos}
+        return True
+
+    def _instant(self, stamp: Stamp | None) -> datetime | None:
+        if stamp is None and self._waiting:
+            stamp = line_time.parse(self._waiting)
+        self._waiting = ""
+        return self.clock.instant(stamp)
+
+    def _aside(self, stamp: Stamp | None) -> datetime | None:
+        last = self.clock.last
+        instant = self.clock.instant(stamp) if stamp else None
+        self.clock.last = last
+        return instant
+
+    def _stamped(self, rows: list[Row], stamp: Stamp | None) -> None:
+        instant = self._instant(stamp)
+        for row in rows:
+            row["ts"] = instant
+
+    def _keep(self, rows: list[Row], pos: int) -> None:
+        for row in rows:
+            row["pos"] = pos
+        self.rows.extend(rows)
