@@ -1,4 +1,4 @@
-"""Write the generated parts of docs/: `python docs/make.py`. tests/test_docs.py finds what is stale.
+"""Write the generated parts of docs/: `python docs/make.py`. tests/test_docs.py finds stale ones.
 
 Generated are report.schema.json, the folders detectors/, causes/ and formats/, and what stands
 between `<!-- generated: NAME -->` and `<!-- end -->` in usage.md.
@@ -38,8 +38,7 @@ def pages() -> dict[Path, str]:
         members = [topic for topic in topics if topic.group == folder]
         for topic in members:
             made[DOCS / folder / f"{topic.id}.md"] = topic.page()
-        if members:
-            made[DOCS / folder / "README.md"] = index(folder, introduction, members)
+        made[DOCS / folder / "README.md"] = index(folder, introduction, members)
     return made
 
 

@@ -22,6 +22,7 @@ from wsdiag.event import events
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(Path(__file__).parent / "reporters"))
 sample = importlib.import_module("sample")
+pipeline = importlib.import_module("wsdiag.diagnose")  # the package shows the function
 
 
 @pytest.fixture
@@ -33,13 +34,13 @@ def calls(monkeypatch, tmp_path) -> list[tuple[object, ...]]:
         seen.append((tuple(paths), config))
         return sample.incident()
 
-    def show(pointer, paths, config, context):
+    def show(pointer, paths, context):
         seen.append((pointer, tuple(paths), context))
         return [("a.log:1", "before"), ("a.log:2", "the \x1b[31mline"), ("a.log:3", "after")]
 
-    monkeypatch.setattr("wsdiag.diagnose.diagnose", diagnose)
-    monkeypatch.setattr("wsdiag.diagnose.show", show)
-    monkeypatch.setattr("wsdiag.diagnose.read_events", lambda paths, config: _frame())
+    monkeypatch.setattr(pipeline, "diagnose", diagnose)
+    monkeypatch.setattr(pipeline, "show", show)
+    monkeypatch.setattr(pipeline, "read_events", lambda paths, config: _frame())
     monkeypatch.chdir(tmp_path)
     return seen
 
@@ -186,9 +187,9 @@ def _failing(problem: BaseException):
 
 
 def test_no_evidence_is_exit_code_3(calls, monkeypatch) -> None:
-    from wsdiag.diagnose import NoEvidence
+    from wsdiag.gather import NoEvidence
 
-    monkeypatch.setattr("wsdiag.diagnose.diagnose", _failing(NoEvidence("a\x1b[31mb: empty")))
+    monkeypatch.setattr(pipeline, "diagnose", _failing(NoEvidence("a\x1b[31mb: empty")))
     result = run("x")
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr == "wsdiag: ab: empty\n"
@@ -196,7 +197,7 @@ def test_no_evidence_is_exit_code_3(calls, monkeypatch) -> None:
 
 def test_an_internal_error_is_one_redacted_line(calls, monkeypatch) -> None:
     text = "bad\n\x1b[31m Authorization: Bearer abcdef0123456789abcdef"
-    monkeypatch.setattr("wsdiag.diagnose.diagnose", _failing(ValueError(text)))
+    monkeypatch.setattr(pipeline, "diagnose", _failing(ValueError(text)))
     result = run("x")
     assert (result.exit_code, result.stdout) == (70, "")
     assert result.stderr.startswith("wsdiag: internal error")
@@ -207,7 +208,7 @@ def test_an_internal_error_is_one_redacted_line(calls, monkeypatch) -> None:
 
 
 def test_an_interrupt_is_exit_code_130(calls, monkeypatch) -> None:
-    monkeypatch.setattr("wsdiag.diagnose.diagnose", _failing(KeyboardInterrupt()))
+    monkeypatch.setattr(pipeline, "diagnose", _failing(KeyboardInterrupt()))
     result = run("x")
     assert (result.exit_code, result.stderr) == (130, "wsdiag: interrupted\n")
 
@@ -233,7 +234,7 @@ def test_an_output_that_cannot_be_written(calls, tmp_path) -> None:
 
 
 def test_stderr_names_what_was_not_read(calls) -> None:
-    assert run("x").stderr == "wsdiag: notes.bin: not read: no source knows this format\n"
+    assert run("x").stderr == "wsdiag: not read: notes.bin: no source knows this format\n"
     assert run("x", "-q").stderr == ""
     assert "wire.pcapng: pcapng, 20114 events, 0 unread" in run("x", "-v").stderr
 
@@ -262,7 +263,7 @@ def test_events_as_parquet_by_suffix(calls, tmp_path) -> None:
 
 def test_show(calls) -> None:
     result = run("show", "a.log:2")
-    assert calls == [("a.log:2", (".",), 2)]
+    assert calls == [("a.log:2", (), 2)]
     assert result.stdout == "  a.log:1  before\n> a.log:2  the line\n  a.log:3  after\n"
 
 

@@ -266,7 +266,10 @@ def hostile() -> Report:
         ],
         verdicts=[msgspec.structs.replace(v, why=HOSTILE) for v in sick.verdicts],
         findings=findings,
-        causes=[msgspec.structs.replace(c, against=[HOSTILE]) for c in sick.causes],
+        causes=[
+            msgspec.structs.replace(c, against=[HOSTILE], symptoms=f"- {HOSTILE}\n- the end")
+            for c in sick.causes
+        ],
         facts=msgspec.structs.replace(sick.facts, ends={HOSTILE: 3}),
         redactions=[msgspec.structs.replace(r, source=HOSTILE) for r in sick.redactions],
     )

@@ -6,6 +6,7 @@ Everything heavy is imported inside the commands, so that `wsdiag --help` answer
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ from wsdiag.cli.streams import (
 
 if TYPE_CHECKING:
     from wsdiag.config import Config
-    from wsdiag.report import Report
+    from wsdiag.report import Input, Report
     from wsdiag.reporters.manual import Topic
 
 FORMATS = ["terminal", "markdown", "json"]
@@ -195,21 +196,19 @@ def events(paths: tuple[str, ...], form: str | None, output: str | None, **setti
     default=2,
     help="Show N places before and after, too.  [default: 2]",
 )
-@click.option("--tz", metavar="ZONE", callback=_zone, help="Zone of logs that state none.")
-def show(pointer: str, paths: tuple[str, ...], context: int, tz: str | None) -> None:
+def show(pointer: str, paths: tuple[str, ...], context: int) -> None:
     """Show the text at a proof pointer, redacted.
 
     POINTER is server.log:1234 (a line) or wire.pcapng#812 (a packet or a HAR entry). PATH is where
     the evidence is; the default is the current folder.
     """
-    config = settings_of(tz=tz)
     with evidence_expected(progress=False):
         from wsdiag.diagnose import show as run
 
-        places = run(pointer, paths or (".",), config, context)
+        places = run(pointer, paths, context)
     width = max((len(harmless(place)) for place, _ in places), default=0)
     for place, excerpt in places:
-        mark = ">" if place == pointer else " "
+        mark = ">" if re.findall(r"\d+$", place) == re.findall(r"\d+$", pointer) else " "
         tell(f"{mark} {harmless(place):<{width}}  {harmless(excerpt)}\n")
 
 
@@ -267,7 +266,8 @@ def settings_of(*, targets: Sequence[str] = (), **flags: Any) -> Config:
 @contextmanager
 def evidence_expected(*, progress: bool) -> Iterator[None]:
     """Exit with 3 where no usable evidence is found; show a spinner on a terminal meanwhile."""
-    from wsdiag.diagnose import NoEvidence
+    from wsdiag.config import ConfigError
+    from wsdiag.gather import NoEvidence
 
     try:
         if progress and sys.stderr.isatty():
@@ -279,22 +279,30 @@ def evidence_expected(*, progress: bool) -> Iterator[None]:
             yield
     except NoEvidence as problem:
         stop(str(problem), NO_EVIDENCE)
+    except ConfigError as problem:
+        stop(str(problem), USAGE)
 
 
 def verdict(report: Report, fail_on: str, *, strict: bool) -> int:
     """The exit code that a report deserves."""
-    if strict and any(i.format == "unreadable" or i.unread_lines for i in report.inputs):
+    if strict and any(not _read(item) or item.unread_lines for item in report.inputs):
         return UNREADABLE
     bad = {"never": set(), "error": {"error"}, "warning": {"error", "warning"}}[fail_on]
     return FINDINGS if any(finding.severity.value in bad for finding in report.findings) else 0
 
 
+def _read(item: Input) -> bool:
+    """An empty file is read; a file that no source knows is not."""
+    return item.format != "unreadable" and not (item.format == "unknown" and item.bytes)
+
+
 def _remark(report: Report, *, quiet: bool, verbose: bool) -> None:
     for item in report.inputs if not quiet else ():
-        if item.format == "unreadable":
-            say(f"{item.source}: not read: {'; '.join(item.remarks) or 'unknown format'}")
+        name = item.source or item.path
+        if not _read(item):
+            say(f"not read: {name}: {'; '.join(item.remarks).removeprefix(f'{name}: ')}")
         elif verbose:
-            say(f"{item.source}: {item.format}, {item.events} events, {item.unread_lines} unread")
+            say(f"{name}: {item.format}, {item.events} events, {item.unread_lines} unread")
 
 
 def _check_outputs(names: Sequence[str], paths: Sequence[str]) -> None:

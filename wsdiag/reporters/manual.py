@@ -103,21 +103,19 @@ def _condition(clause: Condition) -> str:
 
 def _without_template(text: str) -> str:
     """A cause's text as the manual shows it: every branch, and … where a number would stand."""
-    kept = re.sub(r"^[ \t]*\{%-?.*?-?%\}[ \t]*\n|\{%-?.*?-?%\}", "", text, flags=re.MULTILINE)
+    kept = re.sub(
+        r"^[ \t]*\{%-?.*?-?%\}[ \t]*\n|\{%-?.*?-?%\}", "", text, flags=re.MULTILINE | re.DOTALL
+    )
     return re.sub(r"\n{3,}", "\n\n", re.sub(r"\{\{.*?\}\}", "…", kept)).strip()
 
 
 def _formats() -> Iterable[Topic]:
     for path in sorted(FORMATS.glob("*.toml")):
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        title = str(table.get("title") or table.get("description") or path.stem)
-        yield Topic(group="formats", id=path.stem, title=title, body=_format_body(table))
-
-
-def _format_body(table: Mapping[str, object]) -> str:
-    plain = [(name, value) for name, value in table.items() if isinstance(value, str)]
-    facts = [f"- {name}: {value}" for name, value in plain if name not in {"title", "description"}]
-    return "\n".join(facts)
+        body = f"Written by the {table['vantage']} side. Such a line looks like this:\n\n"
+        sample = next(item["line"] for item in table["sample"] if item["events"])
+        body += f"```text\n{sample.strip()}\n```"
+        yield Topic(group="formats", id=path.stem, title=table["title"], body=body)
 
 
 def _targets() -> Iterable[Topic]:

@@ -53,12 +53,22 @@ def _pointer(proof: Evidence, report: Report) -> _Markdown:
 
 def _proof(proof: Evidence, report: Report) -> _Markdown:
     excerpt = prose.code(wording.cut(wording.flat(proof.excerpt), EXCERPT_WIDTH))
-    return _Markdown(f"{_pointer(proof, report)} {excerpt}".rstrip())
+    parts = (_pointer(proof, report), wording.moment(proof, report.pointer(proof)), excerpt)
+    return _Markdown(" ".join(part for part in parts if part))
 
 
-def _under(text: str) -> _Markdown:
+def _own(text: str, report: Report) -> _Markdown:
+    """Our own Markdown. The names and messages that it quotes come from evidence."""
+    for item in report.inputs:
+        text = text.replace(f"`{item.source}`", prose.code(item.source))
+    for finding in report.findings:
+        text = text.replace(finding.message, prose.inert(finding.message))
+    return _Markdown(prose.own(text))
+
+
+def _under(text: str, report: Report) -> _Markdown:
     """Our own Markdown as what follows "1. Label:" in a list."""
-    first, *rest = prose.own(text).splitlines() or [""]
+    first, *rest = _own(text, report).splitlines() or [""]
     lines = [first, *rest] if prose.opens_block(first) else rest
     indented = "".join(f"\n   {line}" if line else "\n" for line in lines)
     return _Markdown(indented if prose.opens_block(first) else f" {first}{indented}")
@@ -73,9 +83,9 @@ def _cell(value: str, width: int = WHY_WIDTH) -> _Markdown:
     return _Markdown(prose.cell(shown) or " ")
 
 
-def _first_sentence(text: str) -> _Markdown:
+def _first_sentence(text: str, report: Report) -> _Markdown:
     paragraph = next((piece for kind, piece in prose.blocks(text) if kind == "text"), "")
-    return _Markdown(prose.own(re.split(r"(?<=[.!?])\s", paragraph, maxsplit=1)[0]))
+    return _own(re.split(r"(?<=[.!?])\s", paragraph, maxsplit=1)[0], report)
 
 
 _LIMITS = {
@@ -95,7 +105,7 @@ _ENVIRONMENT = Environment(  # noqa: S701
     keep_trailing_newline=True,
 )
 _ENVIRONMENT.filters.update(
-    own=lambda text: _Markdown(prose.own(text)),
+    own=_own,
     under=_under,
     code=lambda text: _Markdown(prose.code(text)),
     cell=_cell,

@@ -69,7 +69,7 @@ def _title(console: Console, answer: RootCause) -> None:
 
 def _happened(console: Console, report: Report) -> None:
     _section(console, "What happened", wording.span(report.window.covered))
-    for line in (*wording.traffic(report.facts), *wording.speeds(report.facts)):
+    for line in wording.traffic(report.facts):
         _indented(console, Text(line))
     _markdown(console, report.causes[0].symptoms)
 
@@ -96,8 +96,10 @@ def _finding(console: Console, finding: Finding, report: Report, pointers: int) 
         line.append(f" ×{finding.count:,}", style="dim")
     _indented(console, line)
     for proof in finding.evidence[:pointers]:
-        shown = Text(flat(report.pointer(proof)), style="cyan")
-        shown.append(f"  {flat(proof.excerpt)}", style="default")
+        pointer = flat(report.pointer(proof))
+        shown = Text(pointer, style="cyan")
+        for part in (wording.moment(proof, pointer), flat(proof.excerpt)):
+            shown.append(f"  {part}" if part else "", style="default")
         shown.truncate(console.width - 4, overflow="ellipsis")
         console.print(Padding(shown, (0, 0, 0, 4)), no_wrap=True)
     if len(finding.evidence) > pointers:
@@ -110,7 +112,7 @@ def _others(console: Console, report: Report) -> None:
         _section(console, "Also holds")
     for cause in others[:MAX_OTHERS]:
         line = Text(flat(cause.title)).append(f"  {wording.confidence(cause)}", style="cyan")
-        _indented(console, line)
+        _indented(console, line.append(f"  {cause.id}", style="dim"))
     _more(console, len(others) - MAX_OTHERS)
     findings = wording.other_findings(report)
     if findings:
@@ -148,11 +150,10 @@ def _inputs(console: Console, report: Report) -> None:
             parts.append(f"{item.unread_lines:,} unread")
         if wording.clock(item):
             parts.append(f"clock {wording.clock(item)}")
-        line = Text(flat(item.source), style="cyan")
+        line = Text(flat(wording.name(item)), style="cyan")
         line.append(f"  {', '.join(flat(part) for part in parts)}", style="default")
+        line.append("".join(f"; {flat(remark)}" for remark in item.remarks), style="yellow")
         _indented(console, line)
-        for remark in item.remarks:
-            _indented(console, Text(flat(remark), style="yellow"), 4)
     _more(console, len(report.inputs) - MAX_INPUTS)
     if report.redactions:
         hidden: Counter[str] = Counter()

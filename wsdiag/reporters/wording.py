@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from wsdiag.finding import Finding
+from wsdiag.finding import Evidence, Finding
 from wsdiag.redact import sanitise
 from wsdiag.report import Facts, Input, Quantiles, Report, RootCause, Span
 
@@ -44,6 +44,11 @@ def instant(when: datetime | None) -> str:
     )
 
 
+def moment(proof: Evidence, pointer: str) -> str:
+    """The time of day of a record; a log line says its own."""
+    return instant(proof.ts)[11:] if proof.ts and "#" in pointer else ""
+
+
 def span(stretch: Span) -> str:
     """Both ends of a stretch of time; the date once where it is the same day."""
     since, until = instant(stretch.since), instant(stretch.until)
@@ -76,10 +81,9 @@ def traffic(facts: Facts) -> list[str]:
     if endings:
         lines.append(" · ".join(endings))
     if facts.attempts_max_per_10s:
-        lines.append(
-            f"busiest 10 s: {plural(facts.attempts_max_per_10s, 'attempt')}, "
-            f"of one client {facts.attempts_max_per_10s_one_client:,}"
-        )
+        one = facts.attempts_max_per_10s_one_client
+        of_one = f", {one:,} of one client" if one else ""
+        lines.append(f"busiest 10 s: {plural(facts.attempts_max_per_10s, 'attempt')}{of_one}")
     return lines
 
 
@@ -102,6 +106,11 @@ def speeds(facts: Facts) -> list[str]:
 def plural(number: int, noun: str) -> str:
     """`1 connection`, `2 connections`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def name(item: Input) -> str:
+    """An input's name; one that could not be opened has only its path."""
+    return item.source or item.path
 
 
 def clock(item: Input) -> str:
