@@ -55,7 +55,7 @@ def test_every_detector_tells_all_four_things() -> None:
         (topic.id, heading)
         for topic in detectors
         for heading in HEADINGS
-        if f"## {heading}\n" not in topic.body
+        if f"**{heading}:** " not in topic.body
     ]
     assert not silent
 

@@ -5,8 +5,8 @@ Everything heavy is imported inside the commands, so that `wsdiag --help` answer
 
 from __future__ import annotations
 
-import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -153,7 +153,7 @@ def diagnose(
         kind = reporters.SUFFIXES[Path(name).suffix.lower()]
         write(name, reporters.REPORTERS[kind].render(report))
     if form == "terminal":
-        columns = os.get_terminal_size(1).columns if sys.stdout.isatty() else 100
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
         tell(reporters.terminal.render(report, color=colored(color), width=columns))
     else:
         tell(reporters.REPORTERS[form].render(report))

@@ -20,6 +20,7 @@ from wsdiag.finding import Confidence
 from wsdiag.targets import Targets
 
 FORMATS = Path(__file__).parents[1] / "formats"
+MAX_SAMPLE_LINES = 6
 _ALWAYS = frozenset({"Fix", "Prevention"})
 _TEMPLATE = re.compile(r"\{[%{]")
 HEADINGS = ("What it finds", "Why it matters", "How it decides", "What it cannot see")
@@ -59,8 +60,8 @@ def topics(detectors: Mapping[str, Manual], causes: Mapping[str, Cause]) -> list
 def _detectors(modules: Mapping[str, Manual]) -> Iterable[Topic]:
     for name, module in modules.items():
         _, _, told = (module.__doc__ or "").strip().partition("\n")
-        body = re.sub(_PARAGRAPH, r"\n## \1\n\n", told.strip(), flags=re.MULTILINE).strip()
-        needs = f"\n\n## What it needs\n\nNot applicable where {module.NEEDS}."
+        body = re.sub(_PARAGRAPH, r"\n**\1:** ", told.strip(), flags=re.MULTILINE).strip()
+        needs = f"\n\n**When it is not applicable:** {module.NEEDS}."
         yield Topic(group="detectors", id=name, title=module.TITLE, body=body + needs)
 
 
@@ -112,9 +113,10 @@ def _without_template(text: str) -> str:
 def _formats() -> Iterable[Topic]:
     for path in sorted(FORMATS.glob("*.toml")):
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        body = f"Written by the {table['vantage']} side. Such a line looks like this:\n\n"
-        sample = next(item["line"] for item in table["sample"] if item["events"])
-        body += f"```text\n{sample.strip()}\n```"
+        sample = next(item for item in table["sample"] if item["events"])
+        lines = "\n".join(sample.get("lines", [sample.get("line")])[:MAX_SAMPLE_LINES])
+        told = f"Written by {table['stack']} (vantage: {table['vantage']}). For example:"
+        body = f"{told}\n\n```text\n{lines.strip()}\n```"
         yield Topic(group="formats", id=path.stem, title=table["title"], body=body)
 
 
