@@ -19,6 +19,9 @@ from wsdiag.sources.line_fields import Fields, RowMaker
 MAX_ALIVE = 100_000
 """Beyond this nothing is attributed any more, and nothing remembered."""
 
+MAX_GONE = 1_000
+"""How many ended connections are remembered for what is still said about them."""
+
 _LINE = re.compile(
     r"^(?P<logger>\S*websockets\S*?[\]:\s]+|(?:server|client)[\s:]+)?"
     r"(?P<mark>[<>=!%x-]) (?P<text>.+)$"
@@ -36,6 +39,8 @@ _CLOSE = re.compile(r"(?P<code>\d{4}) \([^)]*\) ?(?P<reason>.*)")
 _SIDES = ("server ", "client ")
 _OPCODES = {"1": "TEXT", "2": "BINARY", "0": "CONT", "8": "CLOSE", "9": "PING", "10": "PONG"}
 _ANONYMOUS_KINDS = frozenset({"close", "end", "error", "heartbeat_timeout", "message", "ping", "pong"})
+_IN_TRANSCRIPT = frozenset({"close", "end", "heartbeat_timeout", "message", "ping", "pong"})
+_LAST_KINDS = frozenset({"close", "end", "error"})
 
 Row = dict[str, object]
 
@@ -44,6 +49,7 @@ class _Connection:
     def __init__(self, pos: int) -> None:
         self.known: Row = {"conn": f"@{pos}"}
         self.announced = False
+        self.closing = False  # something said that it closes; the library's own line is to come
 
 
 class Transcript:
@@ -55,8 +61,10 @@ class Transcript:
         self._blurred = False  # one of several closed, and nothing told which
         self._last: _Connection | None = None
         self._reading: _Connection | None = None
+        self._coming: Row | None = None  # an attempt whose request is still to be read
+        self._gone: dict[object, object] = {}  # peer → conn of those that ended lately
         self._leaving = 0  # refused connections whose closing will still be noted
-        self._client = False
+        self.client = False
         self._sees_states = False
         self._announces = False
 
@@ -68,6 +76,8 @@ class Transcript:
         found = _LINE.match(message)
         if not found:
             return None
+        if found["logger"]:
+            self.client = "client" in found["logger"]
         mark, text = found["mark"], found["text"]
         if mark in "<>":
             made = self._sent_or_received(mark, text, pos)
@@ -75,7 +85,7 @@ class Transcript:
             made = self._noted(mark, text, bool(found["logger"]))
         if made:
             for row in made:
-                row["vantage"] = "client" if self._client else "server"
+                row["vantage"] = "client" if self.client else "server"
         return made
 
     def adopt(self, rows: list[Row], pos: int, anonymous: bool) -> list[Row]:
@@ -83,22 +93,26 @@ class Transcript:
         kept = []
         for row in rows:
             kind = row["kind"]
-            if kind in ("server_start", "server_stop"):
+            if kind == "server_start":
                 self._alive, self._leaving, self._blurred, self._last = [], 0, False, None
             elif "conn" in row:
                 pass
+            elif anonymous and kind == "attempt" and "peer" in row:
+                self._coming = row
             elif anonymous and kind in ("open", "rejected"):
                 if self._sees_states and "name" not in row:
                     continue  # the transcript has the handshake
                 self._handshake(row, pos)
+            elif anonymous and kind == "message" and self._sees_states:
+                continue  # the transcript has the frame
             elif "peer" in row:
                 self._by_peer(row)
             elif anonymous and kind in _ANONYMOUS_KINDS:
                 closed = kind == "close" and "code" not in row
-                if closed and (self._sees_states or self._left()):
-                    continue  # the transcript has its Close frames, or it was never open
+                if (self._sees_states and kind in _IN_TRANSCRIPT) or (closed and self._left()):
+                    continue  # the transcript has it, or the connection was never open
                 self._attribute(row)
-                if closed or kind == "end":
+                if closed:
                     self._ended()
             kept.append(row)
         return kept
@@ -133,14 +147,25 @@ class Transcript:
         return True
 
     def _by_peer(self, row: Row) -> None:
+        peer = row["peer"]
         for connection in self._alive:
-            if connection.known.get("peer") == row["peer"]:
+            if connection.known.get("peer") == peer:
                 row["conn"] = connection.known["conn"]
-                if row["kind"] == "end" or (row["kind"] == "close" and not self._sees_states):
+                connection.closing = connection.closing or row["kind"] in ("close", "end")
+                if row["kind"] == "end":
                     self._alive.remove(connection)
                     self._last = connection
                     self._blurred = self._blurred and bool(self._alive)
+                    self._remember(peer, row["conn"])
                 return
+        if peer in self._gone and row["kind"] in _LAST_KINDS:
+            row["conn"] = self._gone[peer]
+
+    def _remember(self, peer: object, conn: object) -> None:
+        self._gone.pop(peer, None)
+        self._gone[peer] = conn
+        if len(self._gone) > MAX_GONE:
+            del self._gone[next(iter(self._gone))]
 
     def _new(self, pos: int) -> _Connection:
         connection = _Connection(pos)
@@ -150,39 +175,51 @@ class Transcript:
             self._blurred = True
         return connection
 
-    def _only(self) -> _Connection | None:
+    def _only(self, kind: object = "") -> _Connection | None:
+        """The one connection that a line without an id can be about."""
         if self._blurred:
             return None
-        if len(self._alive) == 1:
-            return self._alive[0]
+        closing = [c for c in self._alive if c.closing]
+        candidates = closing if closing and kind in _LAST_KINDS else self._alive
+        if kind not in _LAST_KINDS and len(closing) < len(self._alive):
+            candidates = [c for c in self._alive if not c.closing]
+        if len(candidates) == 1:
+            return candidates[0]
         return self._last if not self._alive else None
 
     def _attribute(self, row: Row) -> Row:
-        only = self._only()
+        only = self._only(row["kind"])
         if only:
             row["conn"] = only.known["conn"]
         return row
 
     def _ended(self) -> None:
-        if len(self._alive) == 1:
-            self._last = None if self._blurred else self._alive[0]
-            self._alive, self._blurred = [], False
+        only = self._only("end")
+        self._last = only
+        if only in self._alive:
+            self._alive.remove(only)
         elif self._alive:
             self._alive.pop(0)
-            self._last, self._blurred = None, True
+            self._blurred = True
+        self._blurred = self._blurred and bool(self._alive)
 
     def _sent_or_received(self, mark: str, text: str, pos: int) -> list[Row] | None:
         request = _REQUEST.match(text)
         if request:
-            self._client = mark == ">"
+            self.client = mark == ">"
             self._reading = self._new(pos)
             row = self._maker.row(Fields({"path": request["path"]}), {"kind": "attempt"})
             self._reading.known |= {n: row[n] for n in ("name", "token", "user", "expires") if n in row}
+            coming, self._coming = self._coming, None
+            if coming:
+                self._reading.known["peer"] = coming["peer"]
+                coming |= self._reading.known
+                return []
             return [row | {"conn": self._reading.known["conn"]}]
         response = _RESPONSE.match(text)
         if response:
             return self._answered(response["status"])
-        frame = self._frame(text, "c2s" if (mark == ">") == self._client else "s2c")
+        frame = self._frame(text, "c2s" if (mark == ">") == self.client else "s2c")
         if frame:
             self._reading = None
             return frame
@@ -264,7 +301,7 @@ class Transcript:
                 return [row]
             return []
         if text.startswith(("timed out waiting for keepalive pong", "timed out waiting for pong")):
-            given_up: Row = {"kind": "heartbeat_timeout", "dir": "c2s" if self._client else "s2c"}
+            given_up: Row = {"kind": "heartbeat_timeout", "dir": "c2s" if self.client else "s2c"}
             return [self._attribute(given_up)]
         if text == "failing CLOSING WebSocket connection with code 1006":
             return [self._attribute({"kind": "close", "code": 1006})]

@@ -53,7 +53,9 @@ _ID = re.compile(r"[\w.:/=+*@#|$-]{1,80}")
 _PEER = re.compile(r"\[?(?P<ip>[0-9a-fA-F.:]+?)\]?(?::(?P<port>\d{1,5}))?")
 _WORD = re.compile(r"\{(\w+)\}")
 _QUERY_USER = re.compile(r"[?&](?:user|user_?id|uid|username)=([^&\s]+)", re.IGNORECASE)
-_CHOICES = {"dir": frozenset(Dir), "vantage": frozenset(Vantage)}
+CHOICES = {"dir": frozenset([*Dir, "sent", "received"]), "vantage": frozenset(Vantage)}
+"""What may stand in these columns; "sent" and "received" become a direction by whose log it is."""
+
 _EMPTY = frozenset({"", "-", "null", "None"})
 
 
@@ -160,8 +162,8 @@ class RowMaker:
             return float(value) if isinstance(value, int | float) else _number(str(value))
         if column in ("reason", "topic", "name"):
             return self.redactor.reason(str(value))
-        if column in _CHOICES:
-            return value if value in _CHOICES[column] else None
+        if column in CHOICES:
+            return value if value in CHOICES[column] else None
         return value
 
     def _of_request(self, target: str) -> dict[str, object]:

@@ -4,7 +4,8 @@ One format is one TOML file:
 
     id = "nginx-error"              # the file's name
     title = "nginx error log"
-    vantage = "proxy"               # server, proxy or client: who writes such a log
+    vantage = "proxy"               # server, proxy or client: who writes such a log; either: both
+                                    # write it, and a row's `dir` may be "sent" or "received"
     stack = "nginx"
     reads = "line"                  # line; message: what follows time, level and logger;
                                     # record: a JSON object
@@ -45,7 +46,7 @@ from typing import Literal
 import msgspec
 
 from wsdiag.event import EVENTS, Kind
-from wsdiag.sources.line_fields import Fields, RowMaker
+from wsdiag.sources.line_fields import CHOICES, Fields, RowMaker
 
 _UNCOMMON = re.compile(r"\(\?(?:=|!|<=|<!|P=)|\\[1-9]")
 _REFERENCE = re.compile(r"\{(\w+)\}")
@@ -76,7 +77,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     id: str
     title: str
-    vantage: Literal["server", "proxy", "client"]
+    vantage: Literal["server", "proxy", "client", "either"]
     stack: str
     reads: Literal["line", "message", "record"] = "line"
     needs: list[str]
@@ -157,7 +158,8 @@ class Format:
         for constants in rule.rows:
             row = maker.row(fields, constants)
             row["ts"] = self._moment(constants.get("at", ""), fields, instant)
-            row.setdefault("vantage", self.vantage)
+            if self.vantage != "either":
+                row.setdefault("vantage", self.vantage)
             made.append(row)
         return made
 
@@ -235,9 +237,8 @@ def _row_problems(row: Mapping[str, str]) -> Iterator[str]:
         yield f"{column}: not a column"
     for column in row.keys() & {"dir", "vantage"}:
         if not _REFERENCE.search(row[column]) and row[column]:
-            allowed = EVENTS[column].categories.to_list()  # type: ignore[attr-defined]
-            if row[column] not in allowed:
-                yield f"{column}: {row[column]!r} is not one of {', '.join(allowed)}"
+            if row[column] not in CHOICES[column]:
+                yield f"{column}: {row[column]!r} is not one of {', '.join(sorted(CHOICES[column]))}"
 
 
 def _test(value: str | list[str]) -> object:

@@ -154,7 +154,12 @@ def _made(form: str, found: re.Match[str]) -> Stamp | None:
         )
     except ValueError:
         return None
-    return Stamp(at, lacks, 10.0 ** (3 - min(len(fraction), 6)), 0, found.end() - found.start())
+    return Stamp(at, lacks, _resolution_ms(len(fraction)), 0, found.end() - found.start())
+
+
+def _resolution_ms(digits: int) -> float:
+    """Seconds, milliseconds or microseconds: many programs leave out zeros at the end."""
+    return 1000.0 if not digits else 1.0 if digits <= 3 else 0.001
 
 
 def _zone(text: str | None) -> timezone | None:
@@ -179,14 +184,14 @@ def _of_epoch(text: str, start: int, end: int) -> Stamp | None:
             seconds = number / per_second
             if not 978_307_200 <= seconds <= 4_102_444_800:
                 return None
-            known = min(len(fraction) + digits - 10, 6)
+            known = len(fraction) + digits - 10
             if digits == 10:
                 micros = int(whole) * 10**6 + int(fraction[:6].ljust(6, "0") or 0)
             else:
                 micros = int(whole) * 10**6 // per_second
             at = datetime.fromtimestamp(micros // 10**6, UTC)
             at += timedelta(microseconds=micros % 10**6)
-            return Stamp(at, Lacks.NOTHING, 10.0 ** (3 - known), start, end)
+            return Stamp(at, Lacks.NOTHING, _resolution_ms(known), start, end)
     return None
 
 

@@ -7,6 +7,7 @@ may stand among JSON records.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -29,18 +30,24 @@ TRANSCRIPT = "websockets"
 _TWIN_CHARS = 12
 """Shorter messages are repeated by chance."""
 
+_SHAPE_CHARS = 14
+_DIGIT, _LETTER = re.compile(r"\d+"), re.compile(r"[^\W\d_]+")
+
 _decode = msgspec.json.Decoder().decode
 
 
 class LogReader:
     """One pass over one input: give it the lines, take the rows."""
 
-    def __init__(self, clock: Clock, formats: Sequence[Format]) -> None:
+    def __init__(self, clock: Clock, formats: Sequence[Format], client: bool = False) -> None:
+        """`client`: the input is known to come from a client, by its name."""
         self.clock = clock
+        self._client = client
         self._lines = [f for f in formats if f.document.reads == "line"]
         self._messages = [f for f in formats if f.document.reads == "message"]
         self._records = [f for f in formats if f.document.reads == "record"]
         self._last: Format | None = None
+        self._shape = ""  # how the lines of that format begin: one that begins so is of that format
         self._waiting = ""  # the time of the last line, not parsed because nothing asked for it
         self._unwrapper = Unwrapper()
         self._maker = RowMaker(Redactor())
@@ -83,7 +90,7 @@ class LogReader:
             return
         for reader in self._lines:
             if reader.wants(text) and (fields := reader.fields(text)):
-                self._last = reader
+                self._last, self._shape = reader, _shape(text)
                 self._by_format(reader, fields, outer, pos)
                 return
         head = line_head.part(spoken)
@@ -94,7 +101,7 @@ class LogReader:
             before = len(self.rows)
             told = self._message(head.message, {"level": head.level}, stamp, pos, GENERAL)
             self._twin = (head.message, bool(head.stamp or head.level), len(self.rows) - before)
-            if not told and self._last and self._last.wants(text):
+            if not told and self._last and _shape(text) == self._shape:
                 self.unread += 1
 
     def _by_format(self, reader: Format, fields: Fields, outer: Stamp | None, pos: int) -> None:
@@ -107,6 +114,10 @@ class LogReader:
         if fields["started"]:
             began(fields, instant, self._aside(line_time.of_value(fields["started"])))
         rows = reader.rows(rule, fields, instant, self._maker)
+        if reader.document.vantage == "either":
+            self._take_side(rows)
+        else:
+            self._client = self._client or fields["vantage"] == "client"
         self._keep(self._transcript.adopt(rows, pos, reader.document.anonymous), pos)
 
     def _message(
@@ -115,11 +126,14 @@ class LogReader:
         """Read what a line says after its time; True when it says something."""
         for reader in self._messages:
             if reader.wants(message) and (fields := reader.fields(message)):
+                if general == GENERAL_JSON and reader.document.anonymous and not fields["path"]:
+                    continue  # a record names its connection in fields of its own
                 self._by_format(reader, fields, stamp, pos)
                 return True
         rows = self._transcript.rows(message, pos)
         if rows is not None:
             self.seen[TRANSCRIPT] += 1
+            self._client = self._client or self._transcript.client
             self._stamped(rows, stamp)
             self._keep(rows, pos)
             return True
@@ -162,6 +176,14 @@ class LogReader:
         stamp = json_record.stamp_of(flat) or outer
         self._message(json_record.message_of(flat), flat, stamp, pos, GENERAL_JSON)
 
+    def _take_side(self, rows: list[Row]) -> None:
+        """Where both sides write the same words, `sent` and `received` depend on whose log it is."""
+        mine, theirs = ("c2s", "s2c") if self._client else ("s2c", "c2s")
+        for row in rows:
+            row["vantage"] = "client" if self._client else "server"
+            if "dir" in row:
+                row["dir"] = mine if row["dir"] == "sent" else theirs
+
     def _is_twin(self, message: str, headed: bool, stamp: Stamp | None, pos: int) -> bool:
         """True for a line that a second log handler wrote again, once bare and once with a head."""
         before, before_headed, count = self._twin
@@ -197,3 +219,7 @@ class LogReader:
         for row in rows:
             row["pos"] = pos
         self.rows.extend(rows)
+
+
+def _shape(text: str) -> str:
+    return _LETTER.sub("a", _DIGIT.sub("0", text[:_SHAPE_CHARS]))

@@ -64,7 +64,7 @@ def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict
 
 def read(item: InputFile, config: Config) -> Reading:
     """The events of every line."""
-    reader = LogReader(_clock(item, config), all_formats())
+    reader = LogReader(_clock(item, config), all_formats(), bool(_CLIENT_NAME.search(item.name)))
     notes: Counter[str] = Counter()
     frames: list[pl.DataFrame] = []
     for pos, line in _lines(item.path, notes):
@@ -145,4 +145,4 @@ def _vantage(frame: pl.DataFrame, reader: LogReader) -> str | None:
     if frame.height:
         return str(frame["vantage"].value_counts(sort=True)["vantage"][0])
     known = {f.id: f.vantage for f in all_formats()}
-    return next((known[name] for name, _ in reader.seen.most_common() if name in known), None)
+    return next((v for name, _ in reader.seen.most_common() if (v := known.get(name)) != "either"), None)
