@@ -1,0 +1,111 @@
+"""The phrases of `phrases.toml`, ready to be looked for.
+
+A `Phrase` is one wording: the kind of event, who writes it, stems of which one must occur (cheap to
+look for) and a pattern over the lower-cased line, compiled when its stem first occurs.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from enum import StrEnum
+from functools import cached_property
+from importlib import resources
+
+import msgspec
+
+from wsdiag.event import Kind
+
+FAMILIES = ("handshake", "closing", "heartbeat", "trouble", "credential", "server", "traffic")
+"""Each family gives at most one phrase of a line."""
+
+
+_NAMED = re.compile(r"%([A-Z]+)%")
+
+
+class Need(StrEnum):
+    """What must be known beside the words before they count."""
+
+    NOTHING = "nothing"
+    NOT_FOREIGN = "not-foreign"
+    CONNECTION = "connection"
+    ERROR = "error"  # … or the line is a bare error, with nothing of another program in it
+    CLOSE_CODE = "close-code"
+
+
+class _Entry(msgspec.Struct, forbid_unknown_fields=True):
+    kind: Kind
+    writer: str
+    stems: list[str]
+    says: list[str] = []
+    reason: list[str] = []
+    then: str = ""
+    needs: Need = Need.NOTHING
+    set: dict[str, str | int] = {}
+
+
+class _Book(msgspec.Struct, forbid_unknown_fields=True):
+    gate: list[str]
+    websocket: list[str]
+    foreign: list[str]
+    business: list[str]
+    echo: list[str]
+    client: list[str]
+    unsaid: list[str]
+    codes: dict[str, int]
+    words: dict[str, str]
+    handshake: list[_Entry]
+    closing: list[_Entry]
+    heartbeat: list[_Entry]
+    trouble: list[_Entry]
+    credential: list[_Entry]
+    server: list[_Entry]
+    traffic: list[_Entry]
+
+
+class Phrase:
+    """One wording of one kind of event."""
+
+    def __init__(self, entry: _Entry, words: dict[str, str]) -> None:
+        self.kind = entry.kind
+        self.writer = entry.writer
+        self.stems = tuple(entry.stems)
+        self.needs = entry.needs
+        self.fixed = dict(entry.set)
+        reason = f"(?P<reason>{'|'.join(entry.reason)}){entry.then}" if entry.reason else ""
+        self._source = _filled("|".join([*entry.says, reason] if reason else entry.says), words)
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Named groups: columns, and what `sentences.py` reads; a figure after a name is no part."""
+        return re.compile(self._source)
+
+
+def _filled(pattern: str, words: dict[str, str]) -> str:
+    """The pattern with its %NAMES% replaced and its lines joined."""
+    while found := _NAMED.search(pattern):
+        pattern = pattern[: found.start()] + words[found[1]] + pattern[found.end() :]
+    return pattern.replace("\\\n", "")
+
+
+def _any_of(alternatives: list[str]) -> re.Pattern[str]:
+    return re.compile("|".join(_filled(one, _BOOK.words) for one in alternatives))
+
+
+_BOOK = msgspec.convert(
+    tomllib.loads(resources.files("wsdiag.sources").joinpath("phrases.toml").read_text("utf-8")),
+    _Book,
+)
+
+GATE = tuple(_BOOK.gate)
+"""A line with none of these says nothing here."""
+PHRASES: tuple[tuple[Phrase, ...], ...] = tuple(
+    tuple(Phrase(entry, _BOOK.words) for entry in getattr(_BOOK, family)) for family in FAMILIES
+)
+ABOUT_WEBSOCKET = _any_of(_BOOK.websocket)
+FOREIGN = _any_of(_BOOK.foreign)
+BUSINESS = _any_of(_BOOK.business)
+ECHO = _any_of(_BOOK.echo)
+CLIENT_SPEECH = _any_of(_BOOK.client)
+UNSAID = frozenset(_BOOK.unsaid)
+CLOSE_NAMES = _BOOK.codes
