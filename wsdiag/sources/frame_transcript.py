@@ -88,8 +88,11 @@ class Transcript:
                 row["vantage"] = "client" if self.client else "server"
         return made
 
-    def adopt(self, rows: list[Row], pos: int, anonymous: bool) -> list[Row]:
-        """Give the rows of other lines of this input the connection they belong to."""
+    def adopt(self, rows: list[Row], pos: int, anonymous: str) -> list[Row]:
+        """Give the rows of other lines of this input the connection they belong to.
+
+        `anonymous` as in a format file: "states" or "explains", or "" for lines with ids.
+        """
         kept = []
         for row in rows:
             kind = row["kind"]
@@ -112,8 +115,10 @@ class Transcript:
                 if (self._sees_states and kind in _IN_TRANSCRIPT) or (closed and self._left()):
                     continue  # the transcript has it, or the connection was never open
                 self._attribute(row)
-                if closed:
+                if kind == "close" and anonymous == "states":
                     self._ended()
+                elif kind == "close" and (only := self._only(kind)):
+                    only.closing = True
             kept.append(row)
         return kept
 

@@ -26,8 +26,9 @@ One format is one TOML file:
 A row names columns of the event frame; all words of the line that are columns come along, unless
 the row names the column itself ("" leaves it out). `at` is `start` or `end` where the line
 states a duration; without it the row has the line's own time. A record has `fields` (word → dotted
-name in the object, or several) in place of `pattern`. `anonymous = true`: the lines name no
-connection, so they belong to the only one that is open, if it is the only one.
+name in the object, or several) in place of `pattern`. `anonymous`: the lines name no connection,
+so they belong to the only one that is open, if it is the only one; "states" where the format
+states each opening and closing, "explains" where it only says why another line's closing came.
 
 Patterns stay in what Python and Rust regexes have in common: no lookaround, no backreference.
 """
@@ -85,7 +86,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     find: list[str] = []
     fields: dict[str, str | list[str]] = {}
     time: Literal["event", "start", "end"] = "event"
-    anonymous: bool = False
+    anonymous: Literal["", "states", "explains"] = ""
     rule: list[Rule]
     sample: list[Sample]
 

@@ -94,7 +94,7 @@ _LEAD = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _DAY_LEAD = re.compile(r"""[\s\[(|"'*]*(?:\w{1,12}[\s\]:|]*)?[\s\[(|"'*]*$""")
-_NANOSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
+_WEEKDAY = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[, ]")
 
 
 def find(line: str) -> Stamp | None:
@@ -114,7 +114,7 @@ def find(line: str) -> Stamp | None:
 @lru_cache(maxsize=8192)
 def parse(text: str) -> Stamp | None:
     """Read a stamp that begins `text`; its `start` is 0. None for no stamp or an impossible date."""
-    found = _WHOLE.match(text)
+    found = _WHOLE.match(text) or (_WEEKDAY.match(text) and _WHOLE.match(text[4:].lstrip()))
     if found:
         form = str(found.lastgroup)[0]
         return _made(form, found)

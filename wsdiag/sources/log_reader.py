@@ -142,7 +142,7 @@ class LogReader:
             self.seen[general] += 1
             self.client_sentences += sentences.speaks_as_client(message, given)
             self._stamped(rows, stamp)
-            self._keep(self._transcript.adopt(rows, pos, False), pos)
+            self._keep(self._transcript.adopt(rows, pos, ""), pos)
             return True
         if stamp:
             self._instant(stamp)
