@@ -7,7 +7,7 @@ import re
 import msgspec
 import pytest
 import sample
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -74,6 +74,14 @@ def test_hostile_cells_do_not_break_a_table() -> None:
     assert widths == expected + [3] * (1 + len(report.checklist))
 
 
+def test_a_place_is_cited_once() -> None:
+    sick = sample.incident()
+    proof = sick.findings[0].evidence[0]
+    finding = msgspec.structs.replace(sick.findings[0], evidence=[proof] * 5)
+    text = markdown.render(msgspec.structs.replace(sick, findings=[finding]))
+    assert text.count("- `nginx/access.log:118`") == 1
+
+
 def test_long_lists_say_how_much_more() -> None:
     sick = sample.incident()
     inputs = [msgspec.structs.replace(sick.inputs[0], source=f"{n}.log") for n in range(33)]
@@ -100,6 +108,7 @@ HOSTILE_TEXT = st.text(
 ) | st.text(max_size=40)
 
 
+@settings(deadline=None)
 @given(HOSTILE_TEXT)
 def test_inert_text_reads_as_it_is(text: str) -> None:
     shown = prose.inert(text)
@@ -117,12 +126,14 @@ def test_inert_text_reads_as_it_is(text: str) -> None:
     assert _bare(read) == _bare("x" + flat(text))
 
 
+@settings(deadline=None)
 @given(HOSTILE_TEXT)
 def test_inert_text_opens_no_block(text: str) -> None:
     kinds = {token.type for token in GFM.parse(prose.inert(text))}
     assert kinds <= {"paragraph_open", "paragraph_close", "inline"}
 
 
+@settings(deadline=None)
 @given(HOSTILE_TEXT)
 def test_a_cell_stays_one_cell(text: str) -> None:
     table = f"| a | b |\n| --- | --- |\n| {prose.cell(prose.inert(text))} | end |\n"
@@ -131,6 +142,7 @@ def test_a_cell_stays_one_cell(text: str) -> None:
     assert table.rstrip().endswith("| end |")
 
 
+@settings(deadline=None)
 @given(HOSTILE_TEXT)
 def test_code_holds_everything(text: str) -> None:
     tokens = _flatten(GFM.parse(f"x {prose.code(text)} y"))

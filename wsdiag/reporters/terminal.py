@@ -95,15 +95,15 @@ def _finding(console: Console, finding: Finding, report: Report, pointers: int) 
     if finding.count > 1:
         line.append(f" ×{finding.count:,}", style="dim")
     _indented(console, line)
-    for proof in finding.evidence[:pointers]:
+    proofs = wording.proofs(finding)
+    for proof in proofs[:pointers]:
         pointer = flat(report.pointer(proof))
         shown = Text(pointer, style="cyan")
         for part in (wording.moment(proof, pointer), flat(proof.excerpt)):
             shown.append(f"  {part}" if part else "", style="default")
         shown.truncate(console.width - 4, overflow="ellipsis")
         console.print(Padding(shown, (0, 0, 0, 4)), no_wrap=True)
-    if len(finding.evidence) > pointers:
-        _indented(console, Text(f"… and {len(finding.evidence) - pointers} more"), 4)
+    _more(console, len(proofs) - pointers, 4)
 
 
 def _others(console: Console, report: Report) -> None:
@@ -167,9 +167,9 @@ def _section(console: Console, name: str, note: str = "") -> None:
     console.print(Text(name.upper(), style="bold").append(f"  {note}" if note else "", style="dim"))
 
 
-def _more(console: Console, number: int) -> None:
+def _more(console: Console, number: int, by: int = 2) -> None:
     if number > 0:
-        _indented(console, Text(f"… and {number} more", style="dim"))
+        _indented(console, Text(f"… and {number} more", style="dim"), by)
 
 
 def _indented(console: Console, text: Text, by: int = 2) -> None:

@@ -133,6 +133,11 @@ def evidence_for(report: Report, cause: RootCause) -> list[Finding]:
     return [by_id[name] for name in cause.findings if name in by_id]
 
 
+def proofs(finding: Finding) -> list[Evidence]:
+    """A finding's pointers, each place once."""
+    return list({(proof.source, proof.pos): proof for proof in finding.evidence}.values())
+
+
 def other_findings(report: Report) -> list[Finding]:
     """What was found beside the answer."""
     told = set(report.causes[0].findings)
