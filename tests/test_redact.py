@@ -336,6 +336,19 @@ def test_reason() -> None:
     assert len(long.encode()) <= redact.REASON_BYTES
 
 
+@given(st.binary(min_size=16, max_size=16), st.sampled_from(["", "Pw==", "sid=", "Auth", "+uid"]))
+def test_a_public_nonce_always_stays(nonce: bytes, odd: str) -> None:
+    key = base64.b64encode(nonce).decode()
+    key = key[: 20 - len(odd.rstrip("="))] + odd.rstrip("=") + "gw=="
+    for text in (f"Sec-WebSocket-Key: {key}", f'{{"key": "{key}", "a": 1}}', f"{{a|{key}}} {{}} -"):
+        assert mask(text) == text
+
+
+def test_a_public_nonce_that_ends_like_a_field_name() -> None:
+    text = '{127.0.0.1:9081|ZWObQjQuoEdpmfM+gVFrPw==} {} "GET /dead/ws HTTP/1.1"'
+    assert mask(text) == text
+
+
 SECRETS = (
     st.text(string.ascii_letters + string.digits + "_-~.", min_size=10, max_size=40)
     .filter(lambda s: any(c.isdigit() for c in s) and any(c.isalpha() for c in s) and s.isascii())
@@ -406,8 +419,8 @@ def test_arbitrary_text_never_raises(text: str) -> None:
 HOSTILE = [
     "a=", "[[[[", "eyJeyJ", '"""', "'", "\\", "%25", "%2525", "&a", "a&b=", "token=", 'token="',
     "token:[", "token:{", "cookie:", "cookie: a=\"", "authorization: ", "a@", "@a.", "a.a@",
-    "1.", "1:", "::", "a:", "://a:b", "?a", "?a=b&", "bearer ", "basic ", "user ", "password ", "-u ",
-    "-----BEGIN PRIVATE KEY-----", "sub", "query=", "sec-websocket-protocol: a,", "\x1b]",
+    "1.", "1:", "::", "a:", "://a:b", "?a", "?a=b&", "bearer ", "basic ", "user ", "password ",
+    "-u ", "-----BEGIN PRIVATE KEY-----", "sub", "query=", "sec-websocket-protocol: a,", "\x1b]",
     "\x1b[1", "&quot;", "\\u0022", "40{", "sess_", "k1, u'", "aaaa", "AAAA1", "api_", "api key ",
 ]  # fmt: skip
 

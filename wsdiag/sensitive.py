@@ -180,6 +180,11 @@ _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # RFC 4291 section 2.4
 _DOCUMENTATION = (ipaddress.ip_network("2001:db8::/32"), ipaddress.ip_network("3fff::/20"))
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052 section 2.1
 
+# Sec-WebSocket-Key and -Accept, 16 and 20 bytes in base64 (RFC 6455 section 4.1): public, and
+# not a field name where one ends in `Pw==`.
+_NONCE = re.compile(
+    r"(?<![\w+/=])(?:[A-Za-z0-9+/]{21}[AQgw]==|[A-Za-z0-9+/]{26}[AEIMQUYcgkosw048]=)(?![\w+/=])"
+)
 # Registered subprotocols look like v12.stomp, graphql-transport-ws, ocpp2.0.1, v4.channel.k8s.io.
 _SUBPROTOCOL = re.compile(
     r"(?:(?:(?:[a-z]{1,20}|[A-Z]{1,12}|[A-Z][a-z]{1,20})\d{0,2}|k8s|\d{1,2})(?:[._+-](?=\w)|$))++"
@@ -260,11 +265,14 @@ def _fields(view: str) -> Iterator[Hit]:
     low = view.lower()
     if len(low) != len(view):  # a few capital letters grow when lowered
         low = "".join(sign.lower() if sign.isascii() else sign for sign in view)
+    nonces = {nonce.end(): nonce.start() for nonce in _NONCE.finditer(view)} if "=" in view else {}
     at = 0
     while found := _FIELD.search(low, at):
         rule, at = _group(found), found.end()
         if masked := MASKED.match(view, max(found.start() - 1, 0)):
             at = masked.end()
+            continue
+        if any(nonces.get(found.end() + pad, len(view)) <= found.start() for pad in (1, 2)):
             continue
         if str(found.lastgroup).endswith("_") and not _begins_word(view, found.start()):
             at = found.start() + 1
