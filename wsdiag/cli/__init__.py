@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,14 @@ import click
 
 from wsdiag import __version__
 from wsdiag.cli.group import EPILOG, Commands
+from wsdiag.cli.settings import (
+    SUFFIXES,
+    check_outputs,
+    check_target,
+    close,
+    reading_options,
+    settings_of,
+)
 from wsdiag.cli.streams import (
     FINDINGS,
     NO_EVIDENCE,
@@ -32,12 +39,10 @@ from wsdiag.cli.streams import (
 )
 
 if TYPE_CHECKING:
-    from wsdiag.config import Config
     from wsdiag.report import Input, Report
     from wsdiag.reporters.manual import Topic
 
 FORMATS = ["terminal", "markdown", "json"]
-SUFFIXES = [".md", ".json", ".txt"]
 EVENT_FORMATS = ["jsonl", "csv", "parquet"]
 GROUPS = ["detectors", "causes", "formats", "targets", "kinds"]
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -57,44 +62,6 @@ def main() -> None:
     PATH is a file, a folder, a glob or - (stdin): server and proxy logs, pcap and pcapng captures,
     HAR files, client logs; packed with gzip, zstd or zip, too.
     """
-
-
-def reading_options(command: Any) -> Any:
-    """Options of every command that reads evidence."""
-    for option in (
-        click.option("--until", metavar="TIME", callback=_time, help="Skip what happened later."),
-        click.option(
-            "--since",
-            metavar="TIME",
-            callback=_time,
-            help="Skip what happened before this RFC 3339 time, e.g. 2026-03-04T10:00:00Z.",
-        ),
-        click.option("--tz", metavar="ZONE", callback=_zone, help="Zone of logs that state none."),
-        click.argument("paths", metavar="PATH…", nargs=-1, required=True),
-    ):
-        command = option(command)
-    return command
-
-
-def _time(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
-    if value is None:
-        return None
-    try:
-        when = datetime.fromisoformat(value)
-    except ValueError:
-        raise click.BadParameter(f"{value} is no RFC 3339 time") from None
-    if when.tzinfo is None:
-        raise click.BadParameter(f"{value} has no zone: add Z, or an offset like +02:00")
-    return when
-
-
-def _zone(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    from zoneinfo import ZoneInfo
-
-    try:
-        return value and ZoneInfo(value).key
-    except (OSError, ValueError, LookupError):
-        raise click.BadParameter(f"{value} is no IANA zone, e.g. Europe/Berlin") from None
 
 
 @main.command()
@@ -140,7 +107,7 @@ def diagnose(
     **settings: Any,
 ) -> None:
     """Name the root cause (the default command)."""
-    _check_outputs(outputs, paths)
+    check_outputs(outputs, paths)
     config = settings_of(targets=targets, **settings)
     with evidence_expected(progress=not (quiet or no_progress)):
         from wsdiag.diagnose import diagnose as run
@@ -168,7 +135,7 @@ def events(paths: tuple[str, ...], form: str | None, output: str | None, **setti
     """Print the normalised events, for polars, duckdb or jq."""
     suffix = Path(output).suffix.lower().lstrip(".") if output else ""
     form = form or (suffix if suffix in EVENT_FORMATS else "jsonl")
-    _check_target(output, paths)
+    check_target(output, paths)
     if form == "parquet" and not output and sys.stdout.isatty():
         raise click.UsageError("parquet is binary: give -o FILE or redirect stdout")
     config = settings_of(**settings)
@@ -241,28 +208,6 @@ def manual() -> list[Topic]:
     return topics(DETECTORS, load_causes())
 
 
-def settings_of(*, targets: Sequence[str] = (), **flags: Any) -> Config:
-    """The configuration of the current folder with the flags laid over it."""
-    import msgspec
-
-    from wsdiag import config as configuration
-
-    given = {name: list(v) if isinstance(v, tuple) else v for name, v in flags.items()}
-    try:
-        config = configuration.load(Path())
-        config = configuration.override(config, **{n: v for n, v in given.items() if v != []})
-        chosen = configuration.targets_from(config, list(targets))
-    except configuration.ConfigError as problem:
-        stop(str(problem), USAGE)
-    if config.select or config.ignore:
-        from wsdiag.detectors import DETECTORS
-
-        for name in (*config.select, *config.ignore):
-            if name not in DETECTORS:
-                raise click.UsageError(f"no detector is called {name}{close(name, DETECTORS)}")
-    return msgspec.structs.replace(config, targets=chosen)
-
-
 @contextmanager
 def evidence_expected(*, progress: bool) -> Iterator[None]:
     """Exit with 3 where no usable evidence is found; show a spinner on a terminal meanwhile."""
@@ -303,26 +248,3 @@ def _remark(report: Report, *, quiet: bool, verbose: bool) -> None:
             say(f"not read: {name}: {'; '.join(item.remarks).removeprefix(f'{name}: ')}")
         elif verbose:
             say(f"{name}: {item.format}, {item.events} events, {item.unread_lines} unread")
-
-
-def _check_outputs(names: Sequence[str], paths: Sequence[str]) -> None:
-    for name in names:
-        if Path(name).suffix.lower() not in SUFFIXES:
-            raise click.UsageError(f"-o {name}: the suffix must be one of {', '.join(SUFFIXES)}")
-        _check_target(name, paths)
-
-
-def _check_target(name: str | None, paths: Sequence[str]) -> None:
-    """Fail before the long work, and never overwrite evidence."""
-    if name and not Path(name).absolute().parent.is_dir():
-        raise click.UsageError(f"-o {name}: no such folder")
-    if name and Path(name).resolve() in {Path(path).resolve() for path in paths}:
-        raise click.UsageError(f"-o {name}: this is an input")
-
-
-def close(name: str, known: Sequence[str] | dict[str, Any]) -> str:
-    """A hint at what was meant."""
-    from difflib import get_close_matches
-
-    alike = get_close_matches(name, list(known), n=3)
-    return f"; did you mean {' or '.join(dict.fromkeys(alike))}?" if alike else ""
