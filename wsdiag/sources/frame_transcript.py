@@ -98,6 +98,10 @@ class Transcript:
             kind = row["kind"]
             if kind == "server_start":
                 self._alive, self._leaving, self._blurred, self._last = [], 0, False, None
+            elif "conn" in row and kind == "open" and anonymous:
+                if anonymous == "explains" and self._announces:
+                    continue  # the server has announced the same connection
+                self._new(pos).known["conn"] = row["conn"]
             elif "conn" in row:
                 pass
             elif anonymous and kind == "attempt" and "peer" in row:

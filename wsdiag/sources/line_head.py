@@ -18,7 +18,8 @@ _AFTER = re.compile(
     r"|\[\d+\]\s*|\(\d+\)\s*:?\s*|\d+ (?=\[))",
     re.IGNORECASE,
 )
-_LEAD_WORD = re.compile(r"\s*\[?([A-Za-z][\w.@/-]*)\]?[\s:|(\[-]*$")
+_BRACKET = re.compile(r"[^\[\]]{1,40}\]")
+_LEAD_WORD = re.compile(r"\s*([A-Za-z][\w.@/-]*)[\s:|-]+[\[(]?$")
 
 
 class Head(NamedTuple):
@@ -43,6 +44,8 @@ def part(line: str) -> Head:
     if rest[: stamp.start].rstrip("\"'").endswith("="):  # logfmt: the pairs are read as such
         return Head(stamp, level, rest)
     message = rest[stamp.end :]
+    if "[" in rest[: stamp.start] and (rest_of_bracket := _BRACKET.match(message)):
+        message = message[rest_of_bracket.end() :]  # the bracket holds more than the time
     for _ in range(4):
         found = _AFTER.match(message)
         if not found or not found.end():

@@ -30,6 +30,7 @@ TRANSCRIPT = "websockets"
 _TWIN_CHARS = 12
 """Shorter messages are repeated by chance."""
 
+_FEW = 5
 _SHAPE_CHARS = 14
 _DIGIT, _LETTER = re.compile(r"\d+"), re.compile(r"[^\W\d_]+")
 
@@ -58,6 +59,7 @@ class LogReader:
         self.seen: Counter[str] = Counter()
         self.client_sentences = 0
         self.unread = 0
+        self._read = 0
 
     @property
     def redactions(self) -> dict[str, int]:
@@ -66,6 +68,7 @@ class LogReader:
 
     def line(self, raw: str, pos: int) -> None:
         """Read one line."""
+        self._read += 1
         line = strip_colours(raw)
         last = self._last
         if last and line[:1] != "{" and (fields := last.fields(line)):
@@ -101,7 +104,7 @@ class LogReader:
             before = len(self.rows)
             told = self._message(head.message, {"level": head.level}, stamp, pos, GENERAL)
             self._twin = (head.message, bool(head.stamp or head.level), len(self.rows) - before)
-            if not told and self._last and _shape(text) == self._shape:
+            if not told and self._broken(text):
                 self.unread += 1
 
     def _by_format(self, reader: Format, fields: Fields, outer: Stamp | None, pos: int) -> None:
@@ -175,6 +178,11 @@ class LogReader:
                     return
         stamp = json_record.stamp_of(flat) or outer
         self._message(json_record.message_of(flat), flat, stamp, pos, GENERAL_JSON)
+
+    def _broken(self, text: str) -> bool:
+        """True for a line that begins as nearly all lines of this input do, but is not as they are."""
+        usual = self._last and self.seen[self._last.id] * 10 > self._read * 9
+        return bool(usual) and self._read > _FEW and _shape(text) == self._shape
 
     def _take_side(self, rows: list[Row]) -> None:
         """Where both sides write the same words, `sent` and `received` depend on whose log it is."""
