@@ -25,15 +25,19 @@ PATH = ("path", "url", "uri", "endpoint", "route")
 LATENCY = ("latency", "rtt", "roundtrip", "took", "elapsed", "delay", "pingms", "pongms")
 HANDSHAKE = ("handshake", "handshaketime", "connect", "connecttime", "took", "elapsed", "latency")
 LIFETIME = ("lifetime", "duration", "uptime", "age", "connected", "connectedfor", "sessionduration")
+SILENCE = ("timeout", "after", "idle", "silence", "idlefor", "silentfor", "waited")
 PAUSE = ("lag", "eventlooplag", "blocked", "blockedfor", "delay", "pause", "took", "duration")
 BYTES = ("bytes", "size", "messagesize", "payloadsize", "length", "buffered", "bufferedamount")
 MEMORY = ("rss", "rssbytes", "memoryrss", "memrss", "processrss")
 TOPIC = ("topic", "channel", "room", "subscription", "destination")
 
-_CONN = (
+_CONN_SURE = (
     *("conn", "connid", "connection", "connectionid", "cid", "wsid", "websocketid"),
-    *("socket", "socketid", "sid", "client", "clientid", "session", "sessionid"),
+    *("socket", "socketid", "sid"),
 )
+_CONN_WEAK = ("client", "clientid", "session", "sessionid", "peer", "remote", "remoteaddr")
+_CONN = (*_CONN_SURE, "client", "clientid", "session", "sessionid")
+_HTTP_FIELDS = frozenset({"method", "httpmethod", "verb", "useragent", "requestmethod"})
 _USER = ("user", "userid", "uid", "username", "sub", "account", "accountid", "email", "login")
 _PEER = (
     *("peer", "remote", "addr", "remoteaddr", "remoteaddress", "clientaddr", "clientaddress"),
@@ -52,7 +56,8 @@ _KEY = ("secwebsocketkey", "websocketkey", "wskey", "key")
 _EQUALS = re.compile(
     r"(?:^|(?<=[\s{(\[,;|&?\"']))"
     r"[\"']?(?P<name>[A-Za-z_@][\w.@-]{0,47})[\"']?\s?=(?!=)\s?"
-    r"(?P<value>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s,;}\])\"']*)"
+    r"(?P<value>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[\w.]+\((?:[^)\"']|\"[^\"]*\"|'[^']*')*\)"
+    r"|[^\s,;}\])\"']*)"
 )
 _COLON = re.compile(
     r"(?:(?:^|(?<=[\s{(\[,;|]))[\"'](?P<quoted>[A-Za-z_@][\w.@-]{0,47})[\"']\s?:\s?"
@@ -81,6 +86,7 @@ _NO_ID = frozenset(
     }
     | {"connected", "disconnected", "connecting", "false", "server", "client", "default", "gone"}
 )
+_UNLIKE_ID = re.compile(r"[\s(){}<>\"'`]")
 _SEPARATORS = re.compile(r"[_\-]")
 _SECONDS_OF = {
     **dict.fromkeys(("ns", "nanos", "nanoseconds", "nanosecond"), 1e-6),
@@ -142,21 +148,24 @@ def first(said: Mapping[str, str], names: tuple[str, ...]) -> str | None:
 
 
 def names_a_connection(said: Mapping[str, str]) -> bool:
-    """True when a field carries the id or the address of a connection."""
-    return first(said, _CONN) is not None or first(said, _PEER) is not None
+    """True when a field carries the id of a connection, or of a client outside an HTTP request."""
+    strong = first(said, _CONN_SURE)
+    if strong is not None:
+        return strong.lower() not in _NO_ID
+    return first(said, _CONN_WEAK) is not None and not _HTTP_FIELDS & said.keys()
 
 
-def identity(said: Mapping[str, str], loose_id: bool) -> dict[str, object]:
-    """The columns that tell who: conn, user, peer, token, expires, trace, key.
+def identity(said: Mapping[str, str], of_credential: bool = False) -> dict[str, object]:
+    """The columns that tell who, of a line about one connection: conn, user, peer, token, …
 
-    `loose_id`: the line is about one connection, so that a field called only `id` is its id.
+    `of_credential`: the line is about a credential, so that a mere `expires_at` is its expiry.
     """
     row: dict[str, object] = {
-        "conn": _conn(said, loose_id),
+        "conn": _conn(said),
         "user": _user(first(said, _USER)),
         "peer": _peer(said),
         "trace": shown(first(said, _TRACE), 128),
-        **credential(said),
+        **credential(said, of_credential),
     }
     key = first(said, _KEY)
     if key and _NONCE.match(key):
@@ -164,14 +173,14 @@ def identity(said: Mapping[str, str], loose_id: bool) -> dict[str, object]:
     return {name: value for name, value in row.items() if value is not None}
 
 
-def credential(said: Mapping[str, str]) -> dict[str, object]:
+def credential(said: Mapping[str, str], vague: bool = False) -> dict[str, object]:
     """The columns `token` and `expires`."""
     row: dict[str, object] = {}
     token = first(said, _TOKEN)
     if token and len(token) >= 8 and " " not in token.strip():
         row["token"] = token if token.startswith("token-") else redact.token(token)
         row["expires"] = redact.jwt_times(token)[1]
-    names = _EXPIRES if not token else (*_EXPIRES, *_EXPIRES_VAGUE)
+    names = (*_EXPIRES, *_EXPIRES_VAGUE) if token or vague else _EXPIRES
     stated = first(said, names)
     if stated and (when := instant(stated)):
         row["expires"] = when
@@ -200,7 +209,7 @@ def number(text: str | None, low: int, high: int) -> int | None:
 
 
 def millis(text: str, unit: str | None = None) -> float | None:
-    """A stated duration in ms: `12.3ms`, `1m30s`, `00:00:01`, `5 (s)`; a bare number is in `unit`."""
+    """A stated duration in ms: `12.3ms`, `1m30s`, `00:00:01`, `5 (s)`; bare: in `unit`."""
     plain = text.strip().strip("\"'~").lower().replace(",", "")
     clock = _CLOCK.match(plain)
     if clock:
@@ -282,7 +291,12 @@ def shown(text: str | None, limit: int) -> str | None:
 def connection_id(text: str) -> str | None:
     """A connection's id as it may be shown; what looks like a secret becomes a pseudonym."""
     plain = redact.sanitise(text).strip().strip("\"'<>[]()").rstrip(":,.;")
-    if not plain or plain.lower() in _NO_ID or plain.lower() in _NOTHING:
+    if (
+        not plain
+        or _UNLIKE_ID.search(plain)
+        or plain.lower() in _NO_ID
+        or plain.lower() in _NOTHING
+    ):
         return None
     try:
         return redact.address(str(_ip(plain)))
@@ -293,8 +307,8 @@ def connection_id(text: str) -> str | None:
     return plain
 
 
-def _conn(said: Mapping[str, str], loose_id: bool) -> str | None:
-    for name in (*_CONN, "id") if loose_id else _CONN:
+def _conn(said: Mapping[str, str]) -> str | None:
+    for name in (*_CONN, "id"):
         text = said.get(name)
         if text and " " not in text and not peer(text):
             found = connection_id(text)

@@ -75,9 +75,19 @@ class Phrase:
         reason = f"(?P<reason>{'|'.join(entry.reason)}){entry.then}" if entry.reason else ""
         self._source = _filled("|".join([*entry.says, reason] if reason else entry.says), words)
 
+    def search(self, low: str) -> re.Match[str] | None:
+        """Find the phrase in a lower-cased line.
+
+        Groups are named for columns and for what `sentences.py` reads; a figure behind a name only
+        tells alternatives apart.
+        """
+        for stem in self.stems:
+            if stem in low:
+                return self._pattern.search(low)
+        return None
+
     @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """Named groups: columns, and what `sentences.py` reads; a figure after a name is no part."""
+    def _pattern(self) -> re.Pattern[str]:
         return re.compile(self._source)
 
 
