@@ -22,7 +22,7 @@ from wsdiag.event import events
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(Path(__file__).parent / "reporters"))
 sample = importlib.import_module("sample")
-pipeline = importlib.import_module("wsdiag.diagnose")  # the package shows the function
+pipeline = importlib.import_module("wsdiag.pipeline")  # the package shows the function
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wsdiag.diagnose import diagnose, read_events
+    from wsdiag.pipeline import diagnose, read_events
     from wsdiag.finding import Finding
     from wsdiag.report import Report
 
@@ -17,8 +17,8 @@ __all__ = ["Finding", "Report", "diagnose", "read_events"]
 __version__ = "0.1.0"
 
 _HOME = {
-    "diagnose": "wsdiag.diagnose",
-    "read_events": "wsdiag.diagnose",
+    "diagnose": "wsdiag.pipeline",
+    "read_events": "wsdiag.pipeline",
     "Finding": "wsdiag.finding",
     "Report": "wsdiag.report",
 }

@@ -47,7 +47,9 @@ def align(
     moves = {
         source: -clock.offset_ms
         for source, clock in clocks.items()
-        if clock.offset_ms and clock.error_ms is not None and abs(clock.offset_ms) > 2 * clock.error_ms
+        if clock.offset_ms
+        and clock.error_ms is not None
+        and abs(clock.offset_ms) > 2 * clock.error_ms
     }
     if not moves:
         return events, clocks

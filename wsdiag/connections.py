@@ -24,6 +24,16 @@ RESTART_CODES = (1001, 1012)
 """What a server sends when it goes away by plan (RFC 6455 section 7.4.1; IANA close code registry)."""
 
 
+AUTH_CODES = (4401, 3000, 3005)
+"""4401 by the 44xx habit of applications and graphql-ws, 3000 Unauthorized in the IANA registry,
+3005 `connection expired` in centrifugal/centrifuge disconnect.go."""
+
+NEARNESS = {"network": 0, "proxy": 1, "server": 2, "client": 3}
+"""Where two vantages saw equally much, the one that lies less."""
+
+SLACK = pl.duration(seconds=5)
+
+
 class Story(NamedTuple):
     """All that a detector may look at: the events, and the connection table drawn from them."""
 
@@ -98,14 +108,14 @@ def table(events: pl.LazyFrame) -> pl.LazyFrame:
             pl.col("ts").min().alias("first"),
             pl.col("ts").max().alias("last_seen"),
             pl.col("ts").filter(traffic | (kind == "open")).diff().max().alias("_longest_gap"),
-            pl.col("ts").filter(kind == "attempt").min().alias("attempted"),
-            pl.col("ts").filter(kind == "open").min().alias("opened"),
+            _moment(kind == "attempt").alias("attempted"),
+            _moment(kind == "open").alias("opened"),
             (kind == "open").any().alias("was_open"),
             _handshake(vantage, kind),
             pl.col("code").filter(kind == "rejected").first().alias("status"),
             pl.col("reason").filter(kind == "rejected").drop_nulls().first().alias("rejection"),
             (kind == "refused").any().alias("refused"),
-            pl.col("ts").filter(close).min().alias("closed"),
+            _moment(close).alias("closed"),
             *(
                 pl.col(column)
                 .filter(close & (pl.col("_rank") < 9))
@@ -122,7 +132,7 @@ def table(events: pl.LazyFrame) -> pl.LazyFrame:
             on_wire.any().alias("_close_on_wire"),
             wire.any().alias("_on_wire"),
             (close & pl.col("code").is_in([1006])).any().alias("_local_1006"),
-            pl.col("ts").filter(gone).min().alias("ended"),
+            _moment(gone).alias("ended"),
             gone.any().alias("_gone"),
             *(
                 pl.col(column)
@@ -156,7 +166,7 @@ def table(events: pl.LazyFrame) -> pl.LazyFrame:
             pointers(of=close | (end & ~over) | kind.is_in(["timeout", "heartbeat_timeout"])).alias(
                 "closing"
             ),
-            pl.col("conn").str.starts_with("~").any().alias("fragment"),
+            pl.col("conn").str.starts_with("~").all().alias("fragment"),
         )
     )
     return _conclude(summary)
@@ -177,6 +187,17 @@ def _handshake(vantage: pl.Expr, kind: pl.Expr) -> pl.Expr:
     ).alias("handshake_ms")
 
 
+def _moment(what: pl.Expr) -> pl.Expr:
+    """The first time of something, from the source with the finest clock: the wire, then whoever
+    logs it as it happens, then a proxy, whose lines may have whole seconds only."""
+    ts, vantage = pl.col("ts"), pl.col("vantage")
+    return pl.coalesce(
+        ts.filter(what & (vantage == "network")).min(),
+        ts.filter(what & (vantage != "proxy")).min(),
+        ts.filter(what).min(),
+    )
+
+
 def _stated_by(who: str) -> pl.Expr:
     return pl.col("ms").filter((pl.col("kind") == "open") & (pl.col("vantage") == who)).max()
 
@@ -190,20 +211,10 @@ def _on_one_leg(what: pl.Expr, direction: str | None) -> pl.Expr:
 
 def _conclude(summary: pl.LazyFrame) -> pl.LazyFrame:
     """Who ended it and how long it had been silent."""
-    both_legs_ended_from_the_middle = (
-        (pl.col("legs") == 2)
-        & (pl.col("_wire_ends").list.eval(pl.element().struct.field("dir")).list.first() == "s2c")
-        & pl.col("_wire_ends")
-        .list.eval(pl.element().struct.field("dir"))
-        .list.slice(0, 2)
-        .list.contains("c2s")
-        & (
-            pl.col("_wire_ends")
-            .list.eval(pl.element().struct.field("conn").n_unique())
-            .list.first()
-            == 2
-        )
-    )
+    # Whoever ends a proxied connection, both legs end the same way, unless the proxy itself does it.
+    leg, way = pl.element().struct.field("conn"), pl.element().struct.field("dir")
+    first_ways = pl.col("_wire_ends").list.eval(way.filter(leg.is_first_distinct()))
+    ended_from_the_middle = (first_ways.list.len() == 2) & (first_ways.list.n_unique() == 2)
     side = {"c2s": "client", "s2c": "server"}
     closed_by = (
         pl.when(~pl.col("_gone"))
@@ -212,7 +223,7 @@ def _conclude(summary: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.col("close_dir").replace_strict(side, default=None))
         .when(pl.col("proxy_timer"))
         .then(pl.lit("proxy"))
-        .when(both_legs_ended_from_the_middle & ~pl.col("_close_on_wire"))
+        .when(ended_from_the_middle & ~pl.col("_close_on_wire"))
         .then(pl.lit("proxy"))
         .when(pl.col("end_dir").is_not_null())
         .then(pl.col("end_dir").replace_strict(side, default=None))
@@ -234,6 +245,8 @@ def _conclude(summary: pl.LazyFrame) -> pl.LazyFrame:
         gone=pl.col("_gone"),
         # No Close frame: the wire shows an end without one, or an API says so and no source has a code.
         frameless=pl.col("_gone")
+        & pl.col("status").is_null()
+        & ~pl.col("refused")
         & pl.col("code").is_null()
         & ((pl.col("_on_wire") & ~pl.col("_close_on_wire")) | pl.col("_local_1006") | (~pl.col("_on_wire") & pl.col("end_reason").is_in(["rst", "eof"]) & ~pl.col("vantages").list.eval(pl.element() == "proxy").list.all())),
         age_s=age,
@@ -346,19 +359,28 @@ def round_trips(events: pl.LazyFrame) -> pl.LazyFrame:
     return both.join(best, on=["session", "source"], how="semi").sort("started", "session")
 
 
-def best_seen(connections: pl.LazyFrame) -> pl.LazyFrame:
-    """Only the connections of the vantage that saw most of them.
+def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
+    """Each real connection once.
 
-    Two sources that nothing ties together tell of the same connections twice; whoever counts
-    connections of a fleet counts them from one place.
+    Sessions that nothing ties together may be one connection told twice. The vantage that saw most
+    counts whole; of the others only what began outside the time that it covers.
     """
-    seen = connections.select("session", "vantages").explode("vantages")
+    told = connections.select("session", "vantages", "first", "last_seen").explode("vantages")
     best = (
-        seen.group_by("vantages")
-        .len()
-        .sort("len", "vantages", descending=[True, False])
+        told.group_by("vantages")
+        .agg(
+            pl.len(),
+            (pl.col("first").min() - SLACK).alias("since"),
+            (pl.col("last_seen").max() + SLACK).alias("until"),
+        )
+        .sort(
+            "len", pl.col("vantages").replace_strict(NEARNESS, default=9), descending=[True, False]
+        )
         .head(1)
-        .select(vantages="vantages")
     )
-    chosen = seen.join(best, on="vantages", how="semi").select("session")
-    return connections.join(chosen, on="session", how="semi")
+    covered = pl.col("first").is_between("since", "until").fill_null(True)  # noqa: FBT003
+    return (
+        connections.join(best.rename({"vantages": "best"}), how="cross")
+        .filter(pl.col("vantages").list.contains(pl.col("best")) | ~covered)
+        .drop("best", "len", "since", "until")
+    )

@@ -4,43 +4,51 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, best_seen, reconnects, round_trips
+from wsdiag.connections import Story, counted, reconnects, round_trips
 from wsdiag.report import Facts, Quantiles
 
 BURST = pl.duration(seconds=10)
 
 
 def measure(story: Story) -> Facts:
-    """Count and measure. Connections are counted from the vantages that can be tied together."""
-    table = counted(story.connections).collect()
-    opened = table.filter(
-        pl.col("was_open") | (pl.col("gone") & pl.col("status").is_null() & ~pl.col("refused"))
-    )
-    tried = best_seen(story.connections).filter(~pl.col("fragment")).collect()
-    attempts = tried.select(
-        ts=pl.coalesce("attempted", "opened", "first"), who=pl.coalesce("client", "peer")
-    )
-    known = tried.filter(pl.col("client").is_not_null()).select(
-        ts=pl.coalesce("attempted", "opened", "first"), who="client"
+    """Count and measure; each connection once, however many sources tell of it."""
+    open_ended = pl.col("gone") & pl.col("status").is_null() & ~pl.col("refused")
+    whole = ~pl.col("fragment") | ~pl.col("was_open").any()
+    everything = story.connections.filter(whole)
+    opened, ended, rejected, refused, tried, known = pl.collect_all(
+        [
+            counted(everything.filter(pl.col("was_open") | open_ended)),
+            counted(
+                everything.filter(
+                    pl.col("gone") & (pl.col("code").is_not_null() | pl.col("frameless"))
+                )
+            ),
+            counted(story.connections.filter(pl.col("status").is_not_null())),
+            counted(story.connections.filter("refused")),
+            counted(everything).select(_tried()),
+            counted(everything.filter(pl.col("client").is_not_null())).select(_tried(), "client"),
+        ]
     )
     beats, trips, gaps = pl.collect_all(
         [
-            story.events.filter((pl.col("kind") == "pong") & pl.col("ms").is_not_null()).select("ms"),
+            story.events.filter((pl.col("kind") == "pong") & pl.col("ms").is_not_null()).select(
+                "ms"
+            ),
             round_trips(story.events).select("ms"),
             reconnects(story.connections).select("reconnect_s"),
         ]
     )
     return Facts(
         connections=len(opened),
-        attempts=len(attempts),
-        rejections=_counts(table["status"].drop_nulls().cast(pl.String)),
-        refused=int(table["refused"].sum()),
-        close_codes=_close_codes(opened),
+        attempts=len(tried),
+        rejections=_counts(rejected["status"].cast(pl.String)),
+        refused=len(refused),
+        close_codes=_close_codes(ended),
         ends=_counts(opened.filter("gone")["end_reason"].drop_nulls()),
         reconnects=len(gaps),
-        attempts_max_per_10s=_burst(attempts["ts"]),
+        attempts_max_per_10s=_burst(tried["tried"]),
         attempts_max_per_10s_one_client=max(
-            (_burst(part["ts"]) for part in known.partition_by("who")), default=0
+            (_burst(part["tried"]) for part in known.partition_by("client")), default=0
         ),
         connect_ms=quantiles(opened["handshake_ms"]),
         message_ms=quantiles(trips["ms"]),
@@ -49,42 +57,8 @@ def measure(story: Story) -> Facts:
     )
 
 
-def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
-    """The sessions that are counted: each real connection once.
-
-    Vantages that share at least one session with each other can be tied together, so their sessions
-    are all counted; of vantages that cannot, the one that saw most is counted, because the others
-    tell of the same connections without our being able to say which.
-    """
-    vantages = (
-        connections.select(pl.col("vantages")).unique().collect()["vantages"].to_list()
-    )
-    groups: list[set[str]] = []
-    for seen in vantages:
-        merged = set(seen)
-        rest = []
-        for group in groups:
-            if group & merged:
-                merged |= group
-            else:
-                rest.append(group)
-        groups = [*rest, merged]
-    sizes = [
-        (
-            connections.filter(pl.col("vantages").list.set_intersection(list(group)).list.len() > 0)
-            .select(pl.len())
-            .collect()
-            .item(),
-            sorted(group),
-        )
-        for group in groups
-    ]
-    best = max(sizes, default=(0, []))[1]
-    several_opens = pl.col("was_open").any()
-    return connections.filter(
-        (pl.col("vantages").list.set_intersection(best).list.len() > 0)
-        & ~(pl.col("fragment") & several_opens)
-    )
+def _tried() -> pl.Expr:
+    return pl.coalesce("attempted", "opened", "first").alias("tried")
 
 
 def quantiles(values: pl.Series) -> Quantiles:
@@ -112,11 +86,9 @@ def _counts(values: pl.Series) -> dict[str, int]:
     return {str(key): int(count) for key, count in table.iter_rows()}
 
 
-def _close_codes(opened: pl.DataFrame) -> dict[str, int]:
+def _close_codes(ended: pl.DataFrame) -> dict[str, int]:
     """Connections by the code in the initiator's Close frame; "none" where no Close frame came."""
-    codes = opened.filter(pl.col("gone") & (pl.col("code").is_not_null() | pl.col("frameless"))).select(
-        name=pl.coalesce(pl.col("code").cast(pl.String), pl.lit("none"))
-    )
+    codes = ended.select(name=pl.coalesce(pl.col("code").cast(pl.String), pl.lit("none")))
     return _counts(codes["name"])
 
 

@@ -10,6 +10,7 @@ matches in only one way. What matches in several ways is left apart, never guess
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -34,10 +35,26 @@ SAME_MOMENT = timedelta(seconds=2)
 """How far two sources may differ on one moment when nothing else ties them: a second of log
 resolution on either side."""
 
+LOCAL = frozenset({1005, 1006, 1015})
+"""Codes that a local API makes up: they contradict nothing."""
+
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 Node = tuple[str, str]
 """A source, and its name for one life of a connection."""
+
+
+NAMELESS = ("@", "~", "bare ", "line ")
+"""How names begin that no program wrote."""
+
+ADJACENT_LINES, ADJACENT = 2, timedelta(milliseconds=100)
+"""A library's sentence and the application's own about the same moment stand this close."""
+
+SAME_LINES = 8
+"""A server's line on an address and the application's own stand this close, whatever their times."""
+
+CLEARER = 8
+"""A match by time alone must be this many times closer than the next candidate."""
 
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,13 +72,36 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     last: datetime | None
     opened: datetime | None
     ended: datetime | None
+    open_pos: int | None
+    end_pos: int | None
+    outcome: str | None
+    code: int | None
+
+    @property
+    def source(self) -> str:
+        """The input that saw it."""
+        return self.node[0]
+
+    @property
+    def nameless(self) -> bool:
+        """Whether the name was only given here or by the reader, not by whoever wrote the line."""
+        return self.conn.startswith(NAMELESS) or self.conn in (self.key, self.peer, self.trace)
 
 
 class Families:
-    """Disjoint sets of sightings that are the same connection (union–find)."""
+    """Disjoint sets of sightings that are the same connection (union–find).
 
-    def __init__(self, nodes: Iterable[Node]) -> None:
-        self._parent = {node: node for node in nodes}
+    A family holds one life only: two keys, or two named lives in one log, are two connections.
+    Captures are the exception, because both legs of a proxied connection are in them.
+    """
+
+    def __init__(self, sightings: Iterable[Sighting]) -> None:
+        self._parent = {sighting.node: sighting.node for sighting in sightings}
+        self._keys = {s.node: {s.key} - {None} for s in sightings}
+        self._lives = {
+            s.node: {s.source} if s.vantage != "network" and not s.nameless else set()
+            for s in sightings
+        }
 
     def of(self, node: Node) -> Node:
         """The node that stands for the whole family."""
@@ -70,13 +110,22 @@ class Families:
             node = self._parent[node]
         return node
 
-    def unite(self, one: Sighting, other: Sighting) -> None:
-        """Make two families one."""
-        self._parent[self.of(other.node)] = self.of(one.node)
+    def may_unite(self, one: Sighting, other: Sighting) -> bool:
+        """Whether two families are not one yet, and would still hold one life as one."""
+        mine, yours = self.of(one.node), self.of(other.node)
+        return (
+            mine != yours
+            and len(self._keys[mine] | self._keys[yours]) <= 1
+            and self._lives[mine].isdisjoint(self._lives[yours])
+        )
 
-    def apart(self, one: Sighting, other: Sighting) -> bool:
-        """Whether two sightings are not known to be the same yet."""
-        return self.of(one.node) != self.of(other.node)
+    def unite(self, one: Sighting, other: Sighting) -> None:
+        """Make two families one, if they may be."""
+        if self.may_unite(one, other):
+            mine, yours = self.of(one.node), self.of(other.node)
+            self._parent[yours] = mine
+            self._keys[mine] |= self._keys[yours]
+            self._lives[mine] |= self._lives[yours]
 
 
 def identify(events: pl.DataFrame) -> pl.DataFrame:
@@ -235,6 +284,13 @@ def _sightings(events: pl.DataFrame) -> list[Sighting]:
             ts.max().alias("last"),
             ts.filter(kind.is_in(BEGIN)).max().alias("opened"),
             ts.filter(kind.is_in(["close", "end"])).min().alias("ended"),
+            pl.col("pos").filter(kind.is_in(["open", "rejected"])).min().alias("open_pos"),
+            pl.col("pos").filter(kind.is_in(["close", "end"])).min().alias("end_pos"),
+            kind.filter(kind.is_in(["open", "rejected", "refused"]))
+            .cast(pl.String)
+            .first()
+            .alias("outcome"),
+            pl.col("code").filter(kind == "close").drop_nulls().first(),
         )
     )
     return [
@@ -245,7 +301,9 @@ def _sightings(events: pl.DataFrame) -> list[Sighting]:
 
 def _join(sightings: list[Sighting]) -> dict[Node, str]:
     """The session of every sighting."""
-    families = Families(sighting.node for sighting in sightings)
+    families = Families(sightings)
+    for one, other in (*_same_log(sightings), *_neighbours(sightings)):
+        families.unite(one, other)
     # A key or a request id belongs to one handshake, so equality is enough.
     for group in _groups(sightings, "key"):
         for other in group[1:]:
@@ -259,11 +317,9 @@ def _join(sightings: list[Sighting]) -> dict[Node, str]:
         for group in _groups(sightings, column):
             if column != "conn" or _telling(group[0].conn):
                 together = column in ("user", "token")
-                for one, other in _only_pairs(group, families, began_together=together):
+                for one, other in _only_pairs(group, families, together=together):
                     families.unite(one, other)
-    # Last, what nothing names but what began and ended at the same two moments.
-    timed = [sighting for sighting in sightings if sighting.opened and sighting.ended]
-    for one, other in _only_pairs(timed, families, began_together=True, ended_together=True):
+    for one, other in _clear_pairs(sightings, families):
         families.unite(one, other)
     members: dict[Node, list[Sighting]] = defaultdict(list)
     for sighting in sightings:
@@ -290,41 +346,138 @@ def _groups(sightings: list[Sighting], column: str) -> Iterator[list[Sighting]]:
 
 def _telling(conn: str) -> bool:
     """Whether a connection id could be the same one in two sources: `*37` and `12` could not."""
-    return len(conn) >= 4 and not conn.startswith(("*", "~", "bare ", "line "))
+    return len(conn) >= 4 and not conn.startswith(("*", *NAMELESS))
 
 
 def _only_pairs(
-    group: list[Sighting],
-    families: Families,
-    *,
-    began_together: bool,
-    ended_together: bool = False,
+    group: list[Sighting], families: Families, *, together: bool
 ) -> Iterator[tuple[Sighting, Sighting]]:
-    """Pairs across sources in which each is the other's only candidate from that source."""
+    """Pairs across sources in which each is the other's only candidate from that source.
+
+    `together` asks that both began at the same moment.
+    """
     order = sorted(group, key=lambda sighting: sighting.opened or sighting.first or NEVER)
     candidates: dict[Node, list[Sighting]] = defaultdict(list)
     for place, one in enumerate(order):
         for other in order[place + 1 :]:
-            if began_together and one.opened and other.opened:
-                if other.opened - one.opened > SAME_MOMENT:
+            if together and not _near(one.opened, other.opened):
+                if one.opened and other.opened:
                     break  # in order of time: no later one is nearer
-            elif began_together:
                 continue
-            if (
-                one.node[0] != other.node[0]
-                and _overlap(one, other)
-                and not _contradict(one, other)
-                and (not ended_together or _near(one.ended, other.ended))
-                and families.apart(one, other)
-            ):
+            if one.source != other.source and _possible(one, other, families):
                 candidates[one.node].append(other)
                 candidates[other.node].append(one)
     for one in order:
         for other in candidates[one.node]:
-            rivals = [c for c in candidates[one.node] if c.node[0] == other.node[0]]
-            back = [c for c in candidates[other.node] if c.node[0] == one.node[0]]
-            if len(rivals) == len(back) == 1 and one.node < other.node:
+            theirs = {families.of(c.node) for c in candidates[one.node] if c.source == other.source}
+            ours = {families.of(c.node) for c in candidates[other.node] if c.source == one.source}
+            if len(theirs) == len(ours) == 1 and one.node < other.node:
                 yield one, other
+
+
+def _same_log(sightings: list[Sighting]) -> Iterator[tuple[Sighting, Sighting]]:
+    """In one log, a server's line that names the address and the application's that names an id."""
+    for group in _groups(sightings, "peer"):
+        for named in group:
+            beside = [
+                other
+                for other in group
+                if other.source == named.source
+                and other.nameless
+                and not named.nameless
+                and abs((named.open_pos or 0) - (other.open_pos or 0)) <= SAME_LINES
+            ]
+            if len(beside) == 1:
+                yield named, beside[0]
+
+
+def _neighbours(sightings: list[Sighting]) -> Iterator[tuple[Sighting, Sighting]]:
+    """In one log, a library's nameless sentence and the application's own about the same moment.
+
+    The nearest line wins; where none is beside it, the only one at that moment.
+    """
+    for begins in (True, False):
+        named: dict[str, list[Sighting]] = defaultdict(list)
+        for sighting in sightings:
+            if _moment(sighting, begins=begins) and not sighting.nameless:
+                named[sighting.source].append(sighting)
+        taken: set[Node] = set()
+        for sighting in sightings:
+            moment = _moment(sighting, begins=begins)
+            if not moment or not sighting.nameless or (not begins and sighting.open_pos):
+                continue
+            beside = []
+            for other in named[sighting.source]:
+                theirs = _moment(other, begins=begins)
+                if (
+                    theirs
+                    and other.node not in taken
+                    and _apart(moment[1], theirs[1]) <= ADJACENT
+                    and not _contradict(sighting, other)
+                ):
+                    beside.append((abs(moment[0] - theirs[0]), other))
+            beside.sort(key=lambda pair: pair[0])
+            if beside and (beside[0][0] <= ADJACENT_LINES or len(beside) == 1):
+                taken.add(beside[0][1].node)
+                yield beside[0][1], sighting
+
+
+def _moment(sighting: Sighting, *, begins: bool) -> tuple[int, datetime | None] | None:
+    """The line and time of a sighting's beginning or end."""
+    pos = sighting.open_pos if begins else sighting.end_pos
+    return None if pos is None else (pos, sighting.opened if begins else sighting.ended)
+
+
+def _clear_pairs(
+    sightings: list[Sighting], families: Families
+) -> Iterator[tuple[Sighting, Sighting]]:
+    """Pairs across sources that began, and ended, so nearly together that no other comes close."""
+    by_source: dict[str, list[Sighting]] = defaultdict(list)
+    for sighting in sightings:
+        if sighting.opened and sighting.outcome:
+            by_source[sighting.source].append(sighting)
+    names = sorted(by_source)
+    for place, left in enumerate(names):
+        for right in names[place + 1 :]:
+            lefts = sorted(by_source[left], key=_opened)
+            rights = sorted(by_source[right], key=_opened)
+            best = {one.node: _nearest(one, rights, families) for one in lefts}
+            back = {one.node: _nearest(one, lefts, families) for one in rights}
+            for one in lefts:
+                other = best[one.node]
+                mutual = other and back[other.node]
+                if other and mutual and families.of(mutual.node) == families.of(one.node):
+                    yield one, other
+
+
+def _nearest(one: Sighting, order: list[Sighting], families: Families) -> Sighting | None:
+    """The sighting that is clearly the nearest to `one` in time; None where two come close."""
+    start = bisect_left(order, _opened(one) - SAME_MOMENT, key=_opened)
+    scored = []
+    for other in order[start:]:
+        if _opened(other) - _opened(one) > SAME_MOMENT:
+            break
+        if one.outcome == other.outcome and _possible(one, other, families):
+            ends = _apart(one.ended, other.ended)
+            if ends <= SAME_MOMENT:
+                scored.append((_apart(one.opened, other.opened) + ends, other))
+    scored.sort(key=lambda pair: pair[0])
+    if not scored:
+        return None
+    closest, found = scored[0]
+    rivals = [
+        apart for apart, other in scored if families.of(other.node) != families.of(found.node)
+    ]
+    clear = not rivals or rivals[0] > max(closest * CLEARER, ADJACENT / CLEARER)
+    return found if clear else None
+
+
+def _opened(sighting: Sighting) -> datetime:
+    return sighting.opened or NEVER
+
+
+def _possible(one: Sighting, other: Sighting, families: Families) -> bool:
+    return _overlap(one, other) and not _contradict(one, other) and families.may_unite(one, other)
 
 
 def _overlap(one: Sighting, other: Sighting) -> bool:
@@ -340,5 +493,11 @@ def _near(one: datetime | None, other: datetime | None) -> bool:
 
 def _contradict(one: Sighting, other: Sighting) -> bool:
     """Whether both know something, and not the same."""
-    pairs = ((one.key, other.key), (one.user, other.user), (one.token, other.token))
+    told = (one.code, other.code)
+    pairs = (
+        (one.key, other.key),
+        (one.user, other.user),
+        (one.token, other.token),
+        told if not LOCAL.intersection(told) else (None, None),
+    )
     return any(mine and yours and mine != yours for mine, yours in pairs)

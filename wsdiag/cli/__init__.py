@@ -110,7 +110,7 @@ def diagnose(
     check_outputs(outputs, paths)
     config = settings_of(targets=targets, **settings)
     with evidence_expected(progress=not (quiet or no_progress)):
-        from wsdiag.diagnose import diagnose as run
+        from wsdiag.pipeline import diagnose as run
 
         report = run(paths, config)
     from wsdiag import reporters
@@ -140,7 +140,7 @@ def events(paths: tuple[str, ...], form: str | None, output: str | None, **setti
         raise click.UsageError("parquet is binary: give -o FILE or redirect stdout")
     config = settings_of(**settings)
     with evidence_expected(progress=False):
-        from wsdiag.diagnose import read_events
+        from wsdiag.pipeline import read_events
 
         frame = read_events(paths, config)
     from wsdiag.reporters import event_table
@@ -170,7 +170,7 @@ def show(pointer: str, paths: tuple[str, ...], context: int) -> None:
     the evidence is; the default is the current folder.
     """
     with evidence_expected(progress=False):
-        from wsdiag.diagnose import show as run
+        from wsdiag.pipeline import show as run
 
         places = run(pointer, paths, context)
     width = max((len(harmless(place)) for place, _ in places), default=0)

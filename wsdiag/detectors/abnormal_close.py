@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import POLITE_CODES, RESTART_CODES, Story
+from wsdiag.connections import POLITE_CODES, RESTART_CODES, Story, counted
 from wsdiag.finding import Severity, flag
 from wsdiag.targets import Targets
 
@@ -38,9 +38,8 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for each close code, and one for the ends without a Close frame."""
     announced = pl.col("code").is_in([*POLITE_CODES, *RESTART_CODES])
-    rows = story.connections.filter(
-        pl.col("gone") & (pl.col("frameless") | (pl.col("code").is_not_null() & ~announced))
-    ).select(
+    abnormal = pl.col("frameless") | (pl.col("code").is_not_null() & ~announced)
+    rows = counted(story.connections.filter(pl.col("gone") & abnormal)).select(
         "session",
         "code",
         "closed_by",

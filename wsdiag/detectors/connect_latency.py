@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story
+from wsdiag.connections import Story, counted
 from wsdiag.finding import Severity, over_target, within_target
 from wsdiag.targets import Targets
 
@@ -43,12 +43,14 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
 
 
 def _values(story: Story) -> pl.LazyFrame:
-    return story.connections.filter(
-        pl.col("handshake_ms").is_not_null() & pl.col("was_open")
-    ).select(
-        "session",
-        started=pl.coalesce("attempted", "opened"),
-        ended="opened",
-        measured="handshake_ms",
-        pointers="opening",
+    return (
+        counted(story.connections)
+        .filter(pl.col("handshake_ms").is_not_null() & pl.col("was_open"))
+        .select(
+            "session",
+            started=pl.coalesce("attempted", "opened"),
+            ended="opened",
+            measured="handshake_ms",
+            pointers="opening",
+        )
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, best_seen
+from wsdiag.connections import Story, counted
 from wsdiag.finding import Severity, flag
 from wsdiag.targets import Targets
 
@@ -41,7 +41,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     )
     refusals = story.connections.filter("refused")
     rows = (
-        best_seen(refusals)
+        counted(refusals)
         .join(opens, how="cross")
         .select(
             "session",

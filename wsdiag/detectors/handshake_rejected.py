@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story
+from wsdiag.connections import Story, counted
 from wsdiag.finding import Severity, flag
 from wsdiag.targets import Targets
 
@@ -56,7 +56,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     ).select(pl.col("reason").str.join(" | ").alias("unbound"))
     opened = story.connections.select(opened_any=pl.col("was_open").any())
     rows = (
-        story.connections.filter(pl.col("status").is_not_null())
+        counted(story.connections.filter(pl.col("status").is_not_null()))
         .join(said.filter(pl.col("session").is_not_null()), on="session", how="left")
         .join(plain, how="cross")
         .join(opened, how="cross")

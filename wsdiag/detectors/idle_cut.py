@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story
+from wsdiag.connections import Story, counted
 from wsdiag.finding import Severity, flag
 from wsdiag.targets import Targets
 
@@ -122,7 +122,7 @@ def _ends(story: Story) -> pl.LazyFrame:
         )
     )
     return (
-        story.connections.filter("gone")
+        counted(story.connections.filter("gone"))
         .join(timers, on="session", how="left")
         .with_columns(logged=pl.col("by_proxy").is_not_null())
         .filter(

@@ -2,16 +2,19 @@
 
 What it finds: moments at which at least half of the live connections end within five seconds.
 Why it matters: one event did that: a restart, a crash, a reload, a cut network.
-How it decides: ends that clients chose are left out. Close codes, the server's own shutdown line and
+How it decides: ends that clients chose are left out, and those by which a server refuses a
+credential. Close codes, the server's own shutdown line and
 what follows (refused attempts, a start line) tell a planned end from a crash.
 What it cannot see: connections that are in no source of this evidence.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import polars as pl
 
-from wsdiag.connections import POLITE_CODES, RESTART_CODES, Story, best_seen
+from wsdiag.connections import AUTH_CODES, POLITE_CODES, RESTART_CODES, Story, counted
 from wsdiag.finding import Severity, flag
 from wsdiag.targets import Targets
 
@@ -19,7 +22,7 @@ ID = "mass-close"
 TITLE = "Many connections end at once"
 NEEDS = "fewer than two connections were live at the same time in this evidence"
 
-TOGETHER = pl.duration(seconds=5)
+TOGETHER = timedelta(seconds=5)
 HALF = 0.5
 ENOUGH, ENOUGH_WHEN_ANNOUNCED = 3, 2
 """Two ends at once are chance, unless the server says that it is going away."""
@@ -49,14 +52,17 @@ def summarise(story: Story) -> pl.LazyFrame:
         (pl.col("close_dir") == "c2s").fill_null(False)
         | ((pl.col("code") == 1000).fill_null(False) & pl.col("close_dir").is_null())
     ) & pl.col("code").is_in(POLITE_CODES).fill_null(False)
-    return best_seen(story.connections.filter(pl.col("was_open") | pl.col("gone"))).select(
+    lived = pl.col("was_open") | (pl.col("gone") & pl.col("status").is_null() & ~pl.col("refused"))
+    return counted(story.connections.filter(lived)).select(
         "session",
         "code",
         "frameless",
         "closed_by",
         "closing",
         begun=pl.coalesce("opened", "first"),
-        ended=pl.when(pl.col("gone") & ~left).then(pl.coalesce("ended", "closed")),
+        ended=pl.when(
+            pl.col("gone") & ~left & ~pl.col("code").is_in(AUTH_CODES).fill_null(False)
+        ).then(pl.coalesce("ended", "closed")),
         over=pl.coalesce("ended", "closed"),
     )
 
@@ -110,12 +116,12 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
 def _together(ends: pl.LazyFrame) -> pl.LazyFrame:
     """The ends that fall into waves: each wave a run of ends, half of the live ones within 5 s."""
     begun, over = pl.col("begun").drop_nulls().sort(), pl.col("over").drop_nulls().sort()
-    counted = ends.with_columns(
+    placed = ends.with_columns(
         live=begun.search_sorted(pl.col("ended"), side="right").cast(pl.Int64)
         - over.search_sorted(pl.col("ended"), side="left").cast(pl.Int64)
     )
     gone = (
-        counted.filter(pl.col("ended").is_not_null())
+        placed.filter(pl.col("ended").is_not_null())
         .sort("ended", "session")
         .with_columns(
             here=pl.col("ended")
@@ -126,13 +132,8 @@ def _together(ends: pl.LazyFrame) -> pl.LazyFrame:
         .with_columns(_starts=(pl.col("here") >= 2) & (pl.col("here") >= HALF * pl.col("live")))
     )
     return (
-        gone.with_columns(_since=pl.when("_starts").then(pl.col("ended")).forward_fill())
-        .filter((pl.col("ended") - pl.col("_since") <= TOGETHER).fill_null(False))
-        .with_columns(
-            wave=((pl.col("ended") - pl.col("ended").shift(1)) > TOGETHER)
-            .fill_null(False)
-            .cum_sum()
-        )
+        gone.map_batches(_waves, schema=pl.Schema({**gone.collect_schema(), "wave": pl.Int64}))
+        .filter(pl.col("wave").is_not_null())
         .with_columns(
             live=pl.col("live").max().over("wave"),
             started="ended",
@@ -140,6 +141,20 @@ def _together(ends: pl.LazyFrame) -> pl.LazyFrame:
             pointers="closing",
         )
     )
+
+
+def _waves(ends: pl.DataFrame) -> pl.DataFrame:
+    """Number the waves: each begins where half of the live ones start to end, and lasts five seconds."""
+    wave, until = -1, None
+    numbers: list[int | None] = []
+    for ended, starts in ends.select("ended", "_starts").iter_rows():
+        if until is None or ended > until:
+            if not starts:
+                numbers.append(None)
+                continue
+            wave, until = wave + 1, ended + TOGETHER
+        numbers.append(wave)
+    return ends.with_columns(wave=pl.Series(numbers, dtype=pl.Int64))
 
 
 def _context(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story
+from wsdiag.connections import Story, counted
 from wsdiag.finding import Severity, flag
 from wsdiag.targets import Targets
 
@@ -51,6 +51,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         story.connections.join(said, on="session", how="left")
         .join(biggest, on="session", how="left")
         .filter((pl.col("code") == 1009).fill_null(False) | pl.col("said").is_not_null())
+        .pipe(counted)
         .select(
             "session",
             "closed_by",

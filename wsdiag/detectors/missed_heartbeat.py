@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story
+from wsdiag.connections import Story, counted
 from wsdiag.finding import POINTER, Severity, flag
 from wsdiag.targets import Targets
 
@@ -59,6 +59,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             _silent=_silence(),
         )
         .filter(pl.col("_stated") | pl.col("_silent"))
+        .pipe(counted)
         .with_columns(_moment=pl.coalesce("ended", "closed", "given_up", "asked"))
         .sort("_moment", nulls_last=True)
         .select(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, best_seen
+from wsdiag.connections import Story, counted
 from wsdiag.finding import Severity, flag
 from wsdiag.targets import Targets
 
@@ -52,14 +52,14 @@ def summarise(story: Story) -> pl.LazyFrame:
         "attempted", pl.when(~pl.col("fragment")).then(pl.coalesce("opened", "first"))
     )
     failed = pl.col("status").is_not_null() | pl.col("refused") | ~pl.col("was_open")
-    counted = story.connections.filter(
+    attempts = story.connections.filter(
         pl.col("was_open")
         | pl.col("refused")
         | pl.col("status").is_not_null()
         | pl.col("attempted").is_not_null()
     )
     return (
-        best_seen(counted)
+        counted(attempts)
         .select(
             "session",
             "opening",

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story
+from wsdiag.connections import AUTH_CODES, Story, counted
 from wsdiag.finding import Severity, flag
 from wsdiag.targets import Targets
 
@@ -24,10 +24,6 @@ NEEDS = (
     "no credential with a readable expiry and no auth close code in the evidence: log the token's "
     "expiry at connect (never the token), or capture the handshake"
 )
-
-AUTH_CODES = (4401, 3000, 3005)
-"""4401 by the 44xx habit of applications and graphql-ws, 3000 Unauthorized in the IANA registry,
-3005 `connection expired` in centrifugal/centrifuge disconnect.go."""
 
 EARLY, LATE = pl.duration(seconds=2), pl.duration(seconds=6)
 """Around the expiry: servers check on a timer, and clocks are some seconds apart."""
@@ -79,6 +75,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         story.connections.join(said, on="session", how="left")
         .with_columns(_at_connect=at_connect, _at_exp=at_exp & ~stale)
         .filter(pl.col("_at_connect") | pl.col("_at_exp") | said_here | (coded & pl.col("gone")))
+        .pipe(counted)
         .select(
             "session",
             "token",
