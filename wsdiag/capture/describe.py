@@ -89,10 +89,9 @@ def _happenings(segments: Iterable[Segment]) -> Iterator[tuple[int, str]]:
 
 def _words(fact: Fact, client: int | None) -> str:
     if isinstance(fact, Request):
-        named = ("upgrade", "sec-websocket-key", "sec-websocket-protocol")
-        headers = [
-            f"{name.title()}: {fact.headers[name]}" for name in named if name in fact.headers
-        ]
+        shown = ("Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Protocol")
+        named = ((name, fact.headers.get(name.lower())) for name in shown)
+        headers = [f"{name}: {value}" for name, value in named if value is not None]
         return " ".join(("HTTP", fact.method, fact.target, *headers))
     if isinstance(fact, Response):
         told = fact.explanation()

@@ -22,7 +22,6 @@ BODY_BYTES = 200
 """So much of a body is kept: a rejection explains itself at its beginning."""
 
 _USER_NAMES = frozenset({"user", "username", "user_name", "userid", "user_id", "uid", "login"})
-_PLAIN_TYPES = ("application/json", "application/problem+json", "text/plain")
 
 
 class Request(NamedTuple):
@@ -66,11 +65,13 @@ class Response(NamedTuple):
     ts: int
 
     def explanation(self) -> str:
-        """What a rejection says of itself: its text where that is plain, else its status phrase."""
-        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if self.body and kind in _PLAIN_TYPES and "content-encoding" not in self.headers:
-            return self.body.decode("utf-8", "replace").strip() or self.phrase
-        return self.phrase
+        """What a rejection says of itself: its body where that is plain text, else its phrase.
+
+        The Content-Type is no guide: Engine.IO calls its JSON text/html.
+        """
+        text = self.body.decode("utf-8", "replace").strip()
+        plain = text and not text.startswith("<") and "\ufffd" not in text[:-3]
+        return text if plain and "content-encoding" not in self.headers else self.phrase
 
 
 class UnreadableError(ValueError):
@@ -138,7 +139,7 @@ class ResponseReader:
                     pos,
                     ts,
                 )
-                if event.status_code == 101:
+                if event.status_code == 101 or self._opens_tunnel(event.status_code):
                     return self._answer
             elif isinstance(event, h11.Data) and self._answer:
                 if len(self._answer.body) < BODY_BYTES:
@@ -147,6 +148,10 @@ class ResponseReader:
             elif isinstance(event, h11.EndOfMessage):
                 return self._answer
         return None
+
+    def _opens_tunnel(self, status: int) -> bool:
+        """An answer to CONNECT has no body (RFC 9110 §9.3.6)."""
+        return self._request.method == "CONNECT" and 200 <= status < 300
 
     @property
     def partial(self) -> Response | None:

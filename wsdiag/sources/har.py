@@ -1,8 +1,8 @@
 """HAR exports of a browser's Network tab, with their WebSocket messages.
 
 HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec) and `_webSocketMessages`, as Chrome
-DevTools, Playwright and mitmproxy write it. A HAR sees neither Ping nor Close frames nor the end of a
-connection. `pos` numbers the items from 1: each entry, then its messages, in the order of the file.
+DevTools, Playwright and mitmproxy write it. A HAR sees neither Ping nor Close frames nor the end of
+a connection. `pos` numbers the items from 1: each entry, then its messages, in file order.
 """
 
 from __future__ import annotations

@@ -159,17 +159,19 @@ class Story:
         return _address(self._conn.ends[self._client])
 
     def _row(self, what: Kind, side: int | None, pos: int, ts: int, **columns: object) -> None:
+        if not self._name:
+            ends, client = self._conn.ends, self._client
+            self._name = f"{_address(ends[client])}-{_address(ends[1 - client])}"
+            if self._conn.ordinal > 1:
+                self._name += f"#{self._conn.ordinal}"
         direction = None if side is None else "c2s" if side == self._client else "s2c"
         self._book.add(what, pos, ts, conn=self._name, dir=direction, **columns)
 
     def _show(self) -> None:
+        """It is a WebSocket, or was to be one: tell of its transport, too."""
         if self._shown:
             return
-        ends, client = self._conn.ends, self._client
         self._shown = True
-        self._name = f"{_address(ends[client])}-{_address(ends[1 - client])}"
-        if self._conn.ordinal > 1:
-            self._name += f"#{self._conn.ordinal}"
         for fact in self._held:
             self._transport(fact)
         self._held.clear()
@@ -226,7 +228,6 @@ class Story:
             self._engine_io = payload.is_engine_io(request.target)
             self._attempt(request)
         elif request.is_polling:
-            self._show()
             columns = self._handshake(request)
             self._row(Kind.REQUEST, self._client, request.pos, request.ts, **columns)
 
