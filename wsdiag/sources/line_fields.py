@@ -118,7 +118,7 @@ class Fields(dict[str, str]):
                     value = float(text.lstrip("+").replace(",", ".")) * factor
                 except ValueError:
                     return None
-                return value if 0 <= value < _MAX_MS else None
+                return round(value, 6) if 0 <= value < _MAX_MS else None
         return None
 
 

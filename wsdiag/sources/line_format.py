@@ -133,8 +133,8 @@ class Format:
         words: dict[str, str | None] = {}
         for word, names in self.document.fields.items():
             for name in [names] if isinstance(names, str) else names:
-                if record.get(name) is not None:
-                    words[word] = str(record[name])
+                if record.get(name.lower()) is not None:
+                    words[word] = str(record[name.lower()])
                     break
         return Fields(words, text, self._finds)
 

@@ -83,7 +83,7 @@ _EPOCH = re.compile(
     r"(?<![\w.:-])(?P<e>[12]\d{9}(?:[.,]\d{1,9})?|[12]\d{12}|[12]\d{15}|[12]\d{18})(?![\w.-])"
 )
 _AT_END = re.compile(
-    r"(?:\bat |[\s(\[])(?P<text>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*|[12]\d{12})[\s)\].]*$"
+    r"(?:\bat |[\s(\[])(?P<text>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*(?: [+-]\d{4})?|[12]\d{12})[\s)\].]*$"
 )
 # What may stand before a stamp: punctuation, a level, brackets, `time=`, one word.
 _LEAD = re.compile(
