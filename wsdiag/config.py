@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tomllib
 from datetime import datetime
+from math import isfinite
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -17,7 +19,10 @@ class ConfigError(ValueError):
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Settings of one run. `tz` is the IANA zone of log lines that state none."""
+    """Settings of one run.
+
+    `tz` is the IANA zone of log lines that state none, and of `since` and `until` without one.
+    """
 
     targets: Targets = Targets()
     tz: str = "UTC"
@@ -35,51 +40,74 @@ def load(folder: Path) -> Config:
     """
     own, project = folder / "wsdiag.toml", folder / "pyproject.toml"
     if own.is_file():
-        return _convert(_parse(own), own)
+        return _converted(_parse(own), own)
     if project.is_file():
-        table = _parse(project).get("tool", {}).get("wsdiag")
+        tool = _parse(project).get("tool")
+        table = tool.get("wsdiag") if isinstance(tool, dict) else None
         if table is not None:
-            return _convert(table, project)
+            return _converted(table, project)
     return Config()
 
 
 def override(config: Config, **settings: object) -> Config:
     """Lay flags over a Config; a flag that is None changes nothing. Raises `ConfigError`."""
     given = {name: value for name, value in settings.items() if value is not None}
-    merged = msgspec.to_builtins(config, builtin_types=(datetime,)) | given
-    try:
-        return msgspec.convert(merged, Config)
-    except msgspec.ValidationError as problem:
-        raise ConfigError(str(problem)) from None
+    known = {name: getattr(config, name) for name in config.__struct_fields__}
+    return _made(known | given)
 
 
 def targets_from(config: Config, settings: list[str]) -> Targets:
     """Apply `name=value` settings to the targets of `config`. Raises `ConfigError`."""
     values = msgspec.to_builtins(config.targets)
     for setting in settings:
-        name, separator, value = setting.partition("=")
-        try:
-            values[name.strip()] = float(value)
-        except ValueError:
-            raise ConfigError(f"--target {setting}: write NAME=NUMBER") from None
-        if not separator or name.strip() not in Targets.__struct_fields__:
+        name, _, value = (part.strip() for part in setting.partition("="))
+        if name not in Targets.__struct_fields__:
             known = ", ".join(Targets.__struct_fields__)
             raise ConfigError(f"--target {setting}: unknown target; there are {known}")
+        try:
+            values[name] = float(value)
+        except ValueError:
+            raise ConfigError(f"--target {setting}: write NAME=NUMBER") from None
+        if not isfinite(values[name]):
+            raise ConfigError(f"--target {setting}: write a finite number")
     try:
         return msgspec.convert(values, Targets)
     except msgspec.ValidationError as problem:
         raise ConfigError(f"--target: {problem}") from None
 
 
-def _parse(path: Path) -> dict[str, object]:
+def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as problem:
         raise ConfigError(f"{path.name}: {problem}") from None
 
 
-def _convert(table: object, path: Path) -> Config:
+def _converted(table: object, path: Path) -> Config:
     try:
-        return msgspec.convert(table, Config)
+        return _made(table)
+    except ConfigError as problem:
+        raise ConfigError(f"{path.name}: {problem}") from None
+
+
+def _made(table: object) -> Config:
+    """A checked Config; times without a zone are taken in `tz`."""
+    try:
+        config = msgspec.convert(table, Config)
+        zone = ZoneInfo(config.tz)
     except msgspec.ValidationError as problem:
-        raise ConfigError(f"{path.name}: {problem}") from None
+        raise ConfigError(str(problem)) from None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(
+            f"tz: there is no time zone {config.tz!r}; write a name of the IANA list "
+            "such as Europe/Berlin"
+        ) from None
+    if not all(isfinite(value) for value in msgspec.structs.astuple(config.targets)):
+        raise ConfigError("targets: write finite numbers")
+    since, until = (
+        time.replace(tzinfo=zone) if time is not None and time.tzinfo is None else time
+        for time in (config.since, config.until)
+    )
+    if since is not None and until is not None and since > until:
+        raise ConfigError(f"since ({since}) is after until ({until})")
+    return msgspec.structs.replace(config, since=since, until=until)
