@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wsdiag.pipeline import diagnose, read_events
     from wsdiag.finding import Finding
+    from wsdiag.pipeline import diagnose, read_events
     from wsdiag.report import Report
 
 __all__ = ["Finding", "Report", "diagnose", "read_events"]

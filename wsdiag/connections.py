@@ -57,7 +57,7 @@ def table(events: pl.LazyFrame) -> pl.LazyFrame:
     reported (codes that local APIs stated), ended, end_reason, end_dir, closed_by (client, server,
     proxy, network, unknown), legs, live, proxy_timer, last_c2s, last_s2c, idle_s (silence before the
     end; null where nobody saw the traffic), age_s, messages_c2s, messages_s2c, pings, pongs, opening
-    and closing (proof pointers), fragment (an end whose connection could not be told).
+    and closing (proof pointers), fragment (only an end, in lines that do not name the connection).
     """
     rows = events.filter(pl.col("session").is_not_null()).with_columns(
         kind=pl.col("kind").cast(pl.String),
@@ -68,12 +68,14 @@ def table(events: pl.LazyFrame) -> pl.LazyFrame:
     wire = vantage == "network"
     close, end = kind == "close", kind == "end"
     over = end & (pl.col("reason") == "evidence-stops").fill_null(False)
-    gone = (close | (end & ~over)) & pl.col("ts").is_not_null()
+    gone = close | (end & ~over)
     traffic = kind.is_in(["message", "ping", "pong"])
     stated = close & pl.col("code").is_not_null() & ~pl.col("code").is_in(LOCAL_CODES)
     on_wire = close & wire
     # First the wire's own Close frame, then a log that says who sent it, then any log with a code
     # that can cross the wire, then an empty Close frame seen by an API.
+    # Polling transports shake hands over plain HTTP: a refusal there is one of the handshake.
+    refusal = (kind == "rejected") | ((kind == "response") & (pl.col("code") >= 400))
     initiating = (
         pl.when(on_wire)
         .then(0)
@@ -112,8 +114,8 @@ def table(events: pl.LazyFrame) -> pl.LazyFrame:
             _moment(kind == "open").alias("opened"),
             (kind == "open").any().alias("was_open"),
             _handshake(vantage, kind),
-            pl.col("code").filter(kind == "rejected").first().alias("status"),
-            pl.col("reason").filter(kind == "rejected").drop_nulls().first().alias("rejection"),
+            pl.col("code").filter(refusal).first().alias("status"),
+            pl.col("reason").filter(refusal).drop_nulls().first().alias("rejection"),
             (kind == "refused").any().alias("refused"),
             _moment(close).alias("closed"),
             *(
@@ -162,11 +164,14 @@ def table(events: pl.LazyFrame) -> pl.LazyFrame:
                     ("pong", None, "pongs"),
                 )
             ),
-            pointers(of=kind.is_in(["attempt", "open", "rejected", "refused"])).alias("opening"),
+            pointers(of=refusal | kind.is_in(["attempt", "open", "refused"])).alias("opening"),
             pointers(of=close | (end & ~over) | kind.is_in(["timeout", "heartbeat_timeout"])).alias(
                 "closing"
             ),
-            pl.col("conn").str.starts_with("~").all().alias("fragment"),
+            (
+                pl.col("conn").str.contains("^(~|\\*|bare |line |@)").all()
+                & ~kind.is_in(["attempt", "open"]).any()
+            ).alias("fragment"),
         )
     )
     return _conclude(summary)

@@ -164,6 +164,14 @@ def flag(
     )
 
 
+def plural(noun: str, number: pl.Expr | None = None) -> pl.Expr:
+    """`1 connection`, `12 connections`: how many rows there are, or `number`, in words."""
+    count = pl.len() if number is None else number
+    return pl.format(
+        f"{{}} {noun}{{}}", count, pl.when(count == 1).then(pl.lit("")).otherwise(pl.lit("s"))
+    )
+
+
 def within_target(
     values: pl.LazyFrame, target: float, unit: str, percentile: float, noun: str
 ) -> pl.LazyFrame:

@@ -315,11 +315,11 @@ def _join(sightings: list[Sighting]) -> dict[Node, str]:
     # An address, an id or a user returns: the lives must overlap, and in one way only.
     for column in ("peer", "conn", "user", "token"):
         for group in _groups(sightings, column):
-            if column != "conn" or _telling(group[0].conn):
+            if column != "conn" or _telling(group):
                 together = column in ("user", "token")
                 for one, other in _only_pairs(group, families, together=together):
                     families.unite(one, other)
-    for one, other in _clear_pairs(sightings, families):
+    for one, other in (*_clear_pairs(sightings, families), *_clear_endings(sightings, families)):
         families.unite(one, other)
     members: dict[Node, list[Sighting]] = defaultdict(list)
     for sighting in sightings:
@@ -344,9 +344,13 @@ def _groups(sightings: list[Sighting], column: str) -> Iterator[list[Sighting]]:
     yield from (group for group in groups.values() if len(group) > 1)
 
 
-def _telling(conn: str) -> bool:
-    """Whether a connection id could be the same one in two sources: `*37` and `12` could not."""
-    return len(conn) >= 4 and not conn.startswith(("*", *NAMELESS))
+def _telling(group: list[Sighting]) -> bool:
+    """Whether one id in several sources is one connection: `12` need not be, and `*37` is only
+    between the access and the error log of one nginx."""
+    conn = group[0].conn
+    if conn.startswith("*"):
+        return all(sighting.vantage == "proxy" for sighting in group)
+    return len(conn) >= 4 and not conn.startswith(NAMELESS)
 
 
 def _only_pairs(
@@ -448,6 +452,24 @@ def _clear_pairs(
                 mutual = other and back[other.node]
                 if other and mutual and families.of(mutual.node) == families.of(one.node):
                     yield one, other
+
+
+def _clear_endings(
+    sightings: list[Sighting], families: Families
+) -> Iterator[tuple[Sighting, Sighting]]:
+    """What only logs ends, as nginx's error log does, and the only connection that ended then."""
+    ended = [sighting for sighting in sightings if sighting.ended and sighting.opened]
+    for one in sightings:
+        if one.ended and not one.opened and one.vantage == "proxy":
+            there = [
+                other
+                for other in ended
+                if other.source != one.source
+                and _apart(one.ended, other.ended) <= SAME_OPEN
+                and _possible(one, other, families)
+            ]
+            if len({families.of(other.node) for other in there}) == 1:
+                yield there[0], one
 
 
 def _nearest(one: Sighting, order: list[Sighting], families: Families) -> Sighting | None:

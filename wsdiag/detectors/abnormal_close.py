@@ -16,7 +16,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import POLITE_CODES, RESTART_CODES, Story, counted
-from wsdiag.finding import Severity, flag
+from wsdiag.finding import Severity, flag, plural
 from wsdiag.targets import Targets
 
 ID = "abnormal-close"
@@ -60,11 +60,11 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         confidence=0.9,
         by=["code"],
         message=by_code.then(
-            pl.format("{} connection(s) ended without a Close frame, ended by: {}", pl.len(), who)
+            pl.format("{} ended without a Close frame, ended by: {}", plural("connection"), who)
         ).otherwise(
             pl.format(
-                "{} connection(s) closed with {}{}, closed by: {}",
-                pl.len(),
+                "{} closed with {}{}, closed by: {}",
+                plural("connection"),
                 pl.col("code").first(),
                 pl.when(said.is_not_null()).then(pl.format(' "{}"', said)).otherwise(pl.lit("")),
                 who,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, counted
-from wsdiag.finding import Severity, flag
+from wsdiag.finding import Severity, flag, plural
 from wsdiag.targets import Targets
 
 ID = "connection-refused"
@@ -65,8 +65,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         severity=Severity.ERROR,
         confidence=0.95,
         message=pl.format(
-            "{} attempt(s) refused{}{}",
-            pl.len(),
+            "{} refused{}{}",
+            plural("attempt"),
             pl.when(by_proxy.any())
             .then(pl.lit(" by the backend, as the proxy saw it"))
             .otherwise(pl.lit("")),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, counted
-from wsdiag.finding import Severity, flag
+from wsdiag.finding import Severity, flag, plural
 from wsdiag.targets import Targets
 
 ID = "handshake-rejected"
@@ -87,8 +87,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         confidence=0.95,
         by=["status"],
         message=pl.format(
-            "{} handshake(s) answered with HTTP {}{}",
-            pl.len(),
+            "{} answered with HTTP {}{}",
+            plural("handshake"),
             status,
             pl.when(reason.is_not_null()).then(pl.format(" ({})", reason)).otherwise(pl.lit("")),
         ),

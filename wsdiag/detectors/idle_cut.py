@@ -15,7 +15,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, counted
-from wsdiag.finding import Severity, flag
+from wsdiag.finding import Severity, flag, plural
 from wsdiag.targets import Targets
 
 ID = "idle-cut"
@@ -58,6 +58,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     inferred = _spike(ends)
     rows = (
         ends.join(inferred, on="session", how="left")
+        .join(_unanswered_handshakes(story.events), how="cross")
         .filter(pl.col("logged") | pl.col("inferred").is_not_null())
         .with_columns(measured=pl.coalesce("stated_s", "silence"))
     )
@@ -75,8 +76,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         .then(0.55)
         .otherwise(0.7),
         message=pl.format(
-            "{} connection(s) cut after {} of silence{}",
-            pl.len(),
+            "{} cut after {} of silence{}",
+            plural("connection"),
             pl.when(silence.is_not_null())
             .then(pl.format("{} s", silence.round(1)))
             .otherwise(pl.lit("an unknown time")),
@@ -99,6 +100,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(ambiguous).then(pl.lit("idle-equals-age")),
             pl.when(_in_catalogue(silence)).then(pl.lit("catalogue")),
             pl.when(pl.col("proxied").any()).then(pl.lit("behind-proxy")),
+            pl.when(pl.col("unanswered").first() >= pl.len()).then(pl.lit("backend-silent")),
         ),
         measured=silence,
         unit="s",
@@ -152,6 +154,12 @@ def _ends(story: Story) -> pl.LazyFrame:
             pointers="closing",
         )
     )
+
+
+def _unanswered_handshakes(events: pl.LazyFrame) -> pl.LazyFrame:
+    """How often a proxy gave up on a handshake: then the backend answers nobody, idle or not."""
+    gave_up = (pl.col("kind") == "timeout") & pl.col("reason").str.contains("(?i)response header")
+    return events.select(unanswered=gave_up.fill_null(False).sum())
 
 
 def _spike(ends: pl.LazyFrame) -> pl.LazyFrame:

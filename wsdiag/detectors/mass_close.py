@@ -52,7 +52,9 @@ def summarise(story: Story) -> pl.LazyFrame:
         (pl.col("close_dir") == "c2s").fill_null(False)
         | ((pl.col("code") == 1000).fill_null(False) & pl.col("close_dir").is_null())
     ) & pl.col("code").is_in(POLITE_CODES).fill_null(False)
-    lived = pl.col("was_open") | (pl.col("gone") & pl.col("status").is_null() & ~pl.col("refused"))
+    lived = pl.col("was_open") | (
+        ~pl.col("fragment") & pl.col("gone") & pl.col("status").is_null() & ~pl.col("refused")
+    )
     return counted(story.connections.filter(lived)).select(
         "session",
         "code",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, counted
-from wsdiag.finding import Severity, flag
+from wsdiag.finding import Severity, flag, plural
 from wsdiag.targets import Targets
 
 ID = "message-too-big"
@@ -70,8 +70,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         severity=Severity.ERROR,
         confidence=0.95,
         message=pl.format(
-            "{} connection(s) ended because a message was too big{}{}",
-            pl.len(),
+            "{} ended because a message was too big{}{}",
+            plural("connection"),
             pl.when(text.is_not_null()).then(pl.format(' ("{}")', text)).otherwise(pl.lit("")),
             pl.when(who.is_in(["client", "server"]))
             .then(pl.format("; the limit is the {}'s", who))

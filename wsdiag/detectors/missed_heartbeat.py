@@ -14,7 +14,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, counted
-from wsdiag.finding import POINTER, Severity, flag
+from wsdiag.finding import POINTER, Severity, flag, plural
 from wsdiag.targets import Targets
 
 ID = "missed-heartbeat"
@@ -84,15 +84,14 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     )
     on_wire = pl.col("vantages").list.contains("network") & pl.col("_silent")
     again = pl.col("sent_again").fill_null(0) >= 2
-    total = pl.len()
     return flag(
         rows,
         detector=ID,
         severity=Severity.ERROR,
         confidence=pl.when(on_wire.any()).then(0.95).otherwise(0.85),
         message=pl.format(
-            "{} connection(s) with an unanswered heartbeat{}",
-            total,
+            "{} with an unanswered heartbeat{}",
+            plural("connection"),
             pl.when((on_wire & again).any())
             .then(pl.lit("; TCP never acknowledged it"))
             .when((on_wire & ~again).any())

@@ -15,7 +15,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, round_trips
-from wsdiag.finding import POINTER, Severity, flag
+from wsdiag.finding import POINTER, Severity, flag, plural
 from wsdiag.targets import Targets
 
 ID = "server-stall"
@@ -115,8 +115,8 @@ def _stated(story: Story) -> pl.LazyFrame:
         severity=Severity.ERROR,
         confidence=0.9,
         message=pl.format(
-            '{} time(s) a process says that it was blocked ("{}")',
-            pl.len(),
+            '{} a process says that it was blocked ("{}")',
+            plural("time"),
             pl.col("reason").drop_nulls().first().fill_null("no words"),
         ),
         traits=(pl.lit("stated"),),

@@ -15,7 +15,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import AUTH_CODES, Story, counted
-from wsdiag.finding import Severity, flag
+from wsdiag.finding import Severity, flag, plural
 from wsdiag.targets import Targets
 
 ID = "token-expiry"
@@ -110,11 +110,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         .otherwise(0.7),
         by=["where"],
         message=pl.when(midstream)
-        .then(pl.format("{} connection(s) closed when their token expired{}", pl.len(), with_code))
+        .then(pl.format("{} closed when their token expired{}", plural("connection"), with_code))
         .otherwise(
-            pl.format(
-                "{} handshake(s) with a token that had already expired{}", pl.len(), with_code
-            )
+            pl.format("{} with a token that had already expired{}", plural("handshake"), with_code)
         ),
         traits=(
             pl.col("where").first(),

@@ -8,7 +8,7 @@ import msgspec
 import polars as pl
 
 from wsdiag.cause import Cause, When
-from wsdiag.connections import Story
+from wsdiag.connections import Story, counted
 from wsdiag.explain.causes import HEALTHY, THIN_EVIDENCE, UNKNOWN, load_causes
 from wsdiag.explain.investigation import investigate, symptoms
 from wsdiag.explain.prose import fill
@@ -140,8 +140,7 @@ def _ranked(candidates: list[Candidate]) -> list[Candidate]:
 def _nameless(case: Case) -> Candidate:
     """Healthy, thin or unknown: the answer when no cause can be named."""
     faults = [finding for finding in case.findings if finding.severity != "info"]
-    judged = any(verdict.verdict == "pass" for verdict in case.verdicts)
-    if not faults and judged and case.facts.connections:
+    if not faults and _all_ended_well(case.story):
         name, confidence = HEALTHY, 0.9 if len(case.vantages) > 1 else 0.6
     elif "network" in case.vantages and len(case.vantages) > 1 and faults:
         name, confidence = UNKNOWN, 0.5
@@ -155,6 +154,33 @@ def _nameless(case: Case) -> Candidate:
         explained=len(_sessions(case.frame)),
         findings=faults,
         against=[],
+    )
+
+
+def _all_ended_well(story: Story) -> bool:
+    """Whether connections were seen, all opened, and each lives on or ended in a way that is known.
+
+    An access log that shows an end and not its kind is no proof of health, and neither is an error
+    that a log ties to a connection.
+    """
+    seen = counted(story.connections.filter(~pl.col("fragment"))).select(
+        opened=pl.col("was_open").sum(),
+        unopened=(~pl.col("was_open") & pl.col("attempted").is_not_null()).sum(),
+        untold=(
+            pl.col("gone") & pl.col("code").is_null() & ~pl.col("vantages").list.contains("network")
+        ).sum(),
+        known=(pl.col("code").is_not_null() | pl.col("live")).sum(),
+    )
+    errors = story.events.filter(
+        (pl.col("kind") == "error") & pl.col("session").is_not_null()
+    ).select(errors=pl.len())
+    counts = pl.concat(pl.collect_all([seen, errors]), how="horizontal").row(0, named=True)
+    return bool(
+        counts["opened"]
+        and counts["known"]
+        and not counts["unopened"]
+        and not counts["untold"]
+        and not counts["errors"]
     )
 
 
