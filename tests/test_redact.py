@@ -91,6 +91,8 @@ TOKEN_NOTATIONS = [
     "au\u200bthorization: Bearer {s}",
     "the token {s} was rejected",
     "Bearer {s} rejected",
+    "DEBUG auth: token={s} accepted",
+    "secret_key_base: {s}",
 ]
 
 
@@ -274,6 +276,10 @@ def test_what_stands_around_a_secret_stays() -> None:
         f'&user=[{redact.user("alice")}]&room=[value] HTTP/1.1" 101 -'
     )
     assert redactor.counts == {"token": 1, "user": 1, "query": 1}
+
+
+def test_a_password_inside_a_user_gets_no_name_to_guess_it_by() -> None:
+    assert mask('"user":{"name":"bob","password":"hunter2"}').endswith('"password":"[password]"}')
 
 
 def test_a_header_in_a_message_leaves_the_rest_of_the_line() -> None:

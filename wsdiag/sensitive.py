@@ -80,7 +80,7 @@ _FIELD = re.compile(
     r"|(?P<protocols>websocket[_-]?protocols?|sub_?protocols?)"
     r"|(?P<token_key>(?:api|app|access|auth|private|secret|sign(?:ing)?|encryption|account|shared"
     r"|master|host|subscription|functions?|license|session|client|service)[_ -]?"
-    r"(?:access[_-]?)?keys?)"
+    r"(?:access[_-]?)?keys?(?:_base)?)"
     r"|(?P<password>pass(?:word|wd|phrase|code)s?)|(?P<password_>(?:require|user)?pass|pwd|pw)"
     r"|(?P<session>(?:asp(?:net_|\.net_|x)?|jp?|php)?sess(?:ion)?[_-]?id|connect\.sid)"
     r"|(?P<session_>session|sess|sid)"
@@ -96,6 +96,7 @@ _IS = re.compile(
     rf"(?P<shut>{_Q}?)\]?[\s{DEEP_SPACE}]{{0,8}}(?:=>|:=|->|{_EQ})|>"
     rf"|{_Q}?[\s,]{{1,8}}{_Q}?val(?:ue)?{_Q}?\s{{0,8}}[:=]"  # HAR: {"name":"token","value":"x"}
 )
+_ASSIGNED = re.compile(r"[\w.-]{1,64}=")
 _PAIR = re.compile(rf"{_Q}\s{{0,8}},\s{{0,8}}(?=[bu]?{_Q})")
 _SAID = re.compile(r"\s{1,8}(?:(?:is|was|of|for)\s{1,8})?")
 _QUOTED = re.compile(rf"\s{{0,8}}(?:\[\]byte\()?(?:br?|rb?|u|\$)?({_Q})", re.IGNORECASE)
@@ -291,7 +292,9 @@ def _fields(view: str) -> Iterator[Hit]:
                 yield from _parameters(view, start, end, bare=False)
                 continue
             if rule == "cookie" or not (counted or _STATE.fullmatch(value)):
-                yield Hit(start, end, "token" if rule == "authorization" else rule)
+                key = view[max(start - 40, found.start()) : start].rstrip(" =>:" + QUOTES)
+                inner = "password" if _rule_of(key) == "password" else rule
+                yield Hit(start, end, "token" if inner == "authorization" else inner)
 
 
 def _values(view: str, found: re.Match[str], name: int, rule: str) -> Iterator[tuple[int, int]]:
@@ -325,6 +328,12 @@ def _values(view: str, found: re.Match[str], name: int, rule: str) -> Iterator[t
         told = loose.match(view, begin)
         end = _header_end(view, name, begin, shut) or (told.end() if told else begin)
         yield begin, end
+    elif (
+        rule != "password"
+        and (inner := _ASSIGNED.match(view, begin))
+        and _rule_of(inner.group()[:-1]) != "query"
+    ):
+        return  # `auth: token=…`: the field after it has the secret
     elif told := (_BARE_PASSWORD if rule == "password" else _BARE).match(
         view, begin + (opener == "(")
     ):
