@@ -22,11 +22,20 @@ ERROR = ("errmessage", "errormessage", "err", "error", "exception", "exc", "caus
 EVENT = ("event", "evt", "type", "action", "op", "msg", "message")
 WHERE = ("logger", "loggername", "component", "module", "subsystem", "target", "system")
 PATH = ("path", "url", "uri", "endpoint", "route")
-LATENCY = ("latency", "rtt", "roundtrip", "took", "elapsed", "delay", "pingms", "pongms")
-HANDSHAKE = ("handshake", "handshaketime", "connect", "connecttime", "took", "elapsed", "latency")
+LATENCY = ("", "latency", "rtt", "roundtrip", "took", "elapsed", "delay", "pingms", "pongms")
+HANDSHAKE = (
+    "",
+    "handshake",
+    "handshaketime",
+    "connect",
+    "connecttime",
+    "took",
+    "elapsed",
+    "latency",
+)
 LIFETIME = ("lifetime", "duration", "uptime", "age", "connected", "connectedfor", "sessionduration")
 SILENCE = ("timeout", "after", "idle", "silence", "idlefor", "silentfor", "waited")
-PAUSE = ("lag", "eventlooplag", "blocked", "blockedfor", "delay", "pause", "took", "duration")
+PAUSE = ("", "lag", "eventlooplag", "blocked", "blockedfor", "delay", "pause", "took", "duration")
 BYTES = ("bytes", "size", "messagesize", "payloadsize", "length", "buffered", "bufferedamount")
 MEMORY = ("rss", "rssbytes", "memoryrss", "memrss", "processrss")
 TOPIC = ("topic", "channel", "room", "subscription", "destination")
@@ -147,6 +156,11 @@ def first(said: Mapping[str, str], names: tuple[str, ...]) -> str | None:
     return None
 
 
+def tells_memory(fields: Mapping[str, object]) -> bool:
+    """True when a field is the resident memory of the process."""
+    return any(("rss" in name and "mem" in name) or name[:3] == "rss" for name in fields)
+
+
 def names_a_connection(said: Mapping[str, str]) -> bool:
     """True when a field carries the id of a connection, or of a client outside an HTTP request."""
     strong = first(said, _CONN_SURE)
@@ -226,11 +240,13 @@ def millis(text: str, unit: str | None = None) -> float | None:
 def duration(said: Mapping[str, str], names: tuple[str, ...], unit: str | None) -> float | None:
     """The first stated duration among `names`, in milliseconds; bare numbers are in `unit`.
 
-    A unit at the end of the name (`latency_ms`, `durationSeconds`) counts before `unit`.
+    A unit at the end of the name (`latency_ms`, `durationSeconds`) counts before `unit`. A bare
+    fraction of one says nothing: it may be milliseconds or seconds.
     """
     for name in names:
         if name in said and (value := millis(said[name], unit)) is not None:
-            return value
+            bare_fraction = value < 1 and said[name].replace(".", "").isdecimal()
+            return None if bare_fraction else value
     for name, text in said.items():
         ending = _NAMED_UNIT.search(name)
         stem = name[: ending.start()] if ending else name

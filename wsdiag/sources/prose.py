@@ -159,6 +159,8 @@ def reason(rest: str) -> str | None:
 def said_reason(text: str) -> str | None:
     """A reason as it may be shown; None where the text only spells out the code."""
     plain = text.strip(_AROUND_REASON)
+    if plain.count("(") > plain.count(")"):
+        plain += ")"
     return None if plain.lower() in UNSAID else of.reason(plain)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 from wsdiag.event import Dir, Kind
 from wsdiag.sources import fields as of
@@ -104,32 +105,16 @@ def rows_of(message: str, fields: Mapping[str, object]) -> list[Row]:
     The rows carry no time, vantage, source or position. `fields` is flat (nested keys joined by
     dots). A line that says nothing about a connection or its server gives no row.
     """
-    text = _statement(message, fields)
-    low = _lower(text)
-    for stem in v.GATE:
-        if stem in low:
-            break
-    else:
+    if not v.GATE.search(message[:_READ].lower()) and not (fields and _fields_tell(fields)):
         return []
-    pairs = split_fields(message)
-    if _LOGFMT.match(message):
-        text = _statement(pairs.get("msg") or pairs.get("message") or "", {**pairs, **fields})
-        text = text or message[:_READ]
-        low = _lower(text)
-    frame = _FRAME.match(text)
-    if frame:
+    line = _Line(message, fields)
+    if "frame(" in low and (frame := _FRAME.match(line.text)):
         return [_frame_row(frame)]
-    if v.ECHO.search(low):
+    found = _settled(_phrases(line))
+    if found and v.ECHO.search(line.low):
         return []
-    said = of.spread(fields, pairs)
-    tags = _TAGS.match(text)
-    around = " ".join([tags[0] if tags else "", *(said.get(name, "") for name in of.WHERE)])
-    if tags:
-        text, low = text[tags.end() :], low[tags.end() :]
-    coded = _has_close_code(said, fields, pairs)
-    found = _settled(_phrases(text, low, around.lower(), said, coded))
-    rows = [row for phrase, match in found for row in _rows(phrase, match, text, said)]
-    return rows or _figures(low, said)
+    rows = [row for phrase, match in found for row in _rows(phrase, match, line.text, line.said)]
+    return rows or _figures(line)
 
 
 def speaks_as_client(message: str, fields: Mapping[str, object]) -> bool:
@@ -141,6 +126,95 @@ def speaks_as_client(message: str, fields: Mapping[str, object]) -> bool:
 
 
 # -- from a message to its phrases --
+
+
+class _Line:
+    """One line, and what it is about; the costly questions are answered when first asked."""
+
+    def __init__(self, message: str, fields: Mapping[str, object]) -> None:
+        self.message = message
+        self.fields = fields
+        text = _statement(message, fields)
+        if _LOGFMT.match(message):
+            stated = self.pairs.get("msg") or self.pairs.get("message") or ""
+            text = _statement(stated, {**self.pairs, **fields}) or text
+        tags = _TAGS.match(text)
+        self.tags = tags[0].lower() if tags else ""
+        self.text = text[len(self.tags) :]
+        self.low = _lower(self.text)
+
+    @cached_property
+    def pairs(self) -> dict[str, str]:
+        return split_fields(self.message)
+
+    @cached_property
+    def said(self) -> dict[str, str]:
+        return of.spread(self.fields, self.pairs)
+
+    @cached_property
+    def around(self) -> str:
+        """The line with its tags and its logger, which tell of whom it speaks."""
+        loggers = (self.said[name].lower() for name in of.WHERE if name in self.said)
+        return " ".join((self.low, self.tags, *loggers))
+
+    @cached_property
+    def foreign(self) -> bool:
+        return bool(v.FOREIGN.search(self.around))
+
+    @cached_property
+    def websocket(self) -> bool:
+        return bool(v.ABOUT_WEBSOCKET.search(self.around))
+
+    @cached_property
+    def business(self) -> bool:
+        return bool(v.BUSINESS.search(self.low))
+
+    @cached_property
+    def pointed(self) -> bool:
+        """True when the line points at a WebSocket or at one connection."""
+        return bool(
+            self.websocket
+            or of.names_a_connection(self.said)
+            or (self._coded and not self.business)
+            or _BARE.match(self.low)
+            or prose.CLIENT_ID.search(self.text)
+            or prose.peer(self.text)
+        )
+
+    @property
+    def _coded(self) -> bool:
+        """True when a close stands beside a field with a close code, or one for it and empty."""
+        if not ("clos" in self.low or "disconnect" in self.low):
+            return False
+        stated = of.first(self.said, of.CODE)
+        if stated is not None:
+            return of.number(stated, 1000, 4999) is not None
+        return any(
+            name.lower() in {"code", "close_code", "closecode"}
+            for name in {*self.fields, *self.pairs}
+        )
+
+    def may_say(self, phrase: Phrase, match: re.Match[str]) -> bool:
+        """True when what the phrase needs beside its words is there."""
+        needs = phrase.needs
+        if needs is Need.NOTHING:
+            return True
+        if self.foreign:
+            return False
+        if needs is Need.CONNECTION:
+            return self.pointed
+        if needs is Need.CLOSE_CODE:
+            return _is_code(match, self)
+        return needs is Need.NOT_FOREIGN or self.pointed or _is_bare(match, self.low)
+
+
+def _fields_tell(fields: Mapping[str, object]) -> bool:
+    """True when a field that can carry a statement may hold a phrase."""
+    for name in (*_EVENT_FIELDS, *_SAYING_FIELDS):
+        value = fields.get(name)
+        if isinstance(value, str) and v.GATE.search(value[:_READ].lower()):
+            return True
+    return of.tells_memory(fields)
 
 
 def _statement(message: str, fields: Mapping[str, object]) -> str:
@@ -166,57 +240,26 @@ def _lower(text: str) -> str:
     return "".join(small if len(small := char.lower()) == 1 else char for char in text)
 
 
-def _has_close_code(
-    said: Mapping[str, str], fields: Mapping[str, object], pairs: Mapping[str, str]
-) -> bool:
-    """True when a field holds a close code, or is there for one and empty."""
-    stated = of.first(said, of.CODE)
-    if stated is not None:
-        return of.number(stated, 1000, 4999) is not None
-    return any(name.lower() in {"code", "close_code", "closecode"} for name in {*fields, *pairs})
-
-
-def _phrases(
-    text: str, low: str, around: str, said: Mapping[str, str], coded: bool
-) -> Iterator[Found]:
-    """The first phrase of each family that the line means; `around`: its tags and logger."""
-    whole = f"{low} {around}"
-    foreign = bool(v.FOREIGN.search(whole))
-    websocket = bool(v.ABOUT_WEBSOCKET.search(whole))
-    pointed = (
-        websocket
-        or of.names_a_connection(said)
-        or (coded and ("clos" in low or "disconnect" in low) and not v.BUSINESS.search(low))
-        or bool(_BARE.match(low) or prose.CLIENT_ID.search(text) or prose.peer(text))
-    )
-    for family in v.PHRASES:
+def _phrases(line: _Line) -> Iterator[Found]:
+    """The first phrase of each family that the line means."""
+    for family in v.candidates(line.low):
         for phrase in family:
-            needs = phrase.needs
-            if (foreign and needs is not Need.NOTHING) or (
-                needs is Need.CONNECTION and not pointed
-            ):
-                continue
-            match = phrase.search(low)
-            if match is None:
-                continue
-            if needs is Need.CLOSE_CODE and not _is_code(match, low, websocket, pointed):
-                continue
-            if needs is Need.ERROR and not (pointed or _is_bare(match, low)):
-                continue
-            yield phrase, match
-            break
+            match = phrase.search(line.low)
+            if match and line.may_say(phrase, match):
+                yield phrase, match
+                break
 
 
-def _is_code(match: re.Match[str], low: str, websocket: bool, pointed: bool) -> bool:
+def _is_code(match: re.Match[str], line: _Line) -> bool:
     """True when the number beside a close word is a close code, not a count, a price or an id."""
     code = int(match["code"])
     if not (1000 <= code <= 1015 or 3000 <= code <= 4999):
         return False
-    if websocket:
+    if line.websocket:
         return True
-    if v.BUSINESS.search(low) or _PLURAL.match(low, match.end("code")):
+    if line.business or _PLURAL.match(line.low, match.end("code")):
         return False
-    return pointed or bool(_LEADING_CLOSE.match(low))
+    return line.pointed or bool(_LEADING_CLOSE.match(line.low))
 
 
 def _is_bare(match: re.Match[str], low: str) -> bool:
@@ -285,12 +328,13 @@ def _closing(
     lived = row.pop("ms", None) or of.duration(said, of.LIFETIME, None) or prose.lifetime(text)
     if row["kind"] == Kind.END.value and not (code or given or side):
         return [{**row, "ms": lived}]
-    if row["kind"] == Kind.END.value:
-        given = given or groups.get("reason") or (match[0] if "reason" in row else None)
-        row["reason"] = None
-    reason = prose.reason(groups["rest"]) if "rest" in groups else None
-    reason = reason or prose.said_reason(groups.get("reason", ""))
-    reason = reason or prose.said_reason(given or of.first(said, of.ERROR) or "")
+    reason = (
+        (prose.reason(groups["rest"]) if "rest" in groups else None)
+        or prose.said_reason(groups.get("reason", ""))
+        or of.reason(given or "")
+        or (of.reason(match[0]) if row["kind"] == Kind.END.value and "reason" in row else None)
+        or of.reason(of.first(said, of.ERROR) or "")
+    )
     dir_ = {"client": Dir.C2S.value, "server": Dir.S2C.value}.get(side)
     row.update(kind=Kind.CLOSE.value, code=code, reason=reason, dir=dir_)
     return [row, {"kind": Kind.END.value, "ms": lived}] if lived is not None else [row]
@@ -369,13 +413,16 @@ def _named_code(name: str | None) -> int | None:
     return v.CLOSE_NAMES.get(re.sub(r"[\W_]", "", name.lower())) if name else None
 
 
-def _figures(low: str, said: Mapping[str, str]) -> list[Row]:
+def _figures(line: _Line) -> list[Row]:
     """Rows of lines that are all figures: memory, a credential's expiry."""
-    stated = _MEMORY.search(low)
+    if not (line.fields or "rss" in line.low or "memory" in line.low or "exp" in line.low):
+        return []
+    said = line.said
+    stated = _MEMORY.search(line.low)
     resident = of.sizes(said, of.MEMORY) or (of.size(stated["bytes"]) if stated else None)
     if resident is not None:
         return [{"kind": Kind.MEMORY.value, "bytes": resident}]
-    if of.expiry_stated(said) and (of.names_a_connection(said) or v.ABOUT_WEBSOCKET.search(low)):
+    if of.expiry_stated(said) and (of.names_a_connection(said) or line.websocket):
         who = of.identity(said)
         return [{"kind": Kind.TOKEN.value, **who}] if "expires" in who else []
     return []

@@ -91,6 +91,35 @@ class Phrase:
         return re.compile(self._source)
 
 
+def candidates(low: str) -> list[tuple[Phrase, ...]]:
+    """The phrases, by family, of which a stem may occur in a lower-cased line."""
+    seen = frozenset(_EVERYWHERE.findall(low))
+    found = _CANDIDATES.get(seen)
+    if found is None:
+        if len(_CANDIDATES) > _CANDIDATE_SETS:
+            _CANDIDATES.clear()
+        found = [
+            tuple(phrase for phrase in family if _may_occur(phrase, seen)) for family in PHRASES
+        ]
+        found = _CANDIDATES[seen] = [family for family in found if family]
+    return found
+
+
+def _may_occur(phrase: Phrase, seen: frozenset[str]) -> bool:
+    return any(all(gate in seen for gate in _STEMS if gate in stem) for stem in phrase.stems)
+
+
+def _trie(words: list[str]) -> str:
+    """A pattern for any of the words that shares their beginnings: faster by four than `a|b|c`."""
+    if "" in words:
+        return ""
+    tails: dict[str, list[str]] = {}
+    for word in words:
+        tails.setdefault(word[0], []).append(word[1:])
+    branches = [re.escape(letter) + _trie(rest) for letter, rest in sorted(tails.items())]
+    return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
+
+
 def _filled(pattern: str, words: dict[str, str]) -> str:
     """The pattern with its %NAMES% replaced and its lines joined."""
     while found := _NAMED.search(pattern):
@@ -107,8 +136,15 @@ _BOOK = msgspec.convert(
     _Book,
 )
 
-GATE = tuple(_BOOK.gate)
-"""A line with none of these says nothing here."""
+_STEMS = [word.lstrip("^") for word in _BOOK.gate]
+_ANYWHERE = _trie([word for word in _BOOK.gate if word[0] != "^"])
+_WORD_STARTS = _trie([word[1:] for word in _BOOK.gate if word[0] == "^"])
+_GATE = f"{_ANYWHERE}|(?<![a-z]){_WORD_STARTS}"
+GATE = re.compile(_GATE)
+"""A lower-cased line without any of these says nothing here."""
+_EVERYWHERE = re.compile(f"(?=({_GATE}))")
+_CANDIDATES: dict[frozenset[str], list[tuple[Phrase, ...]]] = {}
+_CANDIDATE_SETS = 4_096
 PHRASES: tuple[tuple[Phrase, ...], ...] = tuple(
     tuple(Phrase(entry, _BOOK.words) for entry in getattr(_BOOK, family)) for family in FAMILIES
 )
