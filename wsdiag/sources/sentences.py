@@ -108,7 +108,7 @@ def rows_of(message: str, fields: Mapping[str, object]) -> list[Row]:
     if not v.GATE.search(message[:_READ].lower()) and not (fields and _fields_tell(fields)):
         return []
     line = _Line(message, fields)
-    if "frame(" in low and (frame := _FRAME.match(line.text)):
+    if "frame(" in line.low and (frame := _FRAME.match(line.text)):
         return [_frame_row(frame)]
     found = _settled(_phrases(line))
     if found and v.ECHO.search(line.low):
