@@ -94,24 +94,24 @@ EVENTS = pl.Schema(
     {
         "ts": pl.Datetime("us", "UTC"),  # aligned to the reference clock; null: the line has none
         "vantage": pl.Enum([v.value for v in Vantage]),
-        "source": pl.String,  # the input's name: with pos, the proof pointer
-        "pos": pl.Int64,  # line, packet or entry number, from 1
-        "conn": pl.String,  # the connection as this source names it
-        "session": pl.String,  # the same connection across sources; set by sessions.py
-        "key": pl.String,  # Sec-WebSocket-Key: a public nonce that crosses proxies unchanged
+        "source": pl.String(),  # the input's name: with pos, the proof pointer
+        "pos": pl.Int64(),  # line, packet or entry number, from 1
+        "conn": pl.String(),  # the connection as this source names it
+        "session": pl.String(),  # the same connection across sources; set by sessions.py
+        "key": pl.String(),  # Sec-WebSocket-Key: a public nonce that crosses proxies unchanged
         "kind": pl.Enum([k.value for k in Kind]),
         "dir": pl.Enum([d.value for d in Dir]),
-        "code": pl.Int32,  # HTTP status or close code, by kind
-        "reason": pl.String,  # close reason or matched error phrase, redacted, at most 123 bytes
-        "bytes": pl.Int64,
-        "ms": pl.Float64,  # a duration in milliseconds that the source itself states
-        "user": pl.String,  # pseudonym
-        "token": pl.String,  # pseudonym
+        "code": pl.Int32(),  # HTTP status or close code, by kind
+        "reason": pl.String(),  # close reason or matched error phrase, redacted, at most 123 bytes
+        "bytes": pl.Int64(),
+        "ms": pl.Float64(),  # a duration in milliseconds that the source itself states
+        "user": pl.String(),  # pseudonym
+        "token": pl.String(),  # pseudonym
         "expires": pl.Datetime("us", "UTC"),  # the credential's expiry, where readable
-        "peer": pl.String,  # client address `ip:port`; public addresses are pseudonyms
-        "topic": pl.String,
-        "name": pl.String,  # message type; for attempt, open, rejected: the path without its query
-        "trace": pl.String,  # correlation id (request id, message id, ping payload)
+        "peer": pl.String(),  # client address `ip:port`; public addresses are pseudonyms
+        "topic": pl.String(),
+        "name": pl.String(),  # message type; for attempt, open, rejected: the path without its query
+        "trace": pl.String(),  # correlation id (request id, message id, ping payload)
     }
 )
 """Columns of the EVENT frame, with units. Total order everywhere: ts, source, pos."""

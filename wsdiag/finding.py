@@ -77,19 +77,19 @@ POINTER: pl.DataType = pl.Struct(
 
 FINDINGS = pl.Schema(
     {
-        "detector": pl.String,
-        "severity": pl.String,
-        "confidence": pl.Float64,
-        "subject": pl.String,  # a session, or "fleet"
+        "detector": pl.String(),
+        "severity": pl.String(),
+        "confidence": pl.Float64(),
+        "subject": pl.String(),  # a session, or "fleet"
         "started": pl.Datetime("us", "UTC"),
         "ended": pl.Datetime("us", "UTC"),
-        "count": pl.Int64,
-        "measured": pl.Float64,
-        "target": pl.Float64,
-        "unit": pl.String,  # ms, s, or empty
-        "message": pl.String,
-        "traits": pl.List(pl.String),  # marks that the causes' `when` clauses ask for
-        "sessions": pl.List(pl.String),  # every connection concerned
+        "count": pl.Int64(),
+        "measured": pl.Float64(),
+        "target": pl.Float64(),
+        "unit": pl.String(),  # ms, s, or empty
+        "message": pl.String(),
+        "traits": pl.List(pl.String()),  # marks that the causes' `when` clauses ask for
+        "sessions": pl.List(pl.String()),  # every connection concerned
         "evidence": pl.List(POINTER),
     }
 )

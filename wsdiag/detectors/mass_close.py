@@ -134,7 +134,7 @@ def _together(ends: pl.LazyFrame) -> pl.LazyFrame:
         .with_columns(_starts=(pl.col("here") >= 2) & (pl.col("here") >= HALF * pl.col("live")))
     )
     return (
-        gone.map_batches(_waves, schema=pl.Schema({**gone.collect_schema(), "wave": pl.Int64}))
+        gone.map_batches(_waves, schema=pl.Schema([*gone.collect_schema().items(), ("wave", pl.Int64())]))
         .filter(pl.col("wave").is_not_null())
         .with_columns(
             live=pl.col("live").max().over("wave"),

@@ -89,7 +89,7 @@ _WORDS = {
 
 def _told_by(source: str, rows: pl.DataFrame, story: Story) -> str:
     mine = rows.filter(pl.col("source") == source)
-    counts = {kind: n for kind, n in mine.select("kind", "len").iter_rows()}
+    counts = dict(mine.select("kind", "len").iter_rows())
     parts = [f"{counts[kind]} {word}" for kind, word in _WORDS.items() if kind in counts]
     codes = (
         story.events.filter((pl.col("source") == source) & (pl.col("kind") == "close"))

@@ -11,7 +11,7 @@ from typing import Protocol
 from wsdiag.config import Config
 from wsdiag.event import events
 from wsdiag.evidence import InputFile, Reading
-from wsdiag.sources import har, json_log, pcap, text_log
+from . import har, json_log, pcap, text_log
 
 
 class Source(Protocol):

@@ -1,44 +1,12 @@
-"""The connection table: one row per session, told from all who saw it; and what follows from it.
-
-Where sources disagree the wire wins over any log, and a log that names the sender of a Close wins
-over one that does not: 1005 and 1006 are written by local APIs and never cross the wire (RFC 6455
-section 7.4.1).
-"""
+"""The connection table itself."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import polars as pl
 
+from wsdiag.connections.codes import LOCAL_CODES
 from wsdiag.event import ORDER
 from wsdiag.finding import POINTER
-
-LOCAL_CODES = (1005, 1006, 1015)
-"""Codes that an API makes up when no Close frame told one."""
-
-POLITE_CODES = (1000, 1001, 1005)
-"""Codes of an end that somebody meant."""
-
-RESTART_CODES = (1001, 1012)
-"""What a server sends when it goes away by plan (RFC 6455 section 7.4.1; IANA close code registry)."""
-
-
-AUTH_CODES = (4401, 3000, 3005)
-"""4401 by the 44xx habit of applications and graphql-ws, 3000 Unauthorized in the IANA registry,
-3005 `connection expired` in centrifugal/centrifuge disconnect.go."""
-
-NEARNESS = {"network": 0, "proxy": 1, "server": 2, "client": 3}
-"""Where two vantages saw equally much, the one that lies less."""
-
-SLACK = pl.duration(seconds=5)
-
-
-class Story(NamedTuple):
-    """All that a detector may look at: the events, and the connection table drawn from them."""
-
-    events: pl.LazyFrame
-    connections: pl.LazyFrame
 
 
 def pointers(*, of: pl.Expr | None = None, limit: int = 4) -> pl.Expr:
@@ -70,7 +38,7 @@ def table(events: pl.LazyFrame) -> pl.LazyFrame:
     over = end & (pl.col("reason") == "evidence-stops").fill_null(False)
     gone = close | (end & ~over)
     traffic = kind.is_in(["message", "ping", "pong"])
-    stated = close & pl.col("code").is_not_null() & ~pl.col("code").is_in(LOCAL_CODES)
+    stated = close & pl.col("code").is_not_null() & ~pl.col("code").is_in(list(LOCAL_CODES))
     on_wire = close & wire
     # First the wire's own Close frame, then a log that says who sent it, then any log with a code
     # that can cross the wire, then an empty Close frame seen by an API.
@@ -267,125 +235,3 @@ def _conclude(summary: pl.LazyFrame) -> pl.LazyFrame:
         "last_s2c", "idle_s", "longest_gap_s", "age_s", "messages_c2s", "messages_s2c", "pings", "pongs", "opening",
         "closing", "fragment",
     )  # fmt: skip
-
-
-def troubled(connections: pl.LazyFrame) -> pl.LazyFrame:
-    """Connections that failed, or ended in a way nobody meant."""
-    meant = pl.col("code").is_in(POLITE_CODES) & ~(
-        (pl.col("code") == 1001) & (pl.col("close_dir") == "s2c").fill_null(False)
-    )
-    failed = pl.col("status").is_not_null() | pl.col("refused")
-    return connections.filter(
-        failed | (pl.col("gone") & (pl.col("frameless") | (pl.col("code").is_not_null() & ~meant)))
-    )
-
-
-def reconnects(connections: pl.LazyFrame) -> pl.LazyFrame:
-    """A client's connection and the next one that opened: session, client, ended, reopened, tries, reconnect_s.
-
-    Only where the client is known and did not itself leave by plan.
-    """
-    left = (pl.col("close_dir") == "c2s").fill_null(False) & pl.col("code").is_in(POLITE_CODES)
-    tries = (
-        connections.filter(pl.col("client").is_not_null())
-        .sort("first")
-        .with_columns(_tried=pl.coalesce("attempted", "opened", "first"))
-    )
-    ends = tries.filter(pl.col("ended").is_not_null() & pl.col("was_open") & ~left)
-    return (
-        ends.select("session", "client", "ended", "closing", "code")
-        .join(
-            tries.filter(pl.col("opened").is_not_null()).select(
-                "client", reopened="opened", next_session="session", reopening="opening"
-            ),
-            on="client",
-        )
-        .filter(
-            (pl.col("reopened") >= pl.col("ended")) & (pl.col("session") != pl.col("next_session"))
-        )
-        .sort("reopened")
-        .group_by("session", maintain_order=True)
-        .agg(pl.all().first())
-        .with_columns(
-            reconnect_s=(pl.col("reopened") - pl.col("ended")).dt.total_microseconds() / 1e6
-        )
-    )
-
-
-def round_trips(events: pl.LazyFrame) -> pl.LazyFrame:
-    """Message latencies: session, started, ended, ms, and the two pointers' list.
-
-    Either a source states the latency, or request and answer carry the same id and were seen at one
-    place: never a difference between two vantages.
-    """
-    rows = events.filter((pl.col("kind") == "message") & pl.col("session").is_not_null())
-    spot = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
-    stated = rows.filter(pl.col("ms").is_not_null()).select(
-        "session",
-        "source",
-        started=pl.col("ts") - pl.duration(microseconds=pl.col("ms") * 1000),
-        ended="ts",
-        ms="ms",
-        pointers=pl.concat_list(spot),
-    )
-    legs = rows.filter(pl.col("trace").is_not_null() & pl.col("ms").is_null()).with_columns(
-        _spot=spot, dir=pl.col("dir").cast(pl.String)
-    )
-    # On both legs of a proxied connection the client's leg is the one whose requests come first.
-    asked = (
-        legs.filter(pl.col("dir") == "c2s")
-        .sort("ts")
-        .unique(["session", "source", "trace"], keep="first", maintain_order=True)
-    )
-    answered = legs.filter(pl.col("dir") == "s2c")
-    paired = (
-        asked.join(answered, on=["session", "source", "conn", "trace"], suffix="_back")
-        .filter(pl.col("ts_back") >= pl.col("ts"))
-        .sort("ts_back")
-        .unique(["session", "source", "trace", "ts"], keep="first", maintain_order=True)
-        .select(
-            "session",
-            "source",
-            started="ts",
-            ended="ts_back",
-            ms=(pl.col("ts_back") - pl.col("ts")).dt.total_microseconds() / 1000,
-            pointers=pl.concat_list("_spot", "_spot_back"),
-        )
-    )
-    # One vantage is enough: of a session measured by several sources keep the one with most.
-    both = pl.concat([stated, paired], how="vertical_relaxed")
-    best = (
-        both.group_by("session", "source")
-        .len()
-        .sort("len", "source", descending=[True, False])
-        .group_by("session", maintain_order=True)
-        .agg(pl.col("source").first())
-    )
-    return both.join(best, on=["session", "source"], how="semi").sort("started", "session")
-
-
-def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
-    """Each real connection once.
-
-    Sessions that nothing ties together may be one connection told twice. The vantage that saw most
-    counts whole; of the others only what began outside the time that it covers.
-    """
-    told = connections.select("session", "vantages", "first", "last_seen").explode("vantages")
-    best = (
-        told.group_by("vantages")
-        .agg(
-            pl.len(),
-            (pl.col("first").min() - SLACK).alias("since"),
-            (pl.col("last_seen").max() + SLACK).alias("until"),
-        )
-        .sort(
-            "len", pl.col("vantages").replace_strict(NEARNESS, default=9), descending=[True, False]
-        )
-        .head(1)
-    )
-    covered = pl.col("first").is_between("since", "until").fill_null(True)  # noqa: FBT003
-    return (
-        connections.join(best.rename({"vantages": "best"}), how="cross")
-        .filter(pl.col("vantages").list.contains(pl.col("best")) | ~covered)
-        .drop("best", "len", "since", "until")
-    )

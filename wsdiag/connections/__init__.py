@@ -1,0 +1,36 @@
+"""The connection table: one row per session, told from all who saw it; and what follows from it.
+
+Where sources disagree the wire wins over any log, and a log that names the sender of a Close wins
+over one that does not: 1005 and 1006 are written by local APIs and never cross the wire (RFC 6455
+section 7.4.1).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import polars as pl
+
+from wsdiag.connections.codes import AUTH_CODES, LOCAL_CODES, POLITE_CODES, RESTART_CODES
+from wsdiag.connections.counting import counted
+from wsdiag.connections.durations import reconnects, round_trips
+from wsdiag.connections.table import table
+
+__all__ = [
+    "AUTH_CODES",
+    "LOCAL_CODES",
+    "POLITE_CODES",
+    "RESTART_CODES",
+    "Story",
+    "counted",
+    "reconnects",
+    "round_trips",
+    "table",
+]
+
+
+class Story(NamedTuple):
+    """All that a detector may look at: the events, and the connection table drawn from them."""
+
+    events: pl.LazyFrame
+    connections: pl.LazyFrame

@@ -1,0 +1,92 @@
+"""Durations between rows of one story: reconnects and round trips."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections.codes import POLITE_CODES
+from wsdiag.finding import POINTER
+
+
+def reconnects(connections: pl.LazyFrame) -> pl.LazyFrame:
+    """A client's connection and the next one that opened: session, client, ended, reopened, tries, reconnect_s.
+
+    Only where the client is known and did not itself leave by plan.
+    """
+    left = (pl.col("close_dir") == "c2s").fill_null(False) & pl.col("code").is_in(POLITE_CODES)
+    tries = (
+        connections.filter(pl.col("client").is_not_null())
+        .sort("first")
+        .with_columns(_tried=pl.coalesce("attempted", "opened", "first"))
+    )
+    ends = tries.filter(pl.col("ended").is_not_null() & pl.col("was_open") & ~left)
+    return (
+        ends.select("session", "client", "ended", "closing", "code")
+        .join(
+            tries.filter(pl.col("opened").is_not_null()).select(
+                "client", reopened="opened", next_session="session", reopening="opening"
+            ),
+            on="client",
+        )
+        .filter(
+            (pl.col("reopened") >= pl.col("ended")) & (pl.col("session") != pl.col("next_session"))
+        )
+        .sort("reopened")
+        .group_by("session", maintain_order=True)
+        .agg(pl.all().first())
+        .with_columns(
+            reconnect_s=(pl.col("reopened") - pl.col("ended")).dt.total_microseconds() / 1e6
+        )
+    )
+
+
+def round_trips(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Message latencies: session, started, ended, ms, and the two pointers' list.
+
+    Either a source states the latency, or request and answer carry the same id and were seen at one
+    place: never a difference between two vantages.
+    """
+    rows = events.filter((pl.col("kind") == "message") & pl.col("session").is_not_null())
+    spot = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
+    stated = rows.filter(pl.col("ms").is_not_null()).select(
+        "session",
+        "source",
+        started=pl.col("ts") - pl.duration(microseconds=pl.col("ms") * 1000),
+        ended="ts",
+        ms="ms",
+        pointers=pl.concat_list(spot),
+    )
+    legs = rows.filter(pl.col("trace").is_not_null() & pl.col("ms").is_null()).with_columns(
+        _spot=spot, dir=pl.col("dir").cast(pl.String)
+    )
+    # On both legs of a proxied connection the client's leg is the one whose requests come first.
+    asked = (
+        legs.filter(pl.col("dir") == "c2s")
+        .sort("ts")
+        .unique(["session", "source", "trace"], keep="first", maintain_order=True)
+    )
+    answered = legs.filter(pl.col("dir") == "s2c")
+    paired = (
+        asked.join(answered, on=["session", "source", "conn", "trace"], suffix="_back")
+        .filter(pl.col("ts_back") >= pl.col("ts"))
+        .sort("ts_back")
+        .unique(["session", "source", "trace", "ts"], keep="first", maintain_order=True)
+        .select(
+            "session",
+            "source",
+            started="ts",
+            ended="ts_back",
+            ms=(pl.col("ts_back") - pl.col("ts")).dt.total_microseconds() / 1000,
+            pointers=pl.concat_list("_spot", "_spot_back"),
+        )
+    )
+    # One vantage is enough: of a session measured by several sources keep the one with most.
+    both = pl.concat([stated, paired], how="vertical_relaxed")
+    best = (
+        both.group_by("session", "source")
+        .len()
+        .sort("len", "source", descending=[True, False])
+        .group_by("session", maintain_order=True)
+        .agg(pl.col("source").first())
+    )
+    return both.join(best, on=["session", "source"], how="semi").sort("started", "session")

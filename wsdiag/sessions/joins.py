@@ -1,0 +1,223 @@
+"""How sightings of one connection are found among all."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from wsdiag.sessions.names import NAMELESS, SAME_OPEN, apart
+from wsdiag.sessions.sightings import (
+    NEVER,
+    SAME_MOMENT,
+    Families,
+    Node,
+    Sighting,
+    contradict,
+    groups,
+    near,
+    overlap,
+    possible,
+)
+
+ADJACENT_LINES, ADJACENT = 2, timedelta(milliseconds=100)
+"""A library's sentence and the application's own about the same moment stand this close."""
+
+SAME_LINES = 8
+"""A server's line on an address and the application's own stand this close, whatever their times."""
+
+CLEARER = 8
+"""A match by time alone must be this many times closer than the next candidate."""
+
+
+def join(sightings: list[Sighting]) -> dict[Node, str]:
+    """The session of every sighting."""
+    families = Families(sightings)
+    for one, other in (*_same_log(sightings), *_neighbours(sightings)):
+        families.unite(one, other)
+    # A key or a request id belongs to one handshake, so equality is enough.
+    for group in groups(sightings, "key"):
+        for other in group[1:]:
+            families.unite(group[0], other)
+    for group in groups(sightings, "trace"):
+        for other in group[1:]:
+            if overlap(group[0], other):
+                families.unite(group[0], other)
+    # An address, an id or a user returns: the lives must overlap, and in one way only.
+    for column in ("peer", "conn", "user", "token"):
+        for group in groups(sightings, column):
+            if column != "conn" or _telling(group):
+                together = column in ("user", "token")
+                for one, other in _only_pairs(group, families, together=together):
+                    families.unite(one, other)
+    for one, other in (*_clear_pairs(sightings, families), *_clear_endings(sightings, families)):
+        families.unite(one, other)
+    members: dict[Node, list[Sighting]] = defaultdict(list)
+    for sighting in sightings:
+        members[families.of(sighting.node)].append(sighting)
+    names = {family: _session(of) for family, of in members.items()}
+    return {sighting.node: names[families.of(sighting.node)] for sighting in sightings}
+
+
+def _session(sightings: list[Sighting]) -> str:
+    """A name that is the same on any day: from the key, else from the first sighting's own name."""
+    keys = sorted(sighting.key for sighting in sightings if sighting.key)
+    first = min((sighting.first or NEVER, sighting.node) for sighting in sightings)
+    digest = hashlib.sha256((keys[0] if keys else repr(first)).encode()).hexdigest()
+    return f"s-{digest[:10]}"
+
+
+def _telling(group: list[Sighting]) -> bool:
+    """Whether one id in several sources is one connection: `12` need not be, and `*37` is only
+    between the access and the error log of one nginx."""
+    conn = group[0].conn
+    if conn.startswith("*"):
+        return all(sighting.vantage == "proxy" for sighting in group)
+    return len(conn) >= 4 and not conn.startswith(NAMELESS)
+
+
+def _only_pairs(
+    group: list[Sighting], families: Families, *, together: bool
+) -> Iterator[tuple[Sighting, Sighting]]:
+    """Pairs across sources in which each is the other's only candidate from that source.
+
+    `together` asks that both began at the same moment.
+    """
+    order = sorted(group, key=lambda sighting: sighting.opened or sighting.first or NEVER)
+    candidates: dict[Node, list[Sighting]] = defaultdict(list)
+    for place, one in enumerate(order):
+        for other in order[place + 1 :]:
+            if together and not near(one.opened, other.opened):
+                if one.opened and other.opened:
+                    break  # in order of time: no later one is nearer
+                continue
+            if one.source != other.source and possible(one, other, families):
+                candidates[one.node].append(other)
+                candidates[other.node].append(one)
+    for one in order:
+        for other in candidates[one.node]:
+            theirs = {families.of(c.node) for c in candidates[one.node] if c.source == other.source}
+            ours = {families.of(c.node) for c in candidates[other.node] if c.source == one.source}
+            if len(theirs) == len(ours) == 1 and one.node < other.node:
+                yield one, other
+
+
+def _same_log(sightings: list[Sighting]) -> Iterator[tuple[Sighting, Sighting]]:
+    """In one log, a server's line that names the address and the application's that names an id."""
+    for group in groups(sightings, "peer"):
+        for named in group:
+            beside = [
+                other
+                for other in group
+                if other.source == named.source
+                and other.nameless
+                and not named.nameless
+                and abs((named.open_pos or 0) - (other.open_pos or 0)) <= SAME_LINES
+            ]
+            if len(beside) == 1:
+                yield named, beside[0]
+
+
+def _neighbours(sightings: list[Sighting]) -> Iterator[tuple[Sighting, Sighting]]:
+    """In one log, a library's nameless sentence and the application's own about the same moment.
+
+    The nearest line wins; where none is beside it, the only one at that moment.
+    """
+    for begins in (True, False):
+        named: dict[str, list[Sighting]] = defaultdict(list)
+        for sighting in sightings:
+            if _moment(sighting, begins=begins) and not sighting.nameless:
+                named[sighting.source].append(sighting)
+        taken: set[Node] = set()
+        for sighting in sightings:
+            moment = _moment(sighting, begins=begins)
+            if not moment or not sighting.nameless or (not begins and sighting.open_pos):
+                continue
+            beside = []
+            for other in named[sighting.source]:
+                theirs = _moment(other, begins=begins)
+                if (
+                    theirs
+                    and other.node not in taken
+                    and apart(moment[1], theirs[1]) <= ADJACENT
+                    and not contradict(sighting, other)
+                ):
+                    beside.append((abs(moment[0] - theirs[0]), other))
+            beside.sort(key=lambda pair: pair[0])
+            if beside and (beside[0][0] <= ADJACENT_LINES or len(beside) == 1):
+                taken.add(beside[0][1].node)
+                yield beside[0][1], sighting
+
+
+def _moment(sighting: Sighting, *, begins: bool) -> tuple[int, datetime | None] | None:
+    """The line and time of a sighting's beginning or end."""
+    pos = sighting.open_pos if begins else sighting.end_pos
+    return None if pos is None else (pos, sighting.opened if begins else sighting.ended)
+
+
+def _clear_pairs(
+    sightings: list[Sighting], families: Families
+) -> Iterator[tuple[Sighting, Sighting]]:
+    """Pairs across sources that began, and ended, so nearly together that no other comes close."""
+    by_source: dict[str, list[Sighting]] = defaultdict(list)
+    for sighting in sightings:
+        if sighting.opened and sighting.outcome:
+            by_source[sighting.source].append(sighting)
+    names = sorted(by_source)
+    for place, left in enumerate(names):
+        for right in names[place + 1 :]:
+            lefts = sorted(by_source[left], key=_opened)
+            rights = sorted(by_source[right], key=_opened)
+            best = {one.node: _nearest(one, rights, families) for one in lefts}
+            back = {one.node: _nearest(one, lefts, families) for one in rights}
+            for one in lefts:
+                other = best[one.node]
+                mutual = other and back[other.node]
+                if other and mutual and families.of(mutual.node) == families.of(one.node):
+                    yield one, other
+
+
+def _clear_endings(
+    sightings: list[Sighting], families: Families
+) -> Iterator[tuple[Sighting, Sighting]]:
+    """What only logs ends, as nginx's error log does, and the only connection that ended then."""
+    ended = [sighting for sighting in sightings if sighting.ended and sighting.opened]
+    for one in sightings:
+        if one.ended and not one.opened and one.vantage == "proxy":
+            there = [
+                other
+                for other in ended
+                if other.source != one.source
+                and apart(one.ended, other.ended) <= SAME_OPEN
+                and possible(one, other, families)
+            ]
+            if len({families.of(other.node) for other in there}) == 1:
+                yield there[0], one
+
+
+def _nearest(one: Sighting, order: list[Sighting], families: Families) -> Sighting | None:
+    """The sighting that is clearly the nearest to `one` in time; None where two come close."""
+    start = bisect_left(order, _opened(one) - SAME_MOMENT, key=_opened)
+    scored = []
+    for other in order[start:]:
+        if _opened(other) - _opened(one) > SAME_MOMENT:
+            break
+        if one.outcome == other.outcome and possible(one, other, families):
+            ends = apart(one.ended, other.ended)
+            if ends <= SAME_MOMENT:
+                scored.append((apart(one.opened, other.opened) + ends, other))
+    scored.sort(key=lambda pair: pair[0])
+    if not scored:
+        return None
+    closest, found = scored[0]
+    rivals = [
+        apart for apart, other in scored if families.of(other.node) != families.of(found.node)
+    ]
+    clear = not rivals or rivals[0] > max(closest * CLEARER, ADJACENT / CLEARER)
+    return found if clear else None
+
+
+def _opened(sighting: Sighting) -> datetime:
+    return sighting.opened or NEVER

@@ -1,0 +1,141 @@
+"""Names for connections, source by source, and the several lives of one name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+import polars as pl
+
+BEGIN = ("attempt", "open", "rejected", "refused")
+LIFECYCLE = (*BEGIN, "close", "end")
+PERSONAL = (*LIFECYCLE, "heartbeat_timeout", "timeout", "auth", "token", "ping", "pong", "message")
+"""Kinds that belong to one connection even when the line does not name it."""
+
+SAME_TRY = timedelta(milliseconds=50)
+"""Two sentences of one attempt stand this close together."""
+
+SAME_OPEN = timedelta(seconds=1)
+"""Two sentences of one acceptance stand this close together."""
+
+NAMELESS = ("@", "~", "bare ", "line ")
+"""How names begin that no program wrote."""
+
+
+def name(events: pl.DataFrame) -> pl.DataFrame:
+    """Fill `conn`: the best name a row carries, its line's, or the only connection it can belong to."""
+    handshake = pl.col("kind").is_in(LIFECYCLE)
+    named = events.with_columns(
+        conn=pl.coalesce("conn", "key", "peer", pl.when(handshake).then(pl.col("trace")), "conn")
+    )
+    # Rows of one line are about one connection: an access line gives its start and its end.
+    together = (
+        pl.col("conn").is_null()
+        & handshake
+        & (pl.len().over("source", "pos", "kind") < pl.len().over("source", "pos"))
+    )
+    named = named.with_columns(
+        conn=pl.when(together).then(pl.format("line {}", "pos")).otherwise(pl.col("conn"))
+    )
+    bare = named.with_row_index("_row").filter(
+        pl.col("conn").is_null() & pl.col("kind").is_in(PERSONAL)
+    )
+    if bare.is_empty():
+        return named
+    paired: dict[int, str] = {}
+    for rows in bare.sort("source", "pos", "_row").partition_by("source"):
+        paired.update(_pair(rows.select("_row", "pos", "ts", "kind", "code").iter_rows()))
+    names = pl.DataFrame(
+        {"_row": list(paired), "_paired": list(paired.values())},
+        schema={"_row": pl.get_index_type(), "_paired": pl.String},
+    )
+    return (
+        named.with_row_index("_row")
+        .join(names, on="_row", how="left", maintain_order="left")
+        .with_columns(conn=pl.coalesce("conn", "_paired"))
+        .drop("_row", "_paired")
+    )
+
+
+def _pair(
+    rows: Iterable[tuple[int, int, datetime | None, str, int | None]],
+) -> Iterator[tuple[int, str]]:
+    """Pair one source's bare sentences: an end belongs to the only connection that is open.
+
+    While several are open nobody can tell whose end it is: it stays a fragment of its own, named
+    with a leading `~`.
+    """
+    live: list[str] = []
+    pending = last = ""
+    last_pos, last_ts, last_code = -10, None, None
+    for row, pos, ts, kind, code in rows:
+        near = pos - last_pos <= 4 and apart(ts, last_ts) <= SAME_OPEN
+        if kind in ("attempt", "open"):
+            if not (kind == "open" and pending):
+                live.append(f"bare {pos}")
+            name = live[-1]
+            pending = name if kind == "attempt" else ""
+        elif kind in ("rejected", "refused"):
+            name = pending or f"bare {pos}"
+            live = [open_ for open_ in live if open_ != name]
+            pending = ""
+        elif near and last and (code is None or last_code is None or code == last_code):
+            name = last  # a second sentence about the same ending
+        elif len(live) == 1:
+            name = live[0]
+        elif live:
+            name = f"~{pos}"
+        else:
+            name = f"bare {pos}"
+        if kind in ("close", "end", "heartbeat_timeout", "timeout"):
+            live = [open_ for open_ in live if open_ != name]
+            last, last_pos, last_ts, last_code = name, pos, ts, code or last_code
+        elif kind in BEGIN:
+            last, last_code = "", None
+        yield row, name
+
+
+def split(events: pl.DataFrame) -> pl.DataFrame:
+    """Number the lives of each (source, conn): `_node` is `conn`, or `conn #2` from the second on."""
+    kind, gap = pl.col("kind"), pl.col("ts") - pl.col("_before")
+    over = ("source", "conn")
+    lives = (
+        events.with_row_index("_row")
+        .filter(pl.col("conn").is_not_null() & kind.is_in(LIFECYCLE))
+        .with_columns(
+            _last=kind.shift(1).over(over),
+            _before=pl.col("ts").shift(1).over(over),
+            _same_line=(pl.col("pos") == pl.col("pos").shift(1).over(over)).fill_null(False),
+        )
+        .with_columns(
+            _new=pl.when(pl.col("_last").is_null() | pl.col("_same_line"))
+            .then(False)
+            .when(kind == "attempt")
+            .then(~((pl.col("_last") == "attempt") & (gap < SAME_TRY)).fill_null(False))
+            .when(kind == "open")
+            .then(
+                (pl.col("_last") != "attempt")
+                & ~((pl.col("_last") == "open") & (gap < SAME_OPEN)).fill_null(False)
+            )
+            .when(kind.is_in(["rejected", "refused"]))
+            .then(pl.col("_last").is_in(["close", "end", "rejected", "refused"]) & (gap > SAME_TRY))
+            .otherwise(False)
+        )
+        .select("_row", "_new")
+    )
+    return (
+        events.with_row_index("_row")
+        .join(lives, on="_row", how="left", maintain_order="left")
+        .with_columns(_life=pl.col("_new").fill_null(False).cum_sum().over(over) + 1)
+        .with_columns(
+            _node=pl.when(pl.col("_life") == 1)
+            .then(pl.col("conn"))
+            .otherwise(pl.format("{} #{}", "conn", "_life"))
+        )
+        .drop("_row", "_new", "_life")
+    )
+
+
+def apart(one: datetime | None, other: datetime | None) -> timedelta:
+    """The time between two moments; none where one of them is unknown."""
+    return abs(one - other) if one and other else timedelta()

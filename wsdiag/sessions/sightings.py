@@ -1,0 +1,162 @@
+"""What each source knows of a connection, and families of sightings that are one connection."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import polars as pl
+
+from wsdiag.connections.codes import LOCAL_CODES
+from wsdiag.sessions.names import BEGIN, LIFECYCLE, NAMELESS
+
+SAME_MOMENT = timedelta(seconds=2)
+"""How far two sources may differ on one moment when nothing else ties them: a second of log
+resolution on either side."""
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+Node = tuple[str, str]
+"""A source, and its name for one life of a connection."""
+
+
+class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+    """One connection as one source knows it, with everything that could tie it to another's."""
+
+    node: Node
+    vantage: str | None
+    conn: str
+    key: str | None
+    peer: str | None
+    trace: str | None
+    user: str | None
+    token: str | None
+    first: datetime | None
+    last: datetime | None
+    opened: datetime | None
+    ended: datetime | None
+    open_pos: int | None
+    end_pos: int | None
+    outcome: str | None
+    code: int | None
+
+    @property
+    def source(self) -> str:
+        """The input that saw it."""
+        return self.node[0]
+
+    @property
+    def nameless(self) -> bool:
+        """Whether the name was only given here or by the reader, not by whoever wrote the line."""
+        return self.conn.startswith(NAMELESS) or self.conn in (self.key, self.peer, self.trace)
+
+
+class Families:
+    """Disjoint sets of sightings that are the same connection (union–find).
+
+    A family holds one life only: two keys, or two named lives in one log, are two connections.
+    Captures are the exception, because both legs of a proxied connection are in them.
+    """
+
+    def __init__(self, sightings: Iterable[Sighting]) -> None:
+        self._parent = {sighting.node: sighting.node for sighting in sightings}
+        self._keys = {s.node: {s.key} - {None} for s in sightings}
+        self._lives = {
+            s.node: {s.source} if s.vantage != "network" and not s.nameless else set()
+            for s in sightings
+        }
+
+    def of(self, node: Node) -> Node:
+        """The node that stands for the whole family."""
+        while self._parent[node] != node:
+            self._parent[node] = self._parent[self._parent[node]]
+            node = self._parent[node]
+        return node
+
+    def may_unite(self, one: Sighting, other: Sighting) -> bool:
+        """Whether two families are not one yet, and would still hold one life as one."""
+        mine, yours = self.of(one.node), self.of(other.node)
+        return (
+            mine != yours
+            and len(self._keys[mine] | self._keys[yours]) <= 1
+            and self._lives[mine].isdisjoint(self._lives[yours])
+        )
+
+    def unite(self, one: Sighting, other: Sighting) -> None:
+        """Make two families one, if they may be."""
+        if self.may_unite(one, other):
+            mine, yours = self.of(one.node), self.of(other.node)
+            self._parent[yours] = mine
+            self._keys[mine] |= self._keys[yours]
+            self._lives[mine] |= self._lives[yours]
+
+
+def sightings(events: pl.DataFrame) -> list[Sighting]:
+    """Every connection of every source: the rows of one (source, `_node`)."""
+    kind, ts = pl.col("kind"), pl.col("ts")
+    lifecycle = kind.is_in(LIFECYCLE)
+    rows = (
+        events.filter(pl.col("_node").is_not_null())
+        .group_by("source", "_node", maintain_order=True)
+        .agg(
+            pl.col("vantage").cast(pl.String).first(),
+            pl.col("conn").first(),
+            *(pl.col(name).drop_nulls().first() for name in ("key", "peer", "user", "token")),
+            pl.col("trace").filter(lifecycle).drop_nulls().first(),
+            ts.min().alias("first"),
+            ts.max().alias("last"),
+            ts.filter(kind.is_in(BEGIN)).max().alias("opened"),
+            ts.filter(kind.is_in(["close", "end"])).min().alias("ended"),
+            pl.col("pos").filter(kind.is_in(["open", "rejected"])).min().alias("open_pos"),
+            pl.col("pos").filter(kind.is_in(["close", "end"])).min().alias("end_pos"),
+            kind.filter(kind.is_in(["open", "rejected", "refused"]))
+            .cast(pl.String)
+            .first()
+            .alias("outcome"),
+            pl.col("code").filter(kind == "close").drop_nulls().first(),
+        )
+    )
+    return [
+        Sighting(node=(row.pop("source"), row.pop("_node")), **row)
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+def groups(seen: list[Sighting], column: str) -> Iterator[list[Sighting]]:
+    """Sightings that share a value of `column`, where more than one does."""
+    found: dict[str, list[Sighting]] = defaultdict(list)
+    for sighting in seen:
+        if (value := getattr(sighting, column)) is not None:
+            found[value].append(sighting)
+    yield from (group for group in found.values() if len(group) > 1)
+
+
+def possible(one: Sighting, other: Sighting, families: Families) -> bool:
+    """Whether two sightings can be one connection: they overlap and contradict each other in nothing."""
+    return overlap(one, other) and not contradict(one, other) and families.may_unite(one, other)
+
+
+def overlap(one: Sighting, other: Sighting) -> bool:
+    """Whether two lives share a moment; a source without times cannot contradict."""
+    if one.first is None or one.last is None or other.first is None or other.last is None:
+        return True
+    return one.first - SAME_MOMENT <= other.last and other.first - SAME_MOMENT <= one.last
+
+
+def near(one: datetime | None, other: datetime | None) -> bool:
+    """Whether two moments are known and as good as the same."""
+    return one is not None and other is not None and abs(one - other) <= SAME_MOMENT
+
+
+def contradict(one: Sighting, other: Sighting) -> bool:
+    """Whether both know something, and not the same."""
+    told = (one.code, other.code)
+    pairs = (
+        (one.key, other.key),
+        (one.user, other.user),
+        (one.token, other.token),
+        told if LOCAL_CODES.isdisjoint(told) else (None, None),
+    )
+    return any(mine and yours and mine != yours for mine, yours in pairs)
