@@ -282,13 +282,29 @@ def test_a_pong_answers_the_latest_ping_of_its_payload(tmp_path: Path) -> None:
 def test_missing_bytes_are_remarked(tmp_path: Path) -> None:
     wire = Wire().handshake()
     wire.sent[S2C] += 20
-    wire.send(S2C, frame(1, b"after"))
+    wire.send(S2C, b"the rest of a frame")
     reading = read(wire.pcap(), tmp_path)
     assert "message" not in reading.events["kind"].to_list()
     assert reading.remarks == (
-        "20 bytes of 1 WebSocket connections are missing in the capture; frames that start in "
-        "or behind the gap are not read",
+        "20 bytes of 1 WebSocket connections are missing in the capture; frames in and right "
+        "behind a gap are not read",
     )
+
+
+def test_a_connection_whose_handshake_was_lost(tmp_path: Path) -> None:
+    wire = Wire()
+    wire.syn()
+    wire.packet(S2C, SYN | ACK, at=0)
+    wire.sent = [200, 200]
+    wire.send(S2C, frame(9))
+    wire.send(C2S, frame(10, side=C2S))
+    wire.packet(C2S, FIN | ACK)
+    assert rows(wire, tmp_path, "kind", "pos", "dir") == [
+        ("attempt", 1, None),
+        ("ping", 3, "s2c"),
+        ("pong", 4, "c2s"),
+        ("end", 5, "c2s"),
+    ]
 
 
 def test_public_addresses_are_pseudonyms(tmp_path: Path) -> None:

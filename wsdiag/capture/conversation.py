@@ -1,8 +1,8 @@
 """One TCP connection, read as HTTP and after the 101 as WebSocket.
 
 Requests and answers are read in turns: what a side sends out of turn waits. Where the capture
-begins in the middle of a connection, or lost the handshake, frames are looked for at the starts of
-segments and believed only when several fit.
+begins in the middle of a connection, or lost the handshake or the boundary of the next frame,
+frames are looked for at the starts of segments and believed only when enough of them fit.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ MAX_FAILURES = 200
 _REQUEST = re.compile(rb"[A-Z]{3,7} \S+ HTTP/1|(?:GET|POST|CONNECT) ")
 _FRAME_STARTS = frozenset(b"\x81\x82\xc1\xc2\x88\x89\x8a")
 _TLS_HANDSHAKE = 0x16
-_ENOUGH = 3  # frames that end where a segment ends, when only one side can be seen
+# Frames without a fault, the last of which ends with its segment, that one side has to show.
+_ENOUGH, _ENOUGH_OF_KNOWN = 3, 2
 
 
 class Conversation:
@@ -59,11 +60,6 @@ class Conversation:
         """The request that has no answer yet."""
         return self._request
 
-    def broken(self, side: int) -> bool:
-        """Whether the frames of a side cannot be read any more."""
-        reader = self._readers[side]
-        return reader is not None and reader.broken
-
     def feed(self, side: int, data: bytes, pos: int, ts: int) -> list[Fact]:
         """Take bytes that `side` sent, in order; what they complete."""
         if self.is_other:
@@ -84,14 +80,17 @@ class Conversation:
         """Pass over bytes of `side` that are not in the capture."""
         reader = self._readers[side]
         if reader is not None:
-            return [*reader.lose(size, pos, ts)]
+            facts: list[Fact] = [*reader.lose(size, pos, ts)]
+            if reader.broken:
+                self._readers[side], self._seeking = None, True
+            return facts
         self._trials[side] = None
         return [] if self.is_other or self._seeking else self._start_seeking()
 
     def finish(self) -> list[Fact]:
         """Nothing more comes: what was incomplete only for want of an end."""
-        if self._answering is None or self.is_other or self._seeking:
-            return []
+        if self.is_other or self._answering is None:
+            return self._believe(at_least=1) if self.client is not None else []
         try:
             answer = self._answering.feed(b"", 0, 0)
         except UnreadableError:
@@ -100,7 +99,7 @@ class Conversation:
         if answer is not None:
             self._request = None
             return [answer]
-        return self._start_seeking()
+        return [*self._start_seeking(), *self._believe(at_least=1)]
 
     def _take_turns(self) -> list[Fact]:
         facts: list[Fact] = []
@@ -160,10 +159,13 @@ class Conversation:
             self._give_up()
             return
         self.is_websocket, self.upgrade = True, answer
-        extensions = answer.headers.get("sec-websocket-extensions", "")
         for side in (0, 1):
             from_client = side == self.client
-            self._readers[side] = Reader(side, from_client, negotiated(extensions, from_client))
+            self._readers[side] = Reader(side, from_client, self._deflate(from_client))
+
+    def _deflate(self, from_client: bool) -> Deflate | None:
+        answered = self.upgrade.headers if self.upgrade else {}
+        return negotiated(answered.get("sec-websocket-extensions", ""), from_client)
 
     def _give_up(self) -> None:
         self.is_other = True
@@ -195,7 +197,7 @@ class Conversation:
             return self.feed(side, data, pos, ts)
         trial = self._trials[side]
         if trial is None:
-            trial = _Trial.begin(side, data, self.client)
+            trial = self._try(side, data)
         if trial is None or not trial.feed(data, pos, ts):
             self._trials[side] = None
             self._failures += 1
@@ -204,13 +206,22 @@ class Conversation:
         self._trials[side] = trial
         return self._believe()
 
-    def _believe(self) -> list[Fact]:
+    def _try(self, side: int, data: bytes) -> _Trial | None:
+        """A trial where `data` may start with the header of a frame that begins a message."""
+        if len(data) < 2 or data[0] not in _FRAME_STARTS:
+            return None
+        masked = data[1] >= 0x80
+        if self.client is not None and masked != (side == self.client):
+            return None
+        return _Trial(side, masked, self._deflate(masked) if self.upgrade else Deflate())
+
+    def _believe(self, at_least: int | None = None) -> list[Fact]:
         """What the trials found, once it is enough to be sure."""
+        enough = at_least or (_ENOUGH if self.client is None else _ENOUGH_OF_KNOWN)
         fitting = [trial for trial in self._trials if trial is not None and trial.fitting]
         both = len(fitting) == 2 and fitting[0].from_client != fitting[1].from_client
-        alone = [t for t in fitting if t.fitting >= _ENOUGH or self.client is not None]
         facts: list[Fact] = []
-        for trial in fitting if both else alone[:1]:
+        for trial in fitting if both else [t for t in fitting if t.fitting >= enough][:1]:
             self.is_websocket = True
             self.client = trial.side if trial.from_client else 1 - trial.side
             self._readers[trial.side] = trial.reader
@@ -222,20 +233,11 @@ class Conversation:
 class _Trial:
     """A side read as frames from the start of a segment on, until it fits or fails."""
 
-    def __init__(self, side: int, from_client: bool) -> None:
+    def __init__(self, side: int, from_client: bool, deflate: Deflate | None) -> None:
         self.side, self.from_client = side, from_client
-        # Which extensions were agreed is not known, nor the context of packed messages.
-        self.reader = Reader(side, from_client, Deflate())
+        self.reader = Reader(side, from_client, deflate)
         self.facts: list[Frame | Message] = []
         self.fitting = 0  # frames, counted where one ends with its segment
-
-    @classmethod
-    def begin(cls, side: int, data: bytes, client: int | None) -> _Trial | None:
-        """A trial where `data` may start with the header of a frame that begins a message."""
-        if len(data) < 2 or data[0] not in _FRAME_STARTS:
-            return None
-        masked = data[1] >= 0x80
-        return cls(side, masked) if client is None or masked == (side == client) else None
 
     def feed(self, data: bytes, pos: int, ts: int) -> bool:
         """Whether everything is still as it should be."""

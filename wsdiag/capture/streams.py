@@ -197,15 +197,17 @@ def _synchronise(conn: Connection, side: int, seg: Segment) -> None:
 
 def _is_copy(flow: Flow, seg: Segment) -> bool:
     """Whether the capture saw this very packet before, as `-i any` and mirror ports do."""
-    if not seg.size and not seg.flags & (SYN | FIN) and seg.window:
+    special = seg.flags & (SYN | FIN) or not seg.window
+    if not seg.size and not special:
         return False
     mark = (seg.seq, seg.ack, seg.flags, seg.size, seg.ident)
-    known = any(
+    behind = (seg.seq - flow.high) & 0xFFFF_FFFF >= 0x8000_0000
+    if (special or behind) and any(
         old[:5] == mark and seg.ts - old[5] < _SAME_PACKET_US[seg.ident != 0] for old in flow.recent
-    )
-    if not known:
-        flow.recent.append((*mark, seg.ts))
-    return known
+    ):
+        return True
+    flow.recent.append((*mark, seg.ts))
+    return False
 
 
 def _is_resent(conn: Connection, flow: Flow, offset: int, seg: Segment) -> bool:

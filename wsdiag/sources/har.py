@@ -192,7 +192,7 @@ class _Rows:
         )
         if not websocket:
             if "transport=polling" in url:
-                code = entry.response.status if entry.response.status > 0 else None
+                code = _valid(entry.response.status)
                 self._add(Kind.REQUEST, pos, started, dir="c2s", **columns)
                 self._add(
                     Kind.RESPONSE,
@@ -208,7 +208,7 @@ class _Rows:
         self._add(Kind.ATTEMPT, pos, started, **columns)
         status, failure = entry.response.status, entry.response.failure or entry.response.error
         told = self.redactor.reason(failure)
-        status = status if status > 0 else _status(failure or "")
+        status = _valid(status) or _status(failure or "")
         if status == 101 or (not status and not failure and entry.messages):
             self._add(Kind.OPEN, pos, answered, dir="s2c", code=101, ms=took, **columns)
             self._open = self._rows[-1]
@@ -294,6 +294,11 @@ def _target(url: str) -> str:
     """Path and query of a URL."""
     rest = url.partition("://")[2] if "://" in url else url
     return "/" + rest.partition("#")[0].partition("/")[2]
+
+
+def _valid(status: int) -> int | None:
+    """A status code (RFC 9110 §15); browsers put 0 or -1 where none came."""
+    return status if 100 <= status <= 599 else None
 
 
 def _status(failure: str) -> int:

@@ -75,7 +75,7 @@ class Book:
         if self.lossy:
             said.append(
                 f"{self.lost_bytes} bytes of {self.lossy} WebSocket connections are missing in the "
-                "capture; frames that start in or behind the gap are not read"
+                "capture; frames in and right behind a gap are not read"
             )
         if self.encrypted:
             said.append(
@@ -194,6 +194,8 @@ class Story:
             elif isinstance(fact, Response):
                 self._response(fact)
             else:
+                if not self._shown and self._conn.syn:
+                    self._attempt(None)  # its handshake is not in the capture
                 self._show()
                 self._violations(fact)
                 if isinstance(fact, Message):
