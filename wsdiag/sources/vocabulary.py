@@ -120,6 +120,22 @@ def _trie(words: list[str]) -> str:
     return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
 
 
+def _gate(words: list[str]) -> str:
+    """A pattern for any of the words; those that begin with ^ only where a word begins.
+
+    Each branch begins with a letter, for the engine skips the places where no branch can begin.
+    """
+    branches = []
+    for letter in sorted({word.lstrip("^")[0] for word in words}):
+        anywhere = [word[1:] for word in words if word[0] == letter]
+        starts = [word[2:] for word in words if word[:2] == f"^{letter}"]
+        tails = [_trie(anywhere)] if anywhere else []
+        if starts:
+            tails.append(f"(?<![a-z]{re.escape(letter)}){_trie(starts)}")
+        branches.append(f"{re.escape(letter)}(?:{'|'.join(tails)})")
+    return "|".join(branches)
+
+
 def _filled(pattern: str, words: dict[str, str]) -> str:
     """The pattern with its %NAMES% replaced and its lines joined."""
     while found := _NAMED.search(pattern):
@@ -137,9 +153,7 @@ _BOOK = msgspec.convert(
 )
 
 _STEMS = [word.lstrip("^") for word in _BOOK.gate]
-_ANYWHERE = _trie([word for word in _BOOK.gate if word[0] != "^"])
-_WORD_STARTS = _trie([word[1:] for word in _BOOK.gate if word[0] == "^"])
-_GATE = f"{_ANYWHERE}|(?<![a-z]){_WORD_STARTS}"
+_GATE = _gate(_BOOK.gate)
 GATE = re.compile(_GATE)
 """A lower-cased line without any of these says nothing here."""
 _EVERYWHERE = re.compile(f"(?=({_GATE}))")
