@@ -25,7 +25,7 @@ from typing import IO
 import msgspec
 import polars as pl
 
-from wsdiag.redact import sanitise
+from wsdiag.redact import Redactor
 
 HEAD_BYTES = 65_536
 """What a source sees of an input when it is asked whether it can read it."""
@@ -38,6 +38,24 @@ MAX_MEMBERS = 10_000
 
 _CHUNK, _BITE = 1024 * 1024, 4096
 _GZIP, _ZSTD, _ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", (b"PK\x03\x04", b"PK\x05\x06")
+
+
+# What a name ends with is no part of an e-mail address or a token in it.
+_SUFFIX = re.compile(
+    r"(?:\.(?:log|txt|out|err|jsonl?|csv|har|pcap|pcapng|cap|gz|zst|zip|md|bin))+(?:\.\d{1,3})?$",
+    re.IGNORECASE,
+)
+
+
+def shown(name: str) -> str:
+    """A path or a file's name as it may be shown: names can hold tokens and e-mail addresses."""
+    return "/".join(_shown_part(part) for part in name.split("/"))
+
+
+def _shown_part(part: str) -> str:
+    suffix = _SUFFIX.search(part)
+    stem = part[: suffix.start()] if suffix else part
+    return Redactor().mask(stem) + (suffix.group() if suffix else "")
 
 
 class InputFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +135,7 @@ def collect(paths: Sequence[str]) -> Iterator[Found]:
                 inputs.extend(_unpack(name, path, spool))
             except (OSError, ValueError) as problem:
                 why = problem.strerror if isinstance(problem, OSError) else None
-                problems.append(f"{sanitise(name)}: {sanitise(why or str(problem))}")
+                problems.append(f"{shown(name)}: {shown(why or str(problem))}")
         yield Found(inputs=_distinct(inputs), problems=problems)
 
 
@@ -144,32 +162,32 @@ def lines(item: InputFile, positions: Sequence[int], context: int = 0) -> dict[i
 def _expand(paths: Sequence[str], problems: list[str]) -> Iterator[tuple[Path, Path]]:
     """Each file under `paths`, and its path as its name is to be made from it."""
     for text in paths:
-        path, shown = Path(text), sanitise(text)
+        path, told = Path(text), shown(text)
         try:
             if text == "-":
                 yield path, path
             elif path.is_dir():
-                yield from _walk(path, shown, problems)
+                yield from _walk(path, told, problems)
             elif path.exists():
                 yield Path(path.name), path
             elif matches := sorted(glob.glob(text, recursive=True)):  # noqa: PTH207 – may be absolute
                 for match in map(Path, matches):
                     if match.is_dir():
                         if "**" not in text:
-                            yield from _walk(match, sanitise(str(match)), problems)
+                            yield from _walk(match, shown(str(match)), problems)
                     else:
                         yield Path(match.name), match
             else:
-                problems.append(f"{shown}: no such file or folder")
+                problems.append(f"{told}: no such file or folder")
         except (OSError, ValueError) as problem:
-            problems.append(f"{shown}: {getattr(problem, 'strerror', None) or problem}")
+            problems.append(f"{told}: {getattr(problem, 'strerror', None) or problem}")
 
 
-def _walk(folder: Path, shown: str, problems: list[str]) -> Iterator[tuple[Path, Path]]:
+def _walk(folder: Path, told: str, problems: list[str]) -> Iterator[tuple[Path, Path]]:
     """The regular files of a folder, in order; neither hidden ones nor behind linked folders."""
 
     def refused(problem: OSError) -> None:
-        problems.append(f"{sanitise(str(problem.filename))}: {problem.strerror}")
+        problems.append(f"{shown(str(problem.filename))}: {problem.strerror}")
 
     empty = True
     for root, folders, files in os.walk(folder, onerror=refused):
@@ -179,12 +197,12 @@ def _walk(folder: Path, shown: str, problems: list[str]) -> Iterator[tuple[Path,
             if name.startswith("."):
                 continue
             if path.is_symlink() and not path.exists():
-                problems.append(f"{sanitise(str(path))}: the link leads nowhere")
+                problems.append(f"{shown(str(path))}: the link leads nowhere")
             elif path.is_file():
                 empty = False
                 yield path.relative_to(folder), path
     if empty:
-        problems.append(f"{shown}: the folder holds no files")
+        problems.append(f"{told}: the folder holds no files")
 
 
 def _once(found: Iterator[tuple[Path, Path]]) -> Iterator[tuple[Path, Path]]:
@@ -223,10 +241,11 @@ def _distinct(inputs: list[InputFile]) -> list[InputFile]:
     taken: set[str] = set()
     result = []
     for item in inputs:
-        name, number = sanitise(item.name) or "unnamed", 1
+        given = shown(item.name) or "unnamed"
+        name, number = given, 1
         while name in taken:
             number += 1
-            name = f"{sanitise(item.name) or 'unnamed'}~{number}"
+            name = f"{given}~{number}"
         taken.add(name)
         result.append(msgspec.structs.replace(item, name=name))
     return result
@@ -332,7 +351,7 @@ def _spooled(chunks: Iterable[bytes], spool: _Spool, remarks: list[str]) -> Path
                 raise  # the disk, not the data
             remarks.append(
                 "cut short, damaged or not to be unpacked; read as far as it goes "
-                f"({sanitise(str(problem) or type(problem).__name__)})"
+                f"({shown(str(problem) or type(problem).__name__)})"
             )
     return Path(copy.name)
 

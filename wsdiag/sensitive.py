@@ -161,6 +161,18 @@ _HELLO = re.compile(  # socket.io CONNECT packets carry credentials in a shape o
     r"(?<![\w.])(?:40(?:/[\w/-]{1,64},)?|MESSAGE data 0)(?=\{)"
 )
 _MOSQUITTO = re.compile(r"\bk\d{1,5}, u'(?P<secret>[^']+)'")
+# `host - user [time]` of an access log, where a remote user's name has no field name before it.
+_REMOTE_USER = re.compile(
+    r"(?:^|\s)[\w.:-]+ - (?P<user>[^\s\"\[\]]{1,128})"
+    r" \[\d\d(?:/[A-Z][a-z]{2}/\d{4}:|\d\d-\d\d-\d\d[T ])"
+)
+# HAProxy's httplog: two captured cookies before the termination state, captured headers after it.
+_HAPROXY = re.compile(
+    r"(?: -?\d+(?:/-?\d+){3}/\+?\d+ -?\d{1,3} \+?\d+) (?P<asked>\S+) (?P<given>\S+) [A-Za-z-]{4}"
+    r"(?: \d+(?:/\+?\d+){4} \d+/\d+)?(?P<headers>(?: \{[^{}]*\}){0,2})"
+)
+_CAPTURE = re.compile(r"[^{}|]+")
+_MIXED = re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=\D*\d)[\w~+=-]{12,}")
 _QUERY = re.compile(rf"(?<![(?\\*+])\?[\w%](?:[^\s<>#{QUOTES}{DEEP_LINE}]|{_Q}(?=\w))++")
 _FORM = re.compile(r"&[\w.%\[\]-]{1,64}=")
 _EDGE = re.compile(rf"[\s<>?({{{QUOTES}{DEEP_LINE}]|$")
@@ -222,6 +234,11 @@ def hits(view: str) -> Iterator[Hit]:
     yield from _keys(view)
     for found in _MOSQUITTO.finditer(view):
         yield Hit(*found.span("secret"), "user")
+    for found in _REMOTE_USER.finditer(view):
+        if found["user"] != "-":
+            yield Hit(*found.span("user"), "user")
+    for found in _HAPROXY.finditer(view):
+        yield from _captured(view, found)
     userinfo = [Hit(*found.span(), "credentials") for found in _USERINFO.finditer(view)]
     yield from userinfo
     for found in _QUERY.finditer(view):
@@ -453,6 +470,20 @@ def _commands(view: str) -> Iterator[Hit]:
             yield Hit(start, end, "cookie")
         elif ":" in view[start:end]:
             yield Hit(start, end, "credentials")
+
+
+def _captured(view: str, found: re.Match[str]) -> Iterator[Hit]:
+    """What HAProxy captured: cookies, and headers without their names."""
+    for cookie in ("asked", "given"):
+        name, sign, _ = found[cookie].partition("=")
+        if sign:
+            yield Hit(found.start(cookie) + len(name) + 1, found.end(cookie), "cookie")
+    for part in _CAPTURE.finditer(view, *found.span("headers")):
+        if re.match(r"\s*[\w.-]+=[^;]", part.group()):
+            yield Hit(*part.span(), "cookie")
+        for entry in _ENTRY.finditer(view, *part.span()):
+            if _MIXED.fullmatch(entry.group()) and not _NONCE.fullmatch(entry.group()):
+                yield Hit(*entry.span(), "token")
 
 
 def _parameters(view: str, start: int, end: int, bare: bool = True) -> Iterator[Hit]:
