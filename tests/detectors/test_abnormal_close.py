@@ -1,0 +1,112 @@
+"""abnormal-close: ends nobody meant."""
+
+from __future__ import annotations
+
+import pytest
+from story import CLIENT, PROXY, SERVER, judge, life, proxied, row
+
+NAME = "abnormal-close"
+
+
+def test_an_end_without_a_close_frame() -> None:
+    said = judge(NAME, life("a", 0, 30, how="rst"))
+    (finding,) = said.findings
+    assert said.verdict == "breach"
+    assert finding["severity"] == "error"
+    assert finding["count"] == 1
+    assert finding["message"] == "1 connection ended without a Close frame, ended by: server"
+    assert said.traits == {"no-close-frame", "by-server", "reset"}
+    assert [proof["source"] for proof in finding["evidence"]] == ["wire.pcap"]
+
+
+def test_a_fault_code_with_its_reason() -> None:
+    said = judge(NAME, life("a", 0, 30, code=1011, reason="keepalive ping timeout"))
+    (finding,) = said.findings
+    assert '1011 "keepalive ping timeout", closed by: server' in finding["message"]
+    assert said.traits == {"code-1011", "by-server"}
+
+
+def test_one_finding_for_each_code() -> None:
+    rows = [
+        *life("a", 0, 30, code=1011),
+        *life("b", 1, 31, code=1011),
+        *life("c", 2, 32, code=1009),
+        *life("d", 3, 33),
+    ]
+    assert sorted(f["count"] for f in judge(NAME, rows).findings) == [1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("code", "by"),
+    [(1000, "c2s"), (1000, "s2c"), (1001, "c2s"), (1005, "c2s"), (1005, "s2c")],
+)
+def test_a_polite_close_is_clean(code: int, by: str) -> None:
+    said = judge(NAME, life("a", 0, 30, code=code, by=by))
+    assert (said.verdict, said.findings) == ("pass", [])
+
+
+@pytest.mark.parametrize("code", [1001, 1012])
+def test_an_announced_restart_is_left_to_mass_close(code: int) -> None:
+    rows = [r for n in range(5) for r in life(f"c{n}", n, 30, code=code, by="s2c")]
+    assert judge(NAME, rows).verdict == "pass"
+
+
+def test_the_echo_of_a_close_is_no_second_end() -> None:
+    assert judge(NAME, life("a", 0, 30, code=4401)).count == 1
+
+
+def test_a_1006_beside_a_close_frame_on_the_wire_is_no_fault() -> None:
+    """The wire wins: an API that says 1006 missed a frame that was there."""
+    rows = [
+        *life("wire", 0, 30, code=1000, by="c2s", key="k"),
+        *life("c00", 0.001, 30.001, source=CLIENT, key="k"),
+    ]
+    assert judge(NAME, rows).verdict == "pass"
+
+
+def test_a_logged_1005_may_be_an_empty_close_frame() -> None:
+    assert judge(NAME, life("ab12", 0, 30, source=SERVER, code=1005)).findings == []
+
+
+def test_a_client_that_says_1006_alone() -> None:
+    said = judge(NAME, life("c00", 0, 30, source=CLIENT))
+    assert said.traits >= {"no-close-frame"}
+    assert said.count == 1
+
+
+def test_both_legs_of_a_proxied_connection_are_one() -> None:
+    said = judge(NAME, proxied("a", 0, 60))
+    assert said.count == 1
+    assert "by-proxy" in said.traits
+
+
+def test_a_connection_told_by_four_is_one() -> None:
+    rows = [
+        *proxied("a", 0, 60, key="k"),
+        *life("*1", 0, 60, source=PROXY, key="k"),
+        *life("ab12", 0, 60, source=SERVER, key="k"),
+        *life("c00", 0, 60, source=CLIENT, key="k"),
+    ]
+    assert judge(NAME, rows).count == 1
+
+
+def test_a_live_connection_has_no_end() -> None:
+    assert judge(NAME, life("a", 0, stops=30)).findings == []
+
+
+def test_a_refused_handshake_is_no_disconnect() -> None:
+    """A browser reports 1006 for it all the same."""
+    rows = [
+        row("attempt", 0, "c00", CLIENT),
+        row("rejected", 0.02, "c00", CLIENT, code=401),
+        row("close", 0.03, "c00", CLIENT, code=1006),
+        row("attempt", 5, "c01", CLIENT),
+        row("refused", 5.02, "c01", CLIENT),
+        row("close", 5.03, "c01", CLIENT, code=1006),
+    ]
+    assert judge(NAME, rows).findings == []
+
+
+def test_an_access_log_does_not_tell_how_connections_end() -> None:
+    said = judge(NAME, life("*1", 0, 60, source=PROXY))
+    assert (said.verdict, said.findings) == ("not-applicable", [])

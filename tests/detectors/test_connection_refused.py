@@ -1,0 +1,71 @@
+"""connection-refused: nobody took the connection."""
+
+from __future__ import annotations
+
+from story import CLIENT, PROXY, SERVER, chat, judge, life, row
+
+NAME = "connection-refused"
+
+
+def refusals(*times: float, source: str = "wire.pcap", name: str = "r") -> list[dict]:
+    return [
+        r
+        for number, t in enumerate(times)
+        for r in (
+            row("attempt", t, f"{name}{number}", source),
+            row("refused", t + 0.001, f"{name}{number}", source, dir="s2c"),
+        )
+    ]
+
+
+def test_nothing_ever_opens() -> None:
+    said = judge(NAME, refusals(0, 2, 6))
+    assert said.verdict == "breach"
+    assert said.count == 3
+    assert said.traits == {"direct", "never-open", "lasting"}
+    assert "nothing opened before or after" in said.findings[0]["message"]
+
+
+def test_refused_while_a_server_is_away() -> None:
+    rows = [*life("a", 0, 9, code=1012), *refusals(10, 11), *life("b", 13, 20, code=1000, by="c2s")]
+    said = judge(NAME, rows)
+    assert said.traits == {"direct", "passing"}
+
+
+def test_refused_to_the_end_after_it_worked() -> None:
+    said = judge(NAME, [*life("a", 0, 9), *refusals(10, 11)])
+    assert said.traits == {"direct", "lasting"}
+
+
+def test_a_proxy_that_cannot_reach_its_backend() -> None:
+    rows = [
+        row("refused", 0, "*5", PROXY, pos=1, reason="connect() failed (111: Connection refused)"),
+        row("rejected", 0.001, "*5", PROXY, pos=2, code=502),
+    ]
+    said = judge(NAME, rows)
+    assert "backend" in said.traits
+    assert "direct" not in said.traits
+    assert said.count == 1
+
+
+def test_the_same_refusal_seen_twice_is_one() -> None:
+    rows = [*refusals(0, 10, 20), *refusals(0.0, 10.0, 20.0, source=CLIENT, name="c")]
+    assert judge(NAME, rows).count == 3
+
+
+def test_attempts_that_open_are_clean() -> None:
+    said = judge(NAME, [*life("a", 0, 9, code=1000, by="c2s"), *life("b", 1, stops=20)])
+    assert (said.verdict, said.why) == ("pass", "2 attempts seen, none refused")
+
+
+def test_an_http_status_is_no_refusal() -> None:
+    rows = [row("attempt", 0, "a"), row("rejected", 0.01, "a", code=503)]
+    assert judge(NAME, rows).verdict == "pass"
+
+
+def test_a_capture_from_the_middle_of_a_connection_shows_no_attempt() -> None:
+    assert judge(NAME, chat("a", [1, 2, 3])).verdict == "not-applicable"
+
+
+def test_a_server_log_of_closes_shows_no_attempt() -> None:
+    assert judge(NAME, [row("close", 5, "ab12", SERVER, code=1000)]).verdict == "not-applicable"

@@ -1,0 +1,109 @@
+"""handshake-rejected: an HTTP status instead of 101."""
+
+from __future__ import annotations
+
+import pytest
+from story import CLIENT, PROXY, SERVER, judge, life, row
+
+NAME = "handshake-rejected"
+
+
+def rejected(conn: str, t: float, code: int, source: str = "wire.pcap", **known: object) -> list[dict]:
+    return [
+        row("attempt", t, conn, source, **{k: v for k, v in known.items() if k != "reason"}),
+        row("rejected", t + 0.01, conn, source, code=code, **known),
+    ]
+
+
+def test_one_finding_for_each_status() -> None:
+    rows = [*rejected("a", 0, 401), *rejected("b", 1, 401), *rejected("c", 2, 503)]
+    said = judge(NAME, rows)
+    assert [(f["count"], f["severity"]) for f in said.findings] == [(2, "error"), (1, "error")]
+    assert said.traits == {"status-401", "status-503", "none-opens"}
+    assert "2 handshakes answered with HTTP 401" in said.why
+
+
+def test_all_101_is_clean() -> None:
+    said = judge(NAME, life("a", 0, 9, code=1000))
+    assert (said.verdict, said.why) == ("pass", "1 handshakes seen, all answered with 101")
+
+
+def test_a_refused_connection_is_not_a_rejected_handshake() -> None:
+    rows = [row("attempt", 0, "a"), row("refused", 0.001, "a")]
+    assert judge(NAME, rows).verdict == "not-applicable"
+
+
+def test_other_handshakes_that_open_are_told() -> None:
+    said = judge(NAME, [*rejected("a", 0, 403), *life("b", 1, 9, code=1000)])
+    assert "others-open" in said.traits
+    assert "none-opens" not in said.traits
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "trait"),
+    [
+        (401, "Unauthorized: invalid token", "credentials-said"),
+        (403, "Forbidden", "credentials-said"),
+        (401, "jwt expired", "expired-said"),
+        (426, "Upgrade Required", "upgrade-lost"),
+        (400, "websocket: the client is not using the websocket protocol", "upgrade-lost"),
+        (400, "Session ID unknown", "sid-unknown"),
+    ],
+)
+def test_what_the_answer_says(code: int, reason: str, trait: str) -> None:
+    assert trait in judge(NAME, rejected("a", 0, code, reason=reason)).traits
+
+
+@pytest.mark.parametrize("code", [400, 404, 429, 500, 502, 503])
+def test_a_bare_status_says_nothing_more(code: int) -> None:
+    assert judge(NAME, rejected("a", 0, code)).traits == {f"status-{code}", "none-opens"}
+
+
+def test_what_the_server_logged_about_the_same_connection() -> None:
+    rows = [
+        *rejected("a", 0, 400, key="k"),
+        row("rejected", 0.01, "ab12", SERVER, code=400, key="k"),
+        row("error", 0.011, "ab12", SERVER, reason="Session ID unknown"),
+    ]
+    assert "sid-unknown" in judge(NAME, rows).traits
+
+
+def test_what_the_server_logged_about_another_connection() -> None:
+    rows = [
+        *rejected("a", 0, 503, key="k"),
+        *life("ab12", 50, 60, source=SERVER, code=4401, key="other"),
+        row("auth", 60, "ab12", SERVER, reason="invalid token"),
+    ]
+    assert "credentials-said" not in judge(NAME, rows).traits
+
+
+def test_an_error_of_another_hour_explains_no_rejection() -> None:
+    rows = [
+        row("error", -3600, None, SERVER, reason="invalid token in the nightly import"),
+        *rejected("a", 0, 503),
+    ]
+    assert "credentials-said" not in judge(NAME, rows).traits
+
+
+@pytest.mark.parametrize(("times", "again"), [(2, False), (3, True)])
+def test_the_same_token_again_and_again(times: int, again: bool) -> None:
+    rows = [r for n in range(times) for r in rejected(f"c{n}", 4 * n, 401, token="token-1")]
+    assert ("same-token-again" in judge(NAME, rows).traits) is again
+
+
+def test_many_tokens_are_not_one_token_again() -> None:
+    rows = [r for n in range(9) for r in rejected(f"c{n}", 4 * n, 401, token=f"token-{n}")]
+    assert "same-token-again" not in judge(NAME, rows).traits
+
+
+def test_the_same_rejection_told_by_wire_proxy_and_client_is_one() -> None:
+    rows = [
+        *rejected("wire", 0, 401, key="k"),
+        row("rejected", 0.01, "*1", PROXY, code=401, key="k"),
+        *rejected("c00", 0, 401, source=CLIENT, key="k"),
+    ]
+    assert judge(NAME, rows).count == 1
+
+
+def test_a_path_of_socket_io_is_told() -> None:
+    assert "socket.io" in judge(NAME, rejected("a", 0, 400, name="/socket.io/")).traits

@@ -1,0 +1,205 @@
+"""idle-cut: a timer on the path that neither end knows."""
+
+from __future__ import annotations
+
+import pytest
+from story import CLIENT, PROXY, SERVER, chat, judge, life, pings, proxied, row
+
+NAME = "idle-cut"
+
+NGINX = "upstream timed out (110: Connection timed out) while proxying upgraded connection"
+
+
+def talking(name: str, opened: float, until: float, silence: float, **more: object) -> list[dict]:
+    """Talks until `until`, then falls silent; the proxy cuts it after `silence`."""
+    times = [opened + 1, (opened + until) / 2, until]
+    ended = until + silence
+    rows = proxied(name, opened, ended, **more)
+    for leg, lag in (("front", 0.0), ("back", 0.0005)):
+        rows += chat(f"{name}-{leg}", [t + lag for t in times], ms=0.0)
+    return rows
+
+
+def cut(*silences: float, **more: object) -> list[dict]:
+    """Connections of different ages, cut at different moments after these silences."""
+    return [
+        r
+        for number, silence in enumerate(silences)
+        for r in talking(f"c{number}", 5.0 * number, 20 + 17.0 * number, silence, **more)
+    ]
+
+
+def test_equal_silences_that_the_proxy_ends() -> None:
+    said = judge(NAME, cut(60.0, 60.1, 60.0))
+    (finding,) = said.findings
+    assert finding["severity"] == "error"
+    assert finding["count"] == 3
+    assert finding["measured"] == pytest.approx(60, abs=0.2)
+    assert finding["unit"] == "s"
+    assert said.traits == {"repeats", "proxy-ended", "catalogue", "behind-proxy"}
+
+
+def test_a_timer_of_any_length() -> None:
+    said = judge(NAME, cut(47.0, 47.0, 47.1))
+    assert said.count == 3
+    assert "catalogue" not in said.traits
+
+
+@pytest.mark.parametrize("silences", [(47.0, 47.0), (40.0, 47.0, 55.5), (47.0, 48.6, 50.2)])
+def test_two_or_unequal_silences_may_be_chance(silences: tuple[float, ...]) -> None:
+    said = judge(NAME, cut(*silences))
+    assert (said.verdict, said.findings) == ("pass", [])
+
+
+def test_a_survivor_of_a_longer_silence_refutes_the_timer() -> None:
+    survivor = [
+        *proxied("s", 0, 200, by="c2s", code=1000),
+        *chat("s-front", [5, 150]),
+        *chat("s-back", [5, 150]),
+    ]
+    assert judge(NAME, [*cut(47.0, 47.0, 47.1), *survivor]).findings == []
+
+
+def test_a_talker_with_shorter_silences_refutes_nothing() -> None:
+    talker = [*proxied("s", 0, 200, by="c2s", code=1000), *chat("s-front", range(5, 200, 20))]
+    assert judge(NAME, [*cut(47.0, 47.0, 47.1), *talker]).count == 3
+
+
+def test_a_survivor_does_not_outweigh_the_owners_own_line() -> None:
+    rows = [
+        *life("*1", 0, 65, source=PROXY, key="k"),
+        row("timeout", 65, "*1", PROXY, pos=1, reason=NGINX),
+        *life("s", 0, stops=300),
+        *chat("s", [5, 250]),
+    ]
+    assert "proxy-timer-logged" in judge(NAME, rows).traits
+
+
+def test_one_line_of_the_owner_is_proof() -> None:
+    rows = [
+        *life("*7", 0, 65, source=PROXY),
+        row("timeout", 65, "*7", PROXY, pos=1, reason=NGINX),
+    ]
+    (finding,) = judge(NAME, rows).findings
+    assert finding["count"] == 1
+    assert finding["confidence"] == 0.95
+    assert "proxy-timer-logged" in finding["traits"]
+
+
+def test_haproxy_says_so_in_its_flag() -> None:
+    rows = [row("timeout", 40, "10.0.0.9:5000", "haproxy.log", vantage="proxy", reason="cD")]
+    rows = [*life("10.0.0.9:5000", 0, 40, source="haproxy.log", vantage="proxy"), *rows]
+    said = judge(NAME, rows)
+    assert "haproxy-flag" in said.traits
+    assert "proxy-timer-logged" not in said.traits
+
+
+def test_a_timer_of_the_handshake_is_no_idle_timer() -> None:
+    reason = "upstream timed out (110) while reading response header from upstream"
+    rows = [
+        row("attempt", 0, "*7", PROXY, pos=1),
+        row("timeout", 60, "*7", PROXY, pos=2, reason=reason),
+        row("rejected", 60, "*7", PROXY, pos=3, code=504),
+    ]
+    assert judge(NAME, rows).findings == []
+
+
+def test_the_servers_own_timer_is_told_apart() -> None:
+    rows = [
+        *life("ab12", 0, 65, source=SERVER),
+        row("timeout", 65, "ab12", SERVER, reason="idle timeout, no data for 60 s", ms=60000.0),
+    ]
+    said = judge(NAME, rows)
+    assert "server-timer-logged" in said.traits
+    assert "proxy-timer-logged" not in said.traits
+    assert said.findings[0]["measured"] == 60.0
+
+
+def test_idle_time_equals_age_when_nobody_ever_speaks() -> None:
+    rows = [r for n in range(3) for r in proxied(f"c{n}", 10.0 * n, 10.0 * n + 60)]
+    (finding,) = judge(NAME, rows).findings
+    assert "idle-equals-age" in finding["traits"]
+    assert "cannot be told apart" in finding["message"]
+
+
+def test_it_is_not_ambiguous_once_they_have_spoken() -> None:
+    assert "idle-equals-age" not in judge(NAME, cut(60.0, 60.0, 60.0)).traits
+
+
+def test_an_access_log_of_equal_ages_alone() -> None:
+    rows = [r for n in range(4) for r in life(f"*{n}", 9.0 * n, 9.0 * n + 60.0, source=PROXY)]
+    (finding,) = judge(NAME, rows).findings
+    assert finding["count"] == 4
+    assert finding["confidence"] <= 0.6
+    assert "idle-equals-age" in finding["traits"]
+
+
+def test_an_access_log_of_different_ages_alone() -> None:
+    ages = (12.0, 47.0, 95.0, 180.0)
+    rows = [r for n, age in enumerate(ages) for r in life(f"*{n}", n, n + age, source=PROXY)]
+    assert judge(NAME, rows).findings == []
+
+
+def test_clients_that_close_after_equal_silences() -> None:
+    assert judge(NAME, cut(60.0, 60.0, 60.0, by="c2s", code=1000)).findings == []
+
+
+def test_clients_that_drop_the_line_after_equal_silences() -> None:
+    assert judge(NAME, cut(60.0, 60.0, 60.0, by="c2s")).findings == []
+
+
+def test_a_server_that_closes_with_a_code_is_no_timer_on_the_path() -> None:
+    assert judge(NAME, cut(60.0, 60.0, 60.0, by="s2c", code=4401)).findings == []
+
+
+def test_ends_at_one_moment_are_another_fault() -> None:
+    """A crash ends connections that happen to have been silent for equally long."""
+    rows = [r for n in range(6) for r in proxied(f"c{n}", 0.1 * n, 60 + 0.1 * n)]
+    assert judge(NAME, rows).findings == []
+
+
+def test_pings_break_the_silence() -> None:
+    rows = [r for n in range(4) for r in life(f"c{n}", 10 * n, 10 * n + 61)]
+    for n in range(4):
+        rows += pings(f"c{n}", [10 * n + 3 + 7 * n, 10 * n + 40 + 4 * n])
+    assert judge(NAME, rows).findings == []
+
+
+def test_a_peer_given_up_by_its_heartbeat_was_not_idle() -> None:
+    rows = [r for n in range(4) for r in life(f"ab0{n}", 10 * n, 10 * n + 60, source=SERVER)]
+    rows += [
+        row("heartbeat_timeout", 10 * n + 60, f"ab0{n}", SERVER, dir="s2c") for n in range(4)
+    ]
+    assert judge(NAME, rows).findings == []
+
+
+def test_a_live_connection_was_not_cut() -> None:
+    rows = [r for n in range(4) for r in life(f"c{n}", 10 * n, stops=100)]
+    assert judge(NAME, rows).verdict == "not-applicable"
+
+
+def test_single_cut_at_a_known_default_by_the_proxy() -> None:
+    said = judge(NAME, cut(60.0))
+    assert "catalogue" in said.traits
+    assert "repeats" not in said.traits
+
+
+def test_single_cut_at_another_length_is_nothing() -> None:
+    assert judge(NAME, cut(47.0)).findings == []
+
+
+def test_the_same_cuts_told_by_four_sources_are_not_four_times_as_many() -> None:
+    rows = cut(60.0, 60.0, 60.0)
+    for n in range(3):
+        start, end = 5.0 * n, 80 + 17.0 * n
+        rows += life(f"*{n}", start, end, source=PROXY, key=f"key-c{n}")
+        rows += life(f"ab{n}0", start, end, source=SERVER, key=f"key-c{n}")
+        rows += life(f"c0{n}", start, end, source=CLIENT, key=f"key-c{n}")
+    assert judge(NAME, rows).count == 3
+
+
+def test_a_client_log_of_closes_shows_no_silence() -> None:
+    rows = [row("close", t, f"c0{n}", CLIENT, code=1006) for n, t in enumerate((10, 20, 30))]
+    said = judge(NAME, rows)
+    assert said.findings == []
+    assert said.verdict == "not-applicable"

@@ -1,0 +1,144 @@
+"""mass-close: one event that ended most connections."""
+
+from __future__ import annotations
+
+import pytest
+from story import CLIENT, PROXY, SERVER, judge, life, proxied, row
+
+NAME = "mass-close"
+
+
+def ending(
+    number: int, ended: float = 60.0, apart: float = 0.05, first: int = 0, **how: object
+) -> list[dict]:
+    """This many connections end one shortly after another."""
+    return [
+        r
+        for n in range(number)
+        for r in life(f"c{first + n}", 0.5 * n, ended + apart * n, **how)
+    ]
+
+
+def living(number: int, until: float = 120.0) -> list[dict]:
+    return [r for n in range(number) for r in life(f"live{n}", 0.3 * n, stops=until)]
+
+
+@pytest.mark.parametrize("code", [1001, 1012])
+def test_a_restart_with_its_code(code: int) -> None:
+    said = judge(NAME, ending(10, code=code, by="s2c"))
+    (finding,) = said.findings
+    assert (finding["count"], finding["subject"], finding["severity"]) == (10, "fleet", "error")
+    assert said.traits == {"restart-code", f"code-{code}"}
+    assert f"10 of 10 live connections ended within 0.4 s, most with code {code}" in said.why
+
+
+def test_a_crash_has_no_close_frames_and_then_refusals() -> None:
+    rows = ending(8)
+    rows += [r for n in range(3) for r in (row("attempt", 61 + n, f"r{n}"), row("refused", 61.01 + n, f"r{n}"))]
+    said = judge(NAME, rows)
+    assert said.traits == {"no-close-frame", "refused-after"}
+
+
+def test_the_supervisor_tells_a_kill_from_a_shutdown() -> None:
+    killed = row("server_stop", 60.2, None, SERVER, reason="exited: app (terminated by SIGKILL)")
+    stopped = row("server_stop", 59.8, None, SERVER, reason="Shutting down")
+    assert "kill-logged" in judge(NAME, [*ending(8), killed]).traits
+    assert "shutdown-logged" not in judge(NAME, [*ending(8), killed]).traits
+    assert "shutdown-logged" in judge(NAME, [*ending(8), stopped]).traits
+    assert "kill-logged" not in judge(NAME, [*ending(8), stopped]).traits
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0.5, True), (100.0, True), (-30.0, False), (400.0, False)]
+)
+def test_only_a_start_soon_after_belongs_to_it(seconds: float, expected: bool) -> None:
+    start = row("server_start", 60 + seconds, None, SERVER)
+    assert ("start-logged" in judge(NAME, [*ending(8), start]).traits) is expected
+
+
+def test_a_proxy_that_stops_is_no_server_shutdown() -> None:
+    stop = row("server_stop", 59.9, None, PROXY, pos=1, reason="gracefully shutting down")
+    assert "shutdown-logged" not in judge(NAME, [*ending(8), stop]).traits
+
+
+def test_a_reload_before_it() -> None:
+    reload = row("reload", -170, None, PROXY, pos=1)
+    assert "proxy-reloaded" in judge(NAME, [*ending(8), reload]).traits
+    late = row("reload", 75, None, PROXY, pos=1)
+    assert "proxy-reloaded" not in judge(NAME, [*ending(8), late]).traits
+
+
+def test_two_ends_at_once_are_chance() -> None:
+    said = judge(NAME, ending(2))
+    assert (said.verdict, said.findings) == ("pass", [])
+
+
+def test_two_ends_that_the_server_announced_are_not() -> None:
+    assert judge(NAME, ending(2, code=1012)).count == 2
+    stop = row("server_stop", 59.9, None, SERVER, reason="Shutting down")
+    assert judge(NAME, [*ending(2), stop]).count == 2
+
+
+def test_fewer_than_half_of_the_live_ones() -> None:
+    assert judge(NAME, [*ending(4), *living(6)]).findings == []
+
+
+def test_half_of_the_live_ones() -> None:
+    assert judge(NAME, [*ending(5), *living(5)]).count == 5
+
+
+def test_ends_spread_over_a_minute() -> None:
+    assert judge(NAME, ending(10, apart=6.0)).findings == []
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1005])
+def test_a_class_of_users_that_leaves(code: int) -> None:
+    assert judge(NAME, ending(12, code=code, by="c2s")).findings == []
+
+
+def test_a_server_that_says_1000_to_everybody_did_it_all_the_same() -> None:
+    assert judge(NAME, ending(6, code=1000, by="s2c")).count == 6
+
+
+@pytest.mark.parametrize("code", [4401, 3005])
+def test_tokens_that_expire_together_are_no_restart(code: int) -> None:
+    assert judge(NAME, ending(12, code=code, by="s2c")).findings == []
+
+
+def test_evidence_that_stops_ends_nothing() -> None:
+    assert judge(NAME, living(10)).findings == []
+
+
+def test_a_single_connection_is_no_mass() -> None:
+    assert judge(NAME, life("a", 0, 60, code=1012)).verdict == "not-applicable"
+
+
+def test_one_live_connection_after_another_is_no_mass() -> None:
+    """Each of them is all that lives at its moment."""
+    rows = [r for n in range(6) for r in life(f"c{n}", 100 * n, 100 * n + 60, code=1012)]
+    assert judge(NAME, rows).findings == []
+
+
+def test_handshakes_that_failed_do_not_end() -> None:
+    rows = [
+        r
+        for n in range(8)
+        for r in (row("attempt", n * 0.1, f"r{n}"), row("rejected", n * 0.1 + 0.01, f"r{n}", code=503))
+    ]
+    assert judge(NAME, rows).findings == []
+
+
+def test_two_restarts_are_two_findings() -> None:
+    rows = ending(6, code=1012)
+    rows += [r for n in range(6) for r in life(f"d{n}", 70 + 0.1 * n, 200, code=1012)]
+    assert [f["count"] for f in judge(NAME, rows).findings] == [6, 6]
+
+
+def test_both_legs_and_all_logs_count_once() -> None:
+    rows = [r for n in range(4) for r in proxied(f"c{n}", 0.5 * n, 60, by="s2c", code=1001)]
+    for n in range(4):
+        rows += life(f"ab{n}0", 0.5 * n, 60, source=SERVER, code=1001, key=f"key-c{n}")
+        rows += life(f"c0{n}", 0.5 * n, 60, source=CLIENT, code=1001, key=f"key-c{n}")
+    (finding,) = judge(NAME, rows).findings
+    assert finding["count"] == 4
+    assert "4 of 4 live" in finding["message"]

@@ -1,0 +1,91 @@
+"""message-latency: p95 of request to answer against the target."""
+
+from __future__ import annotations
+
+import pytest
+from story import CLIENT, SERVER, chat, judge, life, proxied, row
+
+NAME = "message-latency"
+
+
+def test_slow_answers() -> None:
+    rows = [*life("a", 0, 60, code=1000), *chat("a", range(1, 11), ms=120.0)]
+    (finding,) = judge(NAME, rows).findings
+    assert finding["severity"] == "warning"
+    assert (finding["count"], finding["measured"], finding["target"]) == (10, 120.0, 50.0)
+    assert finding["unit"] == "ms"
+    assert {p["source"] for p in finding["evidence"]} == {"wire.pcap"}
+
+
+def test_exactly_on_target_is_clean() -> None:
+    said = judge(NAME, [*life("a", 0, 60), *chat("a", range(1, 11), ms=50.0)])
+    assert said.verdict == "pass"
+    assert said.why == "p95 50.0 ms of 10 messages, target 50 ms"
+
+
+def test_few_stragglers_are_within_the_percentile() -> None:
+    rows = [*life("a", 0, 60), *chat("a", range(1, 40), ms=5.0), *chat("a", [50], ms=400.0, first=99)]
+    assert judge(NAME, rows).verdict == "pass"
+    assert judge(NAME, rows, percentile=100.0).verdict == "breach"
+
+
+def test_a_target_of_ones_own() -> None:
+    rows = [*life("a", 0, 60), *chat("a", range(1, 11), ms=120.0)]
+    assert judge(NAME, rows, message_ms=120.0).verdict == "pass"
+
+
+def test_a_latency_that_a_log_states() -> None:
+    rows = [row("message", t, "c00", CLIENT, ms=80.0) for t in range(1, 6)]
+    assert judge(NAME, rows).findings[0]["measured"] == 80.0
+
+
+def test_messages_without_ids_are_not_applicable() -> None:
+    rows = [row("message", t, "a", dir=d) for t in range(1, 9) for d in ("c2s", "s2c")]
+    assert judge(NAME, rows).verdict == "not-applicable"
+
+
+def test_no_difference_is_taken_between_two_vantages() -> None:
+    """Request in the client's log, answer in the server's, whose clock is off by a second."""
+    rows = [
+        *life("c00", 0, 60, source=CLIENT, key="k"),
+        *life("ab12", 1, 61, source=SERVER, key="k"),
+        *(row("message", t, "c00", CLIENT, dir="c2s", trace=f"m{t}") for t in range(5, 9)),
+        *(row("message", t + 1, "ab12", SERVER, dir="s2c", trace=f"m{t}") for t in range(5, 9)),
+    ]
+    said = judge(NAME, rows)
+    assert (said.verdict, said.findings) == ("not-applicable", [])
+
+
+def test_both_legs_are_one_message() -> None:
+    rows = proxied("a", 0, 60)
+    rows += chat("a-front", [1, 2, 3], ms=80.0)
+    rows += chat("a-back", [1.001, 2.001, 3.001], ms=78.0)
+    assert judge(NAME, rows).count == 3
+
+
+def test_ids_of_different_connections_do_not_meet() -> None:
+    rows = [*life("a", 0, 60), *life("b", 0.5, 60)]
+    rows += [row("message", 1, "a", dir="c2s", trace="1"), row("message", 9, "b", dir="s2c", trace="1")]
+    assert judge(NAME, rows).verdict == "not-applicable"
+
+
+def test_an_answer_before_its_request_is_none() -> None:
+    rows = [*life("a", 0, 60), row("message", 2, "a", dir="s2c", trace="1")]
+    rows += [row("message", 5, "a", dir="c2s", trace="1")]
+    assert judge(NAME, rows).verdict == "not-applicable"
+
+
+def test_an_id_used_again_measures_the_next_answer() -> None:
+    """Counters that start again after a reconnect must not measure minutes."""
+    rows = [*life("a", 0, 10), *chat("a", [1, 2], ms=5.0)]
+    rows += [*life("b", 300, 320), *chat("b", [301, 302], ms=5.0)]
+    said = judge(NAME, rows)
+    assert said.why == "p95 5.0 ms of 4 messages, target 50 ms"
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_broadcast_with_the_id_counts_its_first_answer(number: int) -> None:
+    rows = life("a", 0, 60)
+    rows += [row("message", 1, "a", dir="c2s", trace="1")]
+    rows += [row("message", 1 + 0.01 * n, "a", dir="s2c", trace="1") for n in range(1, number + 1)]
+    assert judge(NAME, rows).why == "p95 10.0 ms of 1 messages, target 50 ms"

@@ -1,0 +1,95 @@
+"""Every recorded case, judged as its label says."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+
+from wsdiag.config import Config
+from wsdiag.pipeline import diagnose
+from wsdiag.report import Report
+from wsdiag.reporters import json_v1
+
+ROOT = Path(__file__).parents[1]
+CASES = sorted(label.parent.name for label in (ROOT / "fixtures").glob("*/case.toml"))
+SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
+
+MEANING = {"breach": {"breach"}, "clean": {"pass", "not-applicable"}}
+
+
+@cache
+def label(case: str) -> dict[str, Any]:
+    return tomllib.loads((ROOT / "fixtures" / case / "case.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def report(case: str) -> Report:
+    return diagnose([str(ROOT / "fixtures" / case / "evidence")], Config())
+
+
+def test_there_are_cases() -> None:
+    assert len(CASES) >= 22
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_cause(case: str) -> None:
+    """The first cause is the labelled one, or an honest other answer; never a tempting wrong one."""
+    first = report(case).causes[0].id
+    assert first not in label(case)["must_not"]
+    assert first in {label(case)["cause"], *label(case)["also_acceptable"]}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_detectors(case: str) -> None:
+    said = {verdict.detector: verdict.verdict.value for verdict in report(case).verdicts}
+    wrong = {
+        name: said.get(name)
+        for name, expected in label(case)["detectors"].items()
+        if said.get(name) not in MEANING[expected]
+    }
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_facts(case: str) -> None:
+    measured = msgspec.to_builtins(report(case).facts)
+    expected = label(case)["facts"]
+    assert {name: measured[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_proofs(case: str) -> None:
+    """Every finding cites at least one place, and what stands there."""
+    unproven = [
+        finding.detector
+        for finding in report(case).findings
+        if not any(proof.excerpt for proof in finding.evidence)
+    ]
+    assert unproven == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_findings_of_a_cause_exist(case: str) -> None:
+    known = {finding.id for finding in report(case).findings}
+    assert len(known) == len(report(case).findings)
+    for cause in report(case).causes:
+        assert set(cause.findings) <= known
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_schema(case: str) -> None:
+    jsonschema.validate(json.loads(json_v1.render(report(case))), SCHEMA)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_input_is_read(case: str) -> None:
+    """What a recorder kept is read: no file of a case gives nothing, and none is unreadable."""
+    silent = [item.path for item in report(case).inputs if item.format == "unreadable"]
+    assert silent == []
