@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from wsdiag.sources.frame_transcript import Row
+from wsdiag.sources.format_document import FormatError, Sample
 from wsdiag.sources.line_clock import Clock
-from wsdiag.sources.line_format import Format, FormatError, Sample, load
+from wsdiag.sources.line_format import Format, load
 from wsdiag.sources.log_reader import LogReader
+from wsdiag.sources.open_connections import Row
 
 _CHANGED = datetime(2026, 11, 23, tzinfo=UTC)
 """Samples without a year or a date are taken as of this day."""

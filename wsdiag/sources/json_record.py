@@ -69,7 +69,7 @@ def message_of(flat: Mapping[str, object]) -> str:
 
 
 def wrapped(record: Mapping[str, object]) -> tuple[str, Stamp | None, bool] | None:
-    """What docker's json-file or journald's json carries: text, time, whether the line ends here."""
+    """What docker's json-file or journald's json carries: text, time, and if the line ends here."""
     text = record.get("log")
     if isinstance(text, str) and "stream" in record and isinstance(record.get("time"), str):
         return text.rstrip("\r\n"), line_time.of_value(record["time"]), text.endswith("\n")

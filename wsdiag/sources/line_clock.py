@@ -11,7 +11,7 @@ Every assumption is told in `remarks()`.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from wsdiag.sources.line_time import Lacks, Stamp
@@ -25,7 +25,7 @@ class Clock:
     """The clock of one input; it remembers the last instant, for lines without a time."""
 
     def __init__(self, tz: str, changed: datetime, known: datetime | None) -> None:
-        """`changed` is the file's last change; `known` a full date in the file, where it has one."""
+        """`changed` is the file's last change; `known` a full date in it, where it has one."""
         self._name = tz
         try:
             self._zone: tzinfo = ZoneInfo(tz)
@@ -33,7 +33,7 @@ class Clock:
             self._name, self._zone = "UTC", UTC
         self._changed = changed.astimezone(self._zone).replace(tzinfo=None)
         self._known = self._local(known) if known else None
-        self._day = (self._known or self._changed).replace(hour=0, minute=0, second=0, microsecond=0)
+        self._day = datetime.combine(self._known or self._changed, time.min)
         self._last_of_day: datetime | None = None
         self._assumed: set[str] = set()
         self.resolution_ms = 0.0
@@ -96,8 +96,7 @@ class Clock:
 
     def _with_date(self, at: datetime) -> datetime:
         self._assumed.add("date")
-        time = at.time()
-        plain = datetime.combine(self._day, time)
+        plain = datetime.combine(self._day, at.time())
         if self._last_of_day:
             if self._last_of_day - plain > _HALF_DAY:
                 self._day += _DAY

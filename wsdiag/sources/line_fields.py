@@ -32,9 +32,12 @@ from wsdiag.event import EVENTS, Dir, Vantage
 from wsdiag.redact import Redactor
 
 WORDS = frozenset(
-    "time started s ms us ns handshake_s handshake_ms client ip port request method path user conn"
-    " key topic name reason code dir bytes vantage trace traceparent captures message websocket"
-    " upgrade".split()
+    {
+        *("time", "started", "s", "ms", "us", "ns", "handshake_s", "handshake_ms"),
+        *("client", "ip", "port", "request", "method", "path", "user", "message", "captures"),
+        *("conn", "key", "topic", "name", "reason", "code", "dir", "bytes", "vantage"),
+        *("trace", "traceparent", "upgrade", "websocket"),
+    }
 )
 
 _MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "ns": 0.000001}
@@ -106,8 +109,9 @@ class Fields(dict[str, str]):
         """The text with each `{word}` replaced; nothing where such a word is empty."""
         if "{" not in template:
             return template
-        words = _WORD.findall(template)
-        return _WORD.sub(lambda found: self[found.group(1)], template) if all(map(self.__getitem__, words)) else ""
+        if not all(self[word] for word in _WORD.findall(template)):
+            return ""
+        return _WORD.sub(lambda found: self[found.group(1)], template)
 
     def duration_ms(self, prefix: str = "") -> float | None:
         """The stated duration in milliseconds."""

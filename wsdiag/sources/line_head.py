@@ -23,7 +23,7 @@ _LEAD_WORD = re.compile(r"\s*([A-Za-z][\w.@/-]*)[\s:|-]+[\[(]?$")
 
 
 class Head(NamedTuple):
-    """A line in parts; `message` still begins with a logger's name, where the program writes one."""
+    """A line in parts; `message` still begins with the logger's name, where one is written."""
 
     stamp: Stamp | None
     level: str

@@ -44,13 +44,9 @@ class Stamp(NamedTuple):
     end: int
 
 
-_MONTHS = {
-    name: number
-    for number, name in enumerate(
-        "jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1
-    )
-}
-_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS = {name: number for number, name in enumerate(_NAMES, start=1)}
+_MONTH = f"(?:{'|'.join(_NAMES)})"
 _TIME = r"(?P<{0}H>[0-2]\d):(?P<{0}M>[0-5]\d):(?P<{0}S>[0-6]\d)"
 _FRACTION = r"(?:[.,](?P<{0}f>\d{{1,9}}))?"
 _ZONE = r"(?:\s?(?P<{0}z>Z|UTC|GMT(?:[+-]\d{{4}})?|[+-]\d\d:?\d\d)(?![\w:]))?"
@@ -58,18 +54,31 @@ _ZONE = r"(?:\s?(?P<{0}z>Z|UTC|GMT(?:[+-]\d{{4}})?|[+-]\d\d:?\d\d)(?![\w:]))?"
 _FORMS = {
     "i": r"(?P<iY>\d{4})(?P<isep>[-/])(?P<im>\d\d)(?P=isep)(?P<id>\d\d)(?:[T_ ]|, )"
     + (_TIME + _FRACTION + _ZONE).format("i"),
-    "c": r"(?P<cd>\d{1,2})/(?P<cm>" + _MONTH + r")/(?P<cY>\d{4}):"
+    "c": r"(?P<cd>\d{1,2})/(?P<cm>"
+    + _MONTH
+    + r")/(?P<cY>\d{4}):"
     + (_TIME + _FRACTION + _ZONE).format("c"),
-    "s": r"(?P<sm>" + _MONTH + r") +(?P<sd>\d{1,2}) "
-    + (_TIME + _FRACTION).format("s") + r"(?: (?P<sY>(?:19|20)\d\d)(?![\w:.]))?",
-    "j": r"(?P<jm>" + _MONTH + r") (?P<jd>\d{1,2}),? (?P<jY>\d{4}),? "
-    + (_TIME + _FRACTION).format("j") + r"(?: (?P<jp>[AaPp])[Mm]\b)?" + _ZONE.format("j"),
-    "r": r"(?P<rd>\d{1,2})[ -](?P<rm>" + _MONTH + r")[ -](?P<rY>\d{4}) "
+    "s": r"(?P<sm>"
+    + _MONTH
+    + r") +(?P<sd>\d{1,2}) "
+    + (_TIME + _FRACTION).format("s")
+    + r"(?: (?P<sY>(?:19|20)\d\d)(?![\w:.]))?",
+    "j": r"(?P<jm>"
+    + _MONTH
+    + r") (?P<jd>\d{1,2}),? (?P<jY>\d{4}),? "
+    + (_TIME + _FRACTION).format("j")
+    + r"(?: (?P<jp>[AaPp])[Mm]\b)?"
+    + _ZONE.format("j"),
+    "r": r"(?P<rd>\d{1,2})[ -](?P<rm>"
+    + _MONTH
+    + r")[ -](?P<rY>\d{4}) "
     + (_TIME + _FRACTION + _ZONE).format("r"),
     "k": r"[IWEFD](?P<km>[01]\d)(?P<kd>[0-3]\d) " + (_TIME + _FRACTION).format("k"),
     "t": r"(?P<tY>\d\d)(?P<tm>[01]\d)(?P<td>[0-3]\d) " + (_TIME + _FRACTION).format("t"),
-    "d": _TIME.format("d") + _FRACTION.format("d")
-    + r"(?: ?(?P<dp>[AaPp])\.?[Mm]\b)?(?![\d:])" + r"(?:(?P<dz>Z)\b)?",
+    "d": _TIME.format("d")
+    + _FRACTION.format("d")
+    + r"(?: ?(?P<dp>[AaPp])\.?[Mm]\b)?(?![\d:])"
+    + r"(?:(?P<dz>Z)\b)?",
 }
 _CHROME = (  # behind `[pid:tid:`
     r"(?P<gY>\d{4})?(?P<gm>[01]\d)(?P<gd>[0-3]\d)/"
@@ -79,11 +88,16 @@ _ONE = "|".join(_FORMS.values())
 # A form may not begin inside a longer number or word.
 _ANY = re.compile(rf"(?<![\w:.])(?:{_ONE})|(?<=[\[:]){_CHROME}(?=[:\]])")
 _WHOLE = re.compile(f"{_ONE}|{_CHROME}")
+_PARTS = {  # form → part of the time → the name of its group, empty where the form has none
+    form: {part: form + part if form + part in _WHOLE.groupindex else "" for part in "YmdHMSfzp"}
+    for form in (*_FORMS, "g")
+}
 _EPOCH = re.compile(
     r"(?<![\w.:-])(?P<e>[12]\d{9}(?:[.,]\d{1,9})?|[12]\d{12}|[12]\d{15}|[12]\d{18})(?![\w.-])"
 )
 _AT_END = re.compile(
-    r"(?:\bat |[\s(\[])(?P<text>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*(?: [+-]\d{4})?|[12]\d{12})[\s)\].]*$"
+    r"(?:\bat |[\s(\[])(?P<text>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*(?: [+-]\d{4})?|[12]\d{12})"
+    r"[\s)\].]*$"
 )
 # What may stand before a stamp: punctuation, a level, brackets, `time=`, one word.
 _LEAD = re.compile(
@@ -111,9 +125,18 @@ def find(line: str) -> Stamp | None:
     return _epoch_at_head(line) or _at_end(line)
 
 
+def full_date(line: str) -> datetime | None:
+    """The first complete date anywhere in a line; aware when its zone is stated."""
+    for found in _ANY.finditer(line, 0, 400):
+        stamp = parse(found.group())
+        if stamp and stamp.lacks == Lacks.NOTHING:
+            return stamp.at
+    return None
+
+
 @lru_cache(maxsize=8192)
 def parse(text: str) -> Stamp | None:
-    """Read a stamp that begins `text`; its `start` is 0. None for no stamp or an impossible date."""
+    """Read the stamp that begins `text`; None for no stamp or an impossible date."""
     found = _WHOLE.match(text) or (_WEEKDAY.match(text) and _WHOLE.match(text[4:].lstrip()))
     if found:
         form = str(found.lastgroup)[0]
@@ -133,28 +156,30 @@ def of_value(value: object) -> Stamp | None:
 
 
 def _made(form: str, found: re.Match[str]) -> Stamp | None:
-    part = {name[1:]: text for name, text in found.groupdict().items() if name[0] == form and text}
-    month = part.get("m", "1")
-    lacks = Lacks.DATE if form == "d" else Lacks.NOTHING if "Y" in part else Lacks.YEAR
-    year = int(part.get("Y", PLACEHOLDER_YEAR))
-    hour = int(part["H"])
-    if "p" in part:
-        hour = hour % 12 + (12 if part["p"] in "Pp" else 0)
-    fraction = part.get("f", "")
+    part = found.group
+    names = _PARTS[form]
+    year, month, day, fraction, zone, half = (
+        part(name) if name else None for name in (names[n] for n in "Ymdfzp")
+    )
+    lacks = Lacks.DATE if form == "d" else Lacks.NOTHING if year else Lacks.YEAR
+    hour = int(part(names["H"]))
+    if half:
+        hour = hour % 12 + (12 if half in "Pp" else 0)
     try:
         at = datetime(
-            year + 2000 if form == "t" else year,
-            _MONTHS.get(month.lower()) or int(month),
-            int(part.get("d", 1)),
+            int(year) + (2000 if form == "t" else 0) if year else PLACEHOLDER_YEAR,
+            (_MONTHS.get(month) or int(month)) if month else 1,
+            int(day) if day else 1,
             hour,
-            int(part["M"]),
-            min(int(part["S"]), 59),  # a leap second
+            int(part(names["M"])),
+            min(int(part(names["S"])), 59),  # a leap second
             int(fraction[:6].ljust(6, "0")) if fraction else 0,
-            tzinfo=_zone(part.get("z")),
+            tzinfo=_zone(zone),
         )
     except ValueError:
         return None
-    return Stamp(at, lacks, _resolution_ms(len(fraction)), 0, found.end() - found.start())
+    digits = len(fraction) if fraction else 0
+    return Stamp(at, lacks, _resolution_ms(digits), 0, found.end() - found.start())
 
 
 def _resolution_ms(digits: int) -> float:

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
 from wsdiag.redact import Redactor
 from wsdiag.sources import json_record, line_head, line_time, sentences
-from wsdiag.sources.frame_transcript import Row, Transcript
+from wsdiag.sources.frame_transcript import Transcript
 from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_fields import Fields, RowMaker, began
 from wsdiag.sources.line_format import Format
 from wsdiag.sources.line_time import Stamp
 from wsdiag.sources.line_wrapper import MAX_PARTIAL_CHARS, Unwrapper, strip_colours
+from wsdiag.sources.open_connections import Row
 
 GENERAL = "app-log"
 GENERAL_JSON = "json-log"
@@ -34,6 +35,8 @@ _FEW = 5
 _SHAPE_CHARS = 14
 _DIGIT, _LETTER = re.compile(r"\d+"), re.compile(r"[^\W\d_]+")
 
+Gates = list[tuple[str, Format]]
+
 _decode = msgspec.json.Decoder().decode
 
 
@@ -44,9 +47,9 @@ class LogReader:
         """`client`: the input is known to come from a client, by its name."""
         self.clock = clock
         self._client = client
-        self._lines = [f for f in formats if f.document.reads == "line"]
-        self._messages = [f for f in formats if f.document.reads == "message"]
-        self._records = [f for f in formats if f.document.reads == "record"]
+        self._line_needs = _needs(formats, "line")
+        self._message_needs = _needs(formats, "message")
+        self._record_needs = _needs(formats, "record")
         self._last: Format | None = None
         self._shape = ""  # how the lines of that format begin: one that begins so is of that format
         self._waiting = ""  # the time of the last line, not parsed because nothing asked for it
@@ -55,6 +58,7 @@ class LogReader:
         self._transcript = Transcript(self._maker)
         self._docker = ""
         self._twin = ("", False, 0)
+        self._traceback: list[Row] | None = None  # ends told inside the traceback being read
         self.rows: list[Row] = []
         self.seen: Counter[str] = Counter()
         self.client_sentences = 0
@@ -91,8 +95,8 @@ class LogReader:
         if text[:2] == '{"':
             self._json(text, outer, pos)
             return
-        for reader in self._lines:
-            if reader.wants(text) and (fields := reader.fields(text)):
+        for reader in self._gated(self._line_needs, text):
+            if fields := reader.fields(text):
                 self._last, self._shape = reader, _shape(text)
                 self._by_format(reader, fields, outer, pos)
                 return
@@ -100,10 +104,14 @@ class LogReader:
         stamp = head.stamp or outer
         if head.message[:2] == '{"':
             self._json(head.message, stamp, pos)
-        elif not self._is_twin(head.message, bool(head.stamp or head.level), stamp, pos):
+            return
+        headed = bool(head.stamp or head.level)
+        if headed or head.message.startswith("Traceback (most recent call last)"):
+            self._traceback = None if headed else (self._traceback or [])
+        if not self._is_twin(head.message, headed, stamp, pos):
             before = len(self.rows)
             told = self._message(head.message, {"level": head.level}, stamp, pos, GENERAL)
-            self._twin = (head.message, bool(head.stamp or head.level), len(self.rows) - before)
+            self._twin = (head.message, headed, len(self.rows) - before)
             if not told and self._broken(text):
                 self.unread += 1
 
@@ -119,6 +127,8 @@ class LogReader:
         rows = reader.rows(rule, fields, instant, self._maker)
         if reader.document.vantage == "either":
             self._take_side(rows)
+            if rows and self._traceback:
+                self._withdraw(self._traceback)
         else:
             self._client = self._client or fields["vantage"] == "client"
         self._keep(self._transcript.adopt(rows, pos, reader.document.anonymous), pos)
@@ -127,8 +137,8 @@ class LogReader:
         self, message: str, given: Mapping[str, object], stamp: Stamp | None, pos: int, general: str
     ) -> bool:
         """Read what a line says after its time; True when it says something."""
-        for reader in self._messages:
-            if reader.wants(message) and (fields := reader.fields(message)):
+        for reader in self._gated(self._message_needs, message):
+            if fields := reader.fields(message):
                 if general == GENERAL_JSON and reader.document.anonymous and not fields["path"]:
                     continue  # a record names its connection in fields of its own
                 self._by_format(reader, fields, stamp, pos)
@@ -145,7 +155,10 @@ class LogReader:
             self.seen[general] += 1
             self.client_sentences += sentences.speaks_as_client(message, given)
             self._stamped(rows, stamp)
-            self._keep(self._transcript.adopt(rows, pos, ""), pos)
+            kept = self._transcript.adopt(rows, pos, "")
+            self._keep(kept, pos)
+            if self._traceback is not None:
+                self._traceback.extend(row for row in kept if row["kind"] == "end")
             return True
         if stamp:
             self._instant(stamp)
@@ -170,27 +183,41 @@ class LogReader:
                     self._wrapped(strip_colours(part), stamp or outer, pos)
             return
         flat = json_record.flatten(record)
-        for reader in self._records:
-            if reader.wants(line):
-                fields = reader.record_fields(flat, line)
-                if "time" in fields:
-                    self._by_format(reader, fields, outer, pos)
-                    return
+        for reader in self._gated(self._record_needs, line):
+            fields = reader.record_fields(flat, line)
+            if "time" in fields:
+                self._by_format(reader, fields, outer, pos)
+                return
         stamp = json_record.stamp_of(flat) or outer
         self._message(json_record.message_of(flat), flat, stamp, pos, GENERAL_JSON)
 
     def _broken(self, text: str) -> bool:
-        """True for a line that begins as nearly all lines of this input do, but is not as they are."""
+        """True for a line that begins as nearly all lines here do, but does not go on so."""
         usual = self._last and self.seen[self._last.id] * 10 > self._read * 9
         return bool(usual) and self._read > _FEW and _shape(text) == self._shape
 
+    def _gated(self, needs: Gates, text: str) -> Iterator[Format]:
+        """The formats whose gate a text passes; the one that read the last line first."""
+        last = self._last
+        if last and last.wants(text):
+            yield last
+        for need, reader in needs:
+            if need in text and reader is not last:
+                yield reader
+
     def _take_side(self, rows: list[Row]) -> None:
-        """Where both sides write the same words, `sent` and `received` depend on whose log it is."""
+        """Both sides write these words: who `sent` and `received` depends on whose log it is."""
         mine, theirs = ("c2s", "s2c") if self._client else ("s2c", "c2s")
         for row in rows:
             row["vantage"] = "client" if self._client else "server"
             if "dir" in row:
                 row["dir"] = mine if row["dir"] == "sent" else theirs
+
+    def _withdraw(self, told: list[Row]) -> None:
+        """A traceback's last line says the same better than the exceptions that led to it."""
+        marked = {id(row) for row in told}
+        self.rows = [row for row in self.rows if id(row) not in marked]
+        told.clear()
 
     def _is_twin(self, message: str, headed: bool, stamp: Stamp | None, pos: int) -> bool:
         """True for a line that a second log handler wrote again, once bare and once with a head."""
@@ -227,6 +254,11 @@ class LogReader:
         for row in rows:
             row["pos"] = pos
         self.rows.extend(rows)
+
+
+def _needs(formats: Sequence[Format], reads: str) -> Gates:
+    chosen = [f for f in formats if f.document.reads == reads]
+    return [(need, f) for f in chosen for need in f.needs]
 
 
 def _shape(text: str) -> str:

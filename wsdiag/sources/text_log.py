@@ -19,7 +19,6 @@ from wsdiag.evidence import InputFile, Reading
 from wsdiag.sources import line_time
 from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_format import all_formats
-from wsdiag.sources.line_time import Lacks
 from wsdiag.sources.line_wrapper import Unwrapper, strip_colours
 from wsdiag.sources.log_reader import GENERAL, GENERAL_JSON, LogReader
 
@@ -29,13 +28,13 @@ MAX_LINE_BYTES = 1 << 20
 ROWS_PER_BATCH = 50_000
 HEAD_LINES = 200
 
-_CLIENT_NAME = re.compile(r"client|browser|console|frontend|mobile|(?:^|[/_.-])(?:ui|app-?ios)\b", re.I)
+_CLIENT_NAME = re.compile(r"client|browser|console|frontend|mobile", re.IGNORECASE)
 _OWN_REPORT = (b"## WebSocket Debug:", b'"wsdiag.report/1"', b'"wsdiag.review/1"')
 _BINARY_SHARE = 0.1
 
 
 def sniff(head: bytes, name: str) -> float:
-    """0.1 for any text, 0.5 where a known format stands in the head, 0 for binary and own reports."""
+    """0.5 where a known format stands in the head, 0.1 for other text, 0 for anything else."""
     if not is_text(head):
         return 0.0
     lines = head.decode("utf-8", "replace").splitlines()[:50]
@@ -116,9 +115,8 @@ def _clock(item: InputFile, config: Config) -> Clock:
     changed = datetime.fromtimestamp(item.path.stat().st_mtime, UTC)
     known = None
     for line in item.head().decode("utf-8", "replace").splitlines()[:HEAD_LINES]:
-        stamp = line_time.find(strip_colours(line))
-        if stamp and stamp.lacks == Lacks.NOTHING:
-            known = stamp.at
+        known = line_time.full_date(strip_colours(line))
+        if known:
             break
     return Clock(config.tz, changed, known)
 
@@ -144,5 +142,5 @@ def _general_vantage(name: str, reader: LogReader) -> str:
 def _vantage(frame: pl.DataFrame, reader: LogReader) -> str | None:
     if frame.height:
         return str(frame["vantage"].value_counts(sort=True)["vantage"][0])
-    known = {f.id: f.vantage for f in all_formats()}
-    return next((v for name, _ in reader.seen.most_common() if (v := known.get(name)) != "either"), None)
+    known = {f.id: f.vantage for f in all_formats() if f.vantage != "either"}
+    return next((known[name] for name, _ in reader.seen.most_common() if name in known), None)

@@ -1,0 +1,148 @@
+"""What a log format file may say, and whether it says it rightly.
+
+One format is one TOML file:
+
+    id = "nginx-error"              # the file's name
+    title = "nginx error log"
+    vantage = "proxy"               # server, proxy or client: who writes such a log; either: both
+                                    # write it, and a row's `dir` may be "sent" or "received"
+    stack = "nginx"
+    reads = "line"                  # line; message: what follows time, level and logger;
+                                    # record: a JSON object
+    needs = ["#", "*"]              # cheap gate: one of these stands in every such line
+    pattern = '''^(?P<time>…) …'''  # its named groups are words of line_fields.py
+    find = ['''request: "(?P<request>[^"]*)"''']   # further words, each searched anywhere
+    time = "event"                  # what the line's time means: event, start or end
+
+    [[rule]]                        # the first rule that holds gives its rows, and no other
+    where = { status = "101" }      # a word equals; is one of a list; "~…" matches a regex
+    match = 'timed out'             # searched in the word `message`; its groups are words too
+    rows = [{ kind = "open", at = "start" }, { kind = "end", code = "{status}" }]
+
+    [[sample]]                      # a test: what a real line must give; [] = nothing
+    line = '''…'''
+    events = [{ kind = "open", ts = "2026-11-22T23:45:36Z" }]
+
+A row names columns of the event frame; all words of the line that are columns come along, unless
+the row names the column itself ("" leaves it out). `at` is `start` or `end` where the line
+states a duration; without it the row has the line's own time. A record has `fields` (word → dotted
+name in the object, or several) in place of `pattern`. `anonymous`: the lines name no connection,
+so they belong to the only one that is open, if it is the only one; "states" where the format
+states each opening and closing, "explains" where it only says why another line's closing came.
+
+Patterns stay in what Python and Rust regexes have in common: no lookaround, no backreference.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+import msgspec
+
+from wsdiag.event import EVENTS, Kind
+from wsdiag.sources.line_fields import CHOICES, WORDS
+
+_UNCOMMON = re.compile(r"\(\?(?:=|!|<=|<!|P=)|\\[1-9]")
+_REFERENCE = re.compile(r"\{(\w+)\}")
+
+
+class FormatError(ValueError):
+    """A format file that cannot be used; the text names the file and the field."""
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When it holds, its rows are what the line says."""
+
+    rows: list[dict[str, str]]
+    where: dict[str, str | list[str]] = {}
+    match: str = ""
+
+
+class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Real lines and the events they must give: for each event the columns that must agree."""
+
+    events: list[dict[str, object]]
+    line: str = ""
+    lines: list[str] = []
+
+
+class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A format file as it is written."""
+
+    id: str
+    title: str
+    vantage: Literal["server", "proxy", "client", "either"]
+    stack: str
+    reads: Literal["line", "message", "record"] = "line"
+    needs: list[str]
+    pattern: str = ""
+    find: list[str] = []
+    fields: dict[str, str | list[str]] = {}
+    time: Literal["event", "start", "end"] = "event"
+    anonymous: Literal["", "states", "explains"] = ""
+    rule: list[Rule]
+    sample: list[Sample]
+
+
+def parse(text: str, file: str) -> Document:
+    """The document in the text of its file. Raises `FormatError` naming file and field."""
+    try:
+        document = msgspec.convert(tomllib.loads(text), Document)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as problem:
+        raise FormatError(f"{file}: {problem}") from None
+    for told in _problems(document, file):
+        raise FormatError(f"{file}: {told}")
+    return document
+
+
+def _problems(document: Document, file: str) -> Iterator[str]:
+    if document.id != file.removesuffix(".toml"):
+        yield f"id: {document.id!r} is not the file's name"
+    if bool(document.pattern) == (document.reads == "record"):
+        yield "pattern: a line or message has a pattern, a record has fields"
+    if not document.needs:
+        yield "needs: name at least one text that stands in every such line"
+    words = set(document.fields)
+    for field, text in _patterns(document):
+        if _UNCOMMON.search(text):
+            yield f"{field}: no lookaround and no backreference"
+        try:
+            words |= set(re.compile(text).groupindex)
+        except re.error as problem:
+            yield f"{field}: {problem}"
+    used: set[str] = set()
+    for number, rule in enumerate(document.rule, 1):
+        used |= set(rule.where)
+        for row in rule.rows:
+            used.update(_REFERENCE.findall(" ".join(row.values())))
+            yield from (f"rule {number}: rows: {problem}" for problem in _row_problems(row))
+    for word in sorted((words - WORDS) - used):
+        yield f"{word}: neither a word of wsdiag nor used by a rule"
+    for word in sorted((used - words) - WORDS):
+        yield f"{word}: used by a rule, but nothing captures it"
+
+
+def _patterns(document: Document) -> Iterator[tuple[str, str]]:
+    yield "pattern", document.pattern
+    yield from ((f"find {n}", text) for n, text in enumerate(document.find, 1))
+    for number, rule in enumerate(document.rule, 1):
+        yield f"rule {number}: match", rule.match
+        for word, value in rule.where.items():
+            if isinstance(value, str) and value.startswith("~"):
+                yield f"rule {number}: where.{word}", value[1:]
+
+
+def _row_problems(row: Mapping[str, str]) -> Iterator[str]:
+    if row.get("kind") not in set(Kind):
+        yield f"kind: {row.get('kind')!r} is not a kind"
+    if row.get("at", "start") not in ("start", "end"):
+        yield f"at: {row['at']!r} is not start or end"
+    for column in sorted(row.keys() - EVENTS.keys() - {"at"}):
+        yield f"{column}: not a column"
+    for column in sorted(row.keys() & CHOICES.keys()):
+        value = row[column]
+        if value and not _REFERENCE.search(value) and value not in CHOICES[column]:
+            yield f"{column}: {value!r} is not one of {', '.join(sorted(CHOICES[column]))}"
