@@ -175,8 +175,8 @@ def show(pointer: str, paths: tuple[str, ...], context: int) -> None:
 
         # A file whose name holds a secret is known by its masked name, however it is asked for.
         place = re.search(r"[:#]\d+$|$", pointer)
-        assert place
-        pointer = shown(pointer[: place.start()]) + place.group()
+        assert tail
+        pointer = shown(pointer[: tail.start()]) + tail.group()
         places = run(pointer, paths, context)
     width = max((len(harmless(place)) for place, _ in places), default=0)
     for place, excerpt in places:
