@@ -174,7 +174,7 @@ def show(pointer: str, paths: tuple[str, ...], context: int) -> None:
         from wsdiag.pipeline import show as run
 
         # A file whose name holds a secret is known by its masked name, however it is asked for.
-        place = re.search(r"[:#]\d+$|$", pointer)
+        tail = re.search(r"[:#]\d+$|$", pointer)
         assert tail
         pointer = shown(pointer[: tail.start()]) + tail.group()
         places = run(pointer, paths, context)
