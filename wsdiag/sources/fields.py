@@ -46,6 +46,9 @@ _CONN_SURE = (
 )
 _CONN_WEAK = ("client", "clientid", "session", "sessionid", "peer", "remote", "remoteaddr")
 _CONN = (*_CONN_SURE, "client", "clientid", "session", "sessionid")
+_CREDENTIALS = frozenset({"sid", "session", "sessionid"})
+"""A connection may be named by these, but in a URL or a cookie they let one in."""
+
 _HTTP_FIELDS = frozenset({"method", "httpmethod", "verb", "useragent", "requestmethod"})
 _USER = ("user", "userid", "uid", "username", "sub", "account", "accountid", "email", "login")
 _PEER = (
@@ -294,7 +297,7 @@ def instant(text: str) -> datetime | None:
 @lru_cache(4096)
 def reason(text: str) -> str | None:
     """A close reason or error phrase as it may be shown."""
-    return redact.Redactor().reason(text.strip().strip("\"'").strip())
+    return redact.Redactor().reason(_unquoted(text.strip()).strip())
 
 
 @lru_cache(4096)
@@ -328,6 +331,8 @@ def _conn(said: Mapping[str, str]) -> str | None:
         text = said.get(name)
         if text and " " not in text and not peer(text):
             found = connection_id(text)
+            if found and name in _CREDENTIALS and not found.isdecimal():
+                return redact.pseudonym("session", redact.undo(text))
             if found:
                 return found
     return None

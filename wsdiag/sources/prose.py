@@ -12,7 +12,7 @@ from wsdiag.sources import fields as of
 from wsdiag.sources.vocabulary import UNSAID
 
 _ADDRESS = re.compile(
-    r"(?<![\w./:-])(?:\[?(?P<v6>::ffff:[\d.]+|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7})\]|"
+    r"(?:(?<=\btcp[46]:)|(?<![\w./:-]))(?:\[?(?P<v6>::ffff:[\d.]+|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7})\]|"
     r"(?P<v4>\d{1,3}(?:\.\d{1,3}){3})):(?P<port>\d{1,5})(?![\w.]*\.\d)",
     re.IGNORECASE,
 )
@@ -75,7 +75,7 @@ _AFTER_CODE = re.compile(
 _REASON_ENDS = re.compile(
     r";| - goodbye|(?:^|,? )(?:attempting|reconnecting|retrying|will |scheduling)| -\+-"
 )
-_AROUND_REASON = " \t.,:;|*)(]['\"—-"
+_AROUND_REASON = " \t.,:;|*)(][}{'\"—-"
 
 _LIVED = re.compile(
     r"\b(?:lifetime|lived|lasted|duration|open for|connected for"

@@ -106,7 +106,11 @@ def candidates(low: str) -> list[tuple[Phrase, ...]]:
 
 
 def _may_occur(phrase: Phrase, seen: frozenset[str]) -> bool:
-    return any(all(gate in seen for gate in _STEMS if gate in stem) for stem in phrase.stems)
+    for stem in phrase.stems:
+        gates = [word for word in _STEMS if word in stem]
+        if not gates or not seen.isdisjoint(gates):
+            return True
+    return False
 
 
 def _trie(words: list[str]) -> str:
