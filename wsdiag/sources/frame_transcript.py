@@ -91,7 +91,7 @@ class Transcript:
             if self._sees_states and "name" not in row:
                 return False
             self._handshake(row, pos)
-        elif anonymous and kind == "message" and self._sees_states:
+        elif anonymous and self._sees_states and kind in ("message", "close") and "dir" in row:
             return False
         elif "peer" in row:
             self._open.by_peer(row)

@@ -24,6 +24,24 @@ from wsdiag.sources.line_time import Stamp
 from wsdiag.sources.line_wrapper import MAX_PARTIAL_CHARS, Unwrapper, strip_colours
 from wsdiag.sources.open_connections import Row
 
+STACK_MARKS = {
+    "gorilla/websocket": "gorilla",
+    "websocket: close ": "gorilla",
+    "coder/websocket": "nhooyr",
+    "nhooyr.io/websocket": "nhooyr",
+    "received close frame: status = Status": "nhooyr",
+    "node_modules/ws/": "ws",
+    "WS_ERR_": "ws",
+    "org.springframework.web": "spring",
+    "org.eclipse.jetty": "jetty",
+    "org.apache.tomcat": "tomcat",
+    "Microsoft.AspNetCore": "signalr",
+    "site-packages/aiohttp": "aiohttp",
+    "gunicorn": "gunicorn",
+    "haproxy[": "haproxy",
+}
+"""What in an application's lines tells which program or library wrote them."""
+
 GENERAL = "app-log"
 GENERAL_JSON = "json-log"
 TRANSCRIPT = "websockets"
@@ -61,6 +79,9 @@ class LogReader:
         self._traceback: list[Row] | None = None  # ends told inside the traceback being read
         self.rows: list[Row] = []
         self.seen: Counter[str] = Counter()
+        self._stacks = {f.id: f.document.stack for f in formats}
+        self._marks = dict(STACK_MARKS)  # those not found yet
+        self._marked: set[str] = set()
         self.client_sentences = 0
         self.unread = 0
         self._read = 0
@@ -69,6 +90,11 @@ class LogReader:
     def redactions(self) -> dict[str, int]:
         """What was hidden so far, by rule."""
         return dict(self._maker.redactor.counts)
+
+    @property
+    def stacks(self) -> frozenset[str]:
+        """The programs and libraries that wrote the lines so far, where they tell."""
+        return frozenset(self._marked | {self._stacks[i] for i in self.seen if i in self._stacks})
 
     def line(self, raw: str, pos: int) -> None:
         """Read one line."""
@@ -105,6 +131,8 @@ class LogReader:
         if head.message[:2] == '{"':
             self._json(head.message, stamp, pos)
             return
+        for mark in [mark for mark in self._marks if mark in text]:
+            self._marked.add(self._marks.pop(mark))
         headed = bool(head.stamp or head.level)
         if headed or head.message.startswith("Traceback (most recent call last)"):
             self._traceback = None if headed else (self._traceback or [])

@@ -86,6 +86,7 @@ def read(item: InputFile, config: Config) -> Reading:
         resolution_ms=reader.clock.resolution_ms or 1.0,
         remarks=tuple(_remarks(notes) + reader.clock.remarks()),
         redactions=reader.redactions,
+        stacks=reader.stacks,
     )
 
 
