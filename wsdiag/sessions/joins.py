@@ -25,6 +25,9 @@ from wsdiag.sessions.sightings import (
 ADJACENT_LINES, ADJACENT = 2, timedelta(milliseconds=100)
 """A library's sentence and the application's own about the same moment stand this close."""
 
+REACH_LINES = 40
+"""A traceback may stand between two sentences about one ending."""
+
 SAME_LINES = 8
 """A server's line on an address and the application's own stand this close, whatever their times."""
 
@@ -123,38 +126,46 @@ def _same_log(sightings: list[Sighting]) -> Iterator[tuple[Sighting, Sighting]]:
 def _neighbours(sightings: list[Sighting]) -> Iterator[tuple[Sighting, Sighting]]:
     """In one log, a library's nameless sentence and the application's own about the same moment.
 
-    The nearest line wins; where none is beside it, the only one at that moment.
+    The nearest line wins; where none is beside it, the only one of that moment.
     """
     for begins in (True, False):
-        named: dict[str, list[Sighting]] = defaultdict(list)
+        named: dict[str, list[tuple[int, Sighting]]] = defaultdict(list)
+        nameless: list[tuple[int, Sighting]] = []
         for sighting in sightings:
-            if _moment(sighting, begins=begins) and not sighting.nameless:
-                named[sighting.source].append(sighting)
-        taken: set[Node] = set()
-        for sighting in sightings:
-            moment = _moment(sighting, begins=begins)
-            if not moment or not sighting.nameless or (not begins and sighting.open_pos):
+            pos = sighting.open_pos if begins else sighting.end_pos
+            if pos is None:
                 continue
-            beside = []
-            for other in named[sighting.source]:
-                theirs = _moment(other, begins=begins)
-                if (
-                    theirs
-                    and other.node not in taken
-                    and apart(moment[1], theirs[1]) <= ADJACENT
-                    and not contradict(sighting, other)
-                ):
-                    beside.append((abs(moment[0] - theirs[0]), other))
-            beside.sort(key=lambda pair: pair[0])
+            if not sighting.nameless:
+                named[sighting.source].append((pos, sighting))
+            elif begins or not sighting.open_pos:
+                nameless.append((pos, sighting))
+        for spots in named.values():
+            spots.sort(key=_line)
+        taken: set[Node] = set()
+        for pos, sighting in nameless:
+            spots = named[sighting.source]
+            since = bisect_left(spots, pos - REACH_LINES, key=_line)
+            until = bisect_left(spots, pos + REACH_LINES + 1, key=_line)
+            beside = [
+                (abs(line - pos), other)
+                for line, other in spots[since:until]
+                if other.node not in taken
+                and _together(sighting, other, begins=begins)
+                and not contradict(sighting, other)
+            ]
+            beside.sort(key=_line)
             if beside and (beside[0][0] <= ADJACENT_LINES or len(beside) == 1):
                 taken.add(beside[0][1].node)
                 yield beside[0][1], sighting
 
 
-def _moment(sighting: Sighting, *, begins: bool) -> tuple[int, datetime | None] | None:
-    """The line and time of a sighting's beginning or end."""
-    pos = sighting.open_pos if begins else sighting.end_pos
-    return None if pos is None else (pos, sighting.opened if begins else sighting.ended)
+def _line(spot: tuple[int, Sighting]) -> int:
+    return spot[0]
+
+
+def _together(one: Sighting, other: Sighting, *, begins: bool) -> bool:
+    moments = (one.opened, other.opened) if begins else (one.ended, other.ended)
+    return apart(*moments) <= ADJACENT
 
 
 def _clear_pairs(
