@@ -60,6 +60,11 @@ def token(secret: str) -> str:
     return pseudonym("token", bare)
 
 
+def session(secret: str) -> str:
+    """The pseudonym of a session's id, as a cookie or a URL carries it."""
+    return pseudonym("session", undo(secret))
+
+
 def user(name: str) -> str:
     """The pseudonym of a user's name or e-mail address."""
     return pseudonym("user", undo(name).strip("<>"))
@@ -178,7 +183,7 @@ def _label(rule: str, raw: str, plain: str) -> tuple[str, str]:
     if rule == "user":
         return rule, f"[{user(raw)}]"
     if rule == "session":
-        return rule, f"[{pseudonym(rule, undo(raw))}]"
+        return rule, f"[{session(raw)}]"
     if rule == "ip":
         return rule, f"[{address(plain.replace('-', '.'))}]"
     return rule, "[value]" if rule == "query" else f"[{rule}]"
