@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import polars as pl
 
 from wsdiag.connections import Story, counted, reconnects, round_trips
 from wsdiag.report import Facts, Quantiles
 
-BURST = pl.duration(seconds=10)
+BURST = timedelta(seconds=10)
 
 
 def measure(story: Story) -> Facts:
@@ -46,10 +48,8 @@ def measure(story: Story) -> Facts:
         close_codes=_close_codes(ended),
         ends=_counts(opened.filter("gone")["end_reason"].drop_nulls()),
         reconnects=len(gaps),
-        attempts_max_per_10s=_burst(tried["tried"]),
-        attempts_max_per_10s_one_client=max(
-            (_burst(part["tried"]) for part in known.partition_by("client")), default=0
-        ),
+        attempts_max_per_10s=_burst(tried),
+        attempts_max_per_10s_one_client=_burst(known, by="client"),
         connect_ms=quantiles(opened["handshake_ms"]),
         message_ms=quantiles(trips["ms"]),
         pong_ms=quantiles(beats["ms"]),
@@ -92,11 +92,8 @@ def _close_codes(ended: pl.DataFrame) -> dict[str, int]:
     return _counts(codes["name"])
 
 
-def _burst(moments: pl.Series) -> int:
-    """The most moments that fall into any ten seconds."""
-    order = moments.drop_nulls().sort().to_frame("ts")
-    if order.is_empty():
-        return 0
-    until = pl.col("ts").search_sorted(pl.col("ts") + BURST, side="right").cast(pl.Int64)
-    since = pl.col("ts").search_sorted(pl.col("ts"), side="left").cast(pl.Int64)
-    return int(order.select((until - since).max()).item())
+def _burst(tries: pl.DataFrame, by: str | None = None) -> int:
+    """The most tries that fall into any ten seconds, of all or of one."""
+    order = tries.filter(pl.col("tried").is_not_null()).sort("tried")
+    windows = order.rolling("tried", period=BURST, closed="both", group_by=by).agg(pl.len())
+    return int(windows["len"].max() or 0)  # type: ignore[arg-type]
