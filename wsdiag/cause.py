@@ -1,4 +1,4 @@
-"""A root cause as a Markdown file: front matter says when it holds, the body is the template's text.
+"""A root cause as a Markdown file: front matter says when it holds, the body is what it says.
 
 The `when` language has three words over a set of terms. A term is the id of a detector that found
 something (`idle-cut`), or that id with a mark its findings carry (`idle-cut:proxy-timer-logged`).
@@ -72,7 +72,7 @@ class Against(Condition, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """One root cause. `outranks` names causes it stands before when both hold, as the one to act on."""
+    """One root cause. `outranks` names causes that it stands before when both hold."""
 
     id: str
     title: str
@@ -101,7 +101,7 @@ _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 
 
 def parse(name: str, text: str) -> Cause:
-    """Read one cause file. Raises `CauseError` on bad front matter, or unknown or missing headings."""
+    """Read one cause file. Raises `CauseError` on bad front matter or wrong headings."""
     found = _FILE.match(text)
     if not found:
         raise CauseError(f"{name}: no front matter between +++ lines")

@@ -1,9 +1,9 @@
 """One clock for all sources: how far each one's is from the reference, and how sure that is.
 
 Two sources that saw the same handshake anchor their clocks to each other: it is recognised by its
-Sec-WebSocket-Key, its request id, or the client's address. The offset is the median over all anchors,
-the error their robust spread plus both sources' resolution. A source is moved only when its offset is
-larger than twice the error; otherwise the clocks agree as far as anyone can tell.
+Sec-WebSocket-Key, its request id, or the client's address. The offset is the median over all
+anchors, the error their robust spread plus both sources' resolution. A source is moved only when
+its offset is larger than twice the error; otherwise the clocks agree as far as anyone can tell.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ EVENTS = pl.Schema(
         "expires": pl.Datetime("us", "UTC"),  # the credential's expiry, where readable
         "peer": pl.String(),  # client address `ip:port`; public addresses are pseudonyms
         "topic": pl.String(),
-        "name": pl.String(),  # message type; for attempt, open, rejected: the path without its query
+        "name": pl.String(),  # message type; of a handshake: the path without its query
         "trace": pl.String(),  # correlation id (request id, message id, ping payload)
     }
 )

@@ -18,7 +18,7 @@ MAX_POINTERS_EACH = 3
 
 
 class Severity(StrEnum):
-    """How much it hurts: an error breaks connections, a warning misses a target, an info explains."""
+    """How much it hurts: an error breaks connections, a warning misses a target."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -213,7 +213,8 @@ def over_target(
         severity=severity,
         confidence=0.9,
         message=pl.format(
-            f"{{}} of {{}} {what}s above {target:g} {unit}: p{percentile:g} {{}} {unit}, worst {{}} {unit}",
+            f"{{}} of {{}} {what}s above {target:g} {unit}: "
+            f"p{percentile:g} {{}} {unit}, worst {{}} {unit}",
             pl.len(),
             pl.col("_n").first(),
             pl.col("_quantile").first().round(1),

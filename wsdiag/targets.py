@@ -21,7 +21,7 @@ class Targets(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         float,
         Meta(
             gt=0,
-            description="reconnection time: end of a connection to the client's next 101, in seconds",
+            description="reconnection time: end of a connection to the next 101, in seconds",
         ),
     ] = 30.0
     percentile: Annotated[
@@ -29,6 +29,6 @@ class Targets(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         Meta(
             gt=0,
             le=100,
-            description="the share of the measurements, in percent, that must meet a latency target",
+            description="share of the measurements, in percent, that must meet a latency target",
         ),
     ] = 95.0

@@ -7,7 +7,7 @@ POLITE_CODES = (1000, 1001, 1005)
 """Codes of an end that somebody meant."""
 
 RESTART_CODES = (1001, 1012)
-"""What a server sends when it goes away by plan (RFC 6455 section 7.4.1; IANA close code registry)."""
+"""What a server sends when it goes away by plan (RFC 6455 section 7.4.1; IANA registry)."""
 
 AUTH_CODES = (4401, 3000, 3005)
 """4401 by the 44xx habit of applications and graphql-ws, 3000 Unauthorized in the IANA registry,

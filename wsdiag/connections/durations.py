@@ -9,7 +9,9 @@ from wsdiag.finding import POINTER
 
 
 def reconnects(connections: pl.LazyFrame) -> pl.LazyFrame:
-    """A client's connection and the next one that opened: session, client, ended, reopened, tries, reconnect_s.
+    """A client's connection and the next one of it that opened.
+
+    Columns: session, client, ended, reopened, reconnect_s, and both ends' proof pointers.
 
     Only where the client is known and did not itself leave by plan.
     """

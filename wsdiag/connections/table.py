@@ -10,7 +10,7 @@ from wsdiag.finding import POINTER
 
 
 def pointers(*, of: pl.Expr | None = None, limit: int = 4) -> pl.Expr:
-    """Aggregate rows into proof pointers (List of POINTER), at most `limit`, one source after another."""
+    """Aggregate rows into at most `limit` proof pointers (List of POINTER)."""
     entry = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
     chosen = entry if of is None else entry.filter(of)
     return chosen.head(limit)
@@ -19,13 +19,14 @@ def pointers(*, of: pl.Expr | None = None, limit: int = 4) -> pl.Expr:
 def table(events: pl.LazyFrame) -> pl.LazyFrame:
     """One row per session, ordered by its first event.
 
-    Columns: session, client (identity across reconnects, null where it cannot be told), user, token,
-    expires, key, path, peer, vantages, sources, attempted, opened, handshake_ms, status, refused,
-    closed, code (the initiator's; null without a Close frame or log of it), reason, close_dir,
-    reported (codes that local APIs stated), ended, end_reason, end_dir, closed_by (client, server,
-    proxy, network, unknown), legs, live, proxy_timer, last_c2s, last_s2c, idle_s (silence before the
-    end; null where nobody saw the traffic), age_s, messages_c2s, messages_s2c, pings, pongs, opening
-    and closing (proof pointers), fragment (only an end, in lines that do not name the connection).
+    Columns: session, client (identity across reconnects, null where it cannot be told), user,
+    token, expires, key, path, peer, vantages, sources, attempted, opened, handshake_ms, status,
+    refused, closed, code (the initiator's; null without a Close frame or log of it), reason,
+    close_dir, reported (codes that local APIs stated), ended, end_reason, end_dir, closed_by
+    (client, server, proxy, network, unknown), legs, live, proxy_timer, last_c2s, last_s2c, idle_s
+    (silence before the end; null where nobody saw the traffic), age_s, messages_c2s,
+    messages_s2c, pings, pongs, opening and closing (proof pointers), fragment (only an end, in
+    lines that do not name the connection).
     """
     rows = events.filter(pl.col("session").is_not_null()).with_columns(
         kind=pl.col("kind").cast(pl.String),
@@ -103,7 +104,7 @@ def table(events: pl.LazyFrame) -> pl.LazyFrame:
             wire.any().alias("_on_wire"),
             (close & pl.col("code").is_in([1006])).any().alias("_local_1006"),
             _moment(gone).alias("ended"),
-            gone.any().alias("_gone"),
+            gone.any().alias("gone"),
             *(
                 pl.col(column)
                 .filter(end & ~over)
@@ -146,7 +147,7 @@ def table(events: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _handshake(vantage: pl.Expr, kind: pl.Expr) -> pl.Expr:
-    """The handshake as the client felt it: its own figure, else the longest leg on the wire, else a log's."""
+    """The handshake as the client felt it: its own figure, the longest leg on the wire, a log's."""
     client = (
         pl.col("ts").filter((kind == "open") & (vantage == "client")).min()
         - pl.col("ts").filter((kind == "attempt") & (vantage == "client")).min()
@@ -183,55 +184,62 @@ def _on_one_leg(what: pl.Expr, direction: str | None) -> pl.Expr:
 
 
 def _conclude(summary: pl.LazyFrame) -> pl.LazyFrame:
-    """Who ended it and how long it had been silent."""
-    # Whoever ends a proxied connection, both legs end the same way, unless the proxy itself does it.
-    leg, way = pl.element().struct.field("conn"), pl.element().struct.field("dir")
-    first_ways = pl.col("_wire_ends").list.eval(way.filter(leg.is_first_distinct()))
-    ended_from_the_middle = (first_ways.list.len() == 2) & (first_ways.list.n_unique() == 2)
-    side = {"c2s": "client", "s2c": "server"}
-    closed_by = (
-        pl.when(~pl.col("_gone"))
-        .then(None)
-        .when(pl.col("close_dir").is_not_null())
-        .then(pl.col("close_dir").replace_strict(side, default=None))
-        .when(pl.col("proxy_timer"))
-        .then(pl.lit("proxy"))
-        .when(ended_from_the_middle & ~pl.col("_close_on_wire"))
-        .then(pl.lit("proxy"))
-        .when(pl.col("end_dir").is_not_null())
-        .then(pl.col("end_dir").replace_strict(side, default=None))
-        .otherwise(pl.lit("unknown"))
-    )
+    """Who ended it, whether a Close frame came, and how long it had been silent."""
     moment = pl.coalesce("ended", "closed")
     age = pl.coalesce(
         (moment - pl.col("opened")).dt.total_microseconds() / 1e6, pl.col("_stated_age_ms") / 1000
     )
     silent = moment - pl.max_horizontal("_last_traffic", "opened")
-    return summary.with_columns(
+    seen = pl.col("_traffic_seen")
+    # On the wire an end without a Close frame has no code, whatever an API made of it.
+    framed = ~pl.col("_on_wire") | pl.col("_close_on_wire") | ~pl.col("gone")
+    coded = summary.with_columns(code=pl.when(framed | (pl.col("code") != 1005)).then("code"))
+    return coded.with_columns(
         client=pl.coalesce("user", pl.format("{}:{}", "_client_source", "_client_conn"), "token"),
-        code=pl.when(pl.col("_on_wire") & ~pl.col("_close_on_wire") & pl.col("_gone") & pl.col("code").is_in([1005]))
-        .then(None)
-        .otherwise(pl.col("code")),
         reason=pl.coalesce("_reason", "_any_reason"),
-        closed_by=closed_by,
-        live=~pl.col("_gone") & pl.col("_over"),
-        gone=pl.col("_gone"),
-        # No Close frame: the wire shows an end without one, or an API says so and no source has a code.
-        frameless=pl.col("_gone")
-        & pl.col("status").is_null()
-        & ~pl.col("refused")
-        & pl.col("code").is_null()
-        & ((pl.col("_on_wire") & ~pl.col("_close_on_wire")) | pl.col("_local_1006") | (~pl.col("_on_wire") & pl.col("end_reason").is_in(["rst", "eof"]) & ~pl.col("vantages").list.eval(pl.element() == "proxy").list.all())),
+        closed_by=_closed_by(),
+        live=~pl.col("gone") & pl.col("_over"),
+        frameless=_frameless(),
         age_s=age,
-        longest_gap_s=pl.when("_traffic_seen").then(
-            pl.col("_longest_gap").dt.total_microseconds() / 1e6
-        ),
-        idle_s=pl.when("_traffic_seen").then(silent.dt.total_microseconds() / 1e6),
-    ).select(
-        "session", "client", "user", "token", "expires", "key", "path", "peer", "vantages", "sources",
-        "first", "last_seen", "attempted", "opened", "was_open", "handshake_ms", "status", "rejection", "refused",
-        "closed", "code", "reason", "close_dir", "reported", "ended", "gone", "frameless", "end_reason",
-        "end_dir", "closed_by", "legs", "live", "timer", "proxy_timer", "heartbeat_timeout", "last_c2s",
-        "last_s2c", "idle_s", "longest_gap_s", "age_s", "messages_c2s", "messages_s2c", "pings", "pongs", "opening",
-        "closing", "fragment",
-    )  # fmt: skip
+        idle_s=pl.when(seen).then(silent.dt.total_microseconds() / 1e6),
+        longest_gap_s=pl.when(seen).then(pl.col("_longest_gap").dt.total_microseconds() / 1e6),
+    ).select(pl.all().exclude("^_.*$"))
+
+
+def _frameless() -> pl.Expr:
+    """No Close frame came: the wire shows an end without one, or an API or a log says so.
+
+    A proxy's log line about an end says nothing about frames, except a reset.
+    """
+    on_wire = pl.col("_on_wire") & ~pl.col("_close_on_wire")
+    by_proxy_only = pl.col("vantages").list.eval(pl.element() == "proxy").list.all()
+    said = ~pl.col("_on_wire") & (
+        (pl.col("end_reason") == "rst") | ((pl.col("end_reason") == "eof") & ~by_proxy_only)
+    )
+    shaken = pl.col("status").is_null() & ~pl.col("refused")
+    return (
+        pl.col("gone")
+        & shaken
+        & pl.col("code").is_null()
+        & (on_wire | pl.col("_local_1006") | said.fill_null(False))
+    )
+
+
+def _closed_by() -> pl.Expr:
+    """client, server or proxy: the sender of the first Close frame, else whose end came first."""
+    side = {"c2s": "client", "s2c": "server"}
+    # Whoever ends a proxied connection, both legs end the same way, unless it is the proxy.
+    leg, way = pl.element().struct.field("conn"), pl.element().struct.field("dir")
+    first_ways = pl.col("_wire_ends").list.eval(way.filter(leg.is_first_distinct()))
+    from_the_middle = (first_ways.list.len() == 2) & (first_ways.list.n_unique() == 2)
+    return (
+        pl.when(~pl.col("gone"))
+        .then(None)
+        .when(pl.col("close_dir").is_not_null())
+        .then(pl.col("close_dir").replace_strict(side, default=None))
+        .when(pl.col("proxy_timer") | (from_the_middle & ~pl.col("_close_on_wire")))
+        .then(pl.lit("proxy"))
+        .when(pl.col("end_dir").is_not_null())
+        .then(pl.col("end_dir").replace_strict(side, default=None))
+        .otherwise(pl.lit("unknown"))
+    )

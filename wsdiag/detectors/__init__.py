@@ -41,7 +41,7 @@ class Detector(Protocol):
     """What the evidence must hold for a verdict, and where to get it; the why of not-applicable."""
 
     def judged(self, story: Story, targets: Targets) -> pl.LazyFrame:
-        """One row: `judged`, how many things could be judged, and `said`, the sentence for a pass."""
+        """One row: `judged`, how many things could be judged; `said`, the sentence for a pass."""
 
     def detect(self, story: Story, targets: Targets) -> pl.LazyFrame:
         """FINDINGS; empty when nothing is wrong."""

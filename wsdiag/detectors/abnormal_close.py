@@ -21,7 +21,10 @@ from wsdiag.targets import Targets
 
 ID = "abnormal-close"
 TITLE = "Connections end abnormally"
-NEEDS = "no source tells how a connection ended: a capture, a server log with close codes or a client log does"
+NEEDS = (
+    "no source tells how a connection ended: a capture, a server log with close codes or a client "
+    "log does"
+)
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:

@@ -19,8 +19,8 @@ from wsdiag.targets import Targets
 ID = "connect-latency"
 TITLE = "Connections open slowly"
 NEEDS = (
-    "no source measures a handshake: it takes a capture, a HAR, a proxy log with timings or a client "
-    "log of attempt and open"
+    "no source measures a handshake: it takes a capture, a HAR, a proxy log with timings or a "
+    "client log of attempt and open"
 )
 
 

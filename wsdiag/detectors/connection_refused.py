@@ -18,7 +18,10 @@ from wsdiag.targets import Targets
 
 ID = "connection-refused"
 TITLE = "Connections are refused"
-NEEDS = "no connection attempt in the evidence: a capture, a proxy's error log or a client log shows them"
+NEEDS = (
+    "no connection attempt in the evidence: a capture, a proxy's error log or a client log shows "
+    "them"
+)
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:

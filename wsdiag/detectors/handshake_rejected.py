@@ -26,8 +26,8 @@ _UPGRADE_LOST = (
 )
 _SID_UNKNOWN = "(?i)session id unknown|invalid session|unknown sid|session not found"
 _CREDENTIALS = (
-    "(?i)unauthori[sz]ed|invalid token|bad token|missing token|no token|forbidden|invalid credential"
-    "|authentication|not authenticated|signature|access denied|invalid api key"
+    "(?i)unauthori[sz]ed|invalid token|bad token|missing token|no token|forbidden"
+    "|invalid credential|authentication|not authenticated|signature|access denied|invalid api key"
 )
 _EXPIRED = "(?i)expired"
 

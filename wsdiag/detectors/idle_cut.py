@@ -1,12 +1,13 @@
 """Connections cut because nothing was said on them.
 
-What it finds: ends that a proxy or server logs as its idle timer, and ends that come after the same
-stretch of silence again and again.
+What it finds: ends that a proxy or server logs as its idle timer, and ends that come after the
+same stretch of silence again and again.
 Why it matters: the path between client and server has a timer that neither of them knows.
-How it decides: the owner's own log line is proof. Without it, at least three connections that a side
-other than the client ended without a Close frame, after silences within 1.5 % of each other, at
-different moments; one connection that survived a longer silence refutes the timer. Where only ages
-are known (an access log), equal ages are reported as such: idle time and age cannot be told apart.
+How it decides: the owner's own log line is proof. Without it, at least three connections that a
+side other than the client ended without a Close frame, after silences within 1.5 % of each other,
+at different moments; one connection that survived a longer silence refutes the timer. Where only
+ages are known (an access log), equal ages are reported as such: idle time and age cannot be told
+apart.
 What it cannot see: which hop owns the timer, when the capture shows one leg only.
 """
 
@@ -21,8 +22,8 @@ from wsdiag.targets import Targets
 ID = "idle-cut"
 TITLE = "Idle connections are cut"
 NEEDS = (
-    "no source shows both the end of a connection and the silence before it: a capture, or a proxy log "
-    "with durations (nginx $request_time) or its error log at level info does"
+    "no source shows both the end of a connection and the silence before it: a capture, or a proxy "
+    "log with durations (nginx $request_time) or its error log at level info does"
 )
 
 TICK_S, SPREAD = 0.5, 0.015

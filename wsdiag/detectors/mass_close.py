@@ -134,7 +134,7 @@ def _together(ends: pl.LazyFrame) -> pl.LazyFrame:
         .with_columns(_starts=(pl.col("here") >= 2) & (pl.col("here") >= HALF * pl.col("live")))
     )
     return (
-        gone.map_batches(_waves, schema=pl.Schema([*gone.collect_schema().items(), ("wave", pl.Int64())]))
+        gone.map_batches(_waves, schema=pl.Schema({**gone.collect_schema(), "wave": pl.Int64()}))
         .filter(pl.col("wave").is_not_null())
         .with_columns(
             live=pl.col("live").max().over("wave"),
@@ -146,7 +146,7 @@ def _together(ends: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _waves(ends: pl.DataFrame) -> pl.DataFrame:
-    """Number the waves: each begins where half of the live ones start to end, and lasts five seconds."""
+    """Number the waves: each begins where half of the live ones start to end, and lasts 5 s."""
     wave, until = -1, None
     numbers: list[int | None] = []
     for ended, starts in ends.select("ended", "_starts").iter_rows():

@@ -1,9 +1,10 @@
 """Messages larger than the receiver allows.
 
-What it finds: connections closed with 1009, or a server or client saying that a message was too big.
+What it finds: connections closed with 1009, or a server or client saying that a message was too
+big.
 Why it matters: the sender usually reconnects and sends the same message again, for ever.
-How it decides: the code 1009 (RFC 6455 section 7.4.1) or the library's own sentence. Whoever sends
-the Close owns the limit.
+How it decides: the code 1009 (RFC 6455 section 7.4.1) or the library's own sentence. Whoever
+sends the Close owns the limit.
 What it cannot see: a limit enforced by dropping the connection without a code or a log line.
 """
 
@@ -17,11 +18,15 @@ from wsdiag.targets import Targets
 
 ID = "message-too-big"
 TITLE = "A message exceeds the receiver's limit"
-NEEDS = "no close codes and no error texts in the evidence: a capture or a server log with close codes has them"
+NEEDS = (
+    "no close codes and no error texts in the evidence: a capture or a server log with close codes "
+    "has them"
+)
 
 _SAID = (
     "(?i)max payload size exceeded|max(imum)? frame length|message too big|too big message"
-    "|frame size of .* exceeds|frame with \\d+ bytes|WS_ERR_UNSUPPORTED_MESSAGE_LENGTH|read limit exceeded"
+    "|frame size of .* exceeds|frame with \\d+ bytes|WS_ERR_UNSUPPORTED_MESSAGE_LENGTH"
+    "|read limit exceeded"
     "|exceeds limit of \\d+ bytes|over size limit"
 )
 

@@ -1,11 +1,12 @@
 """Pings that were not answered.
 
-What it finds: peers given up because a heartbeat did not come, and pings on the wire without a pong.
+What it finds: peers given up because a heartbeat did not come, and pings on the wire without a
+pong.
 Why it matters: it separates a dead peer from a dead network and from a blocked process.
-How it decides: a log that says so (`keepalive ping timeout`, `ping timeout`), a Close 1011 with that
-reason, or on the wire a ping that got no pong although the connection lived on for long enough. The
-wire also tells whether TCP acknowledged the ping: then the network is fine and the application is
-not; a ping sent again and again by TCP was never received.
+How it decides: a log that says so (`keepalive ping timeout`, `ping timeout`), a Close 1011 with
+that reason, or on the wire a ping that got no pong although the connection lived on for long
+enough. The wire also tells whether TCP acknowledged the ping: then the network is fine and the
+application is not; a ping sent again and again by TCP was never received.
 What it cannot see: a HAR and an access log show no pings; they are not judged on them.
 """
 
@@ -20,8 +21,8 @@ from wsdiag.targets import Targets
 ID = "missed-heartbeat"
 TITLE = "A heartbeat is missed"
 NEEDS = (
-    "no source shows pings or heartbeat timeouts: a capture without TLS, a server log at DEBUG or a "
-    "socket.io debug log does; a HAR and an access log cannot"
+    "no source shows pings or heartbeat timeouts: a capture without TLS, a server log at DEBUG or "
+    "a socket.io debug log does; a HAR and an access log cannot"
 )
 
 PATIENCE_S = 1.0
@@ -30,7 +31,10 @@ PATIENCE_S = 1.0
 TOGETHER_S = 2.0
 """Peers given up within this time of one another missed their heartbeats together."""
 
-_SAID = "(?i)ping timeout|pong timeout|no pong|keepalive|heartbeat|ping timed out|wait for pong|server activity"
+_SAID = (
+    "(?i)ping timeout|pong timeout|no pong|keepalive|heartbeat|ping timed out|wait for pong"
+    "|server activity"
+)
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:

@@ -20,7 +20,10 @@ from wsdiag.targets import Targets
 
 ID = "reconnect-storm"
 TITLE = "Clients reconnect in a storm"
-NEEDS = "no attempts of at least two clients in the evidence: a capture, an access log or client logs show them"
+NEEDS = (
+    "no attempts of at least two clients in the evidence: a capture, an access log or client logs "
+    "show them"
+)
 
 WINDOW = pl.duration(seconds=10)
 PER_CLIENT = 5.0
@@ -137,7 +140,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
 
 
 def _counted(attempts: pl.LazyFrame) -> pl.LazyFrame:
-    """Each attempt with the attempts in the ten seconds from it on, and the live connections then."""
+    """Each attempt, with the attempts in the ten seconds from it on and the live connections."""
     opened, over = pl.col("opened").drop_nulls().sort(), pl.col("over").drop_nulls().sort()
     return attempts.sort("tried", "session").with_columns(
         here=pl.col("tried").search_sorted(pl.col("tried") + WINDOW, side="right").cast(pl.Int64)
@@ -148,7 +151,7 @@ def _counted(attempts: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _laws(attempts: pl.LazyFrame) -> pl.LazyFrame:
-    """Each known client's delays after its first failure: their middle, whether they grow, whether even.
+    """Each known client's delays after its first failure: median, whether they grow, whether even.
 
     Only the first six gaps count: a cap flattens the later ones.
     """

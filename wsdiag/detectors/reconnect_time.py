@@ -20,8 +20,8 @@ from wsdiag.targets import Targets
 ID = "reconnect-time"
 TITLE = "Clients reconnect slowly"
 NEEDS = (
-    "no client could be followed across a reconnect: log a user or client id with every connection, "
-    "or collect the client's own log"
+    "no client could be followed across a reconnect: log a user or client id with every "
+    "connection, or collect the client's own log"
 )
 
 

@@ -21,8 +21,8 @@ from wsdiag.targets import Targets
 ID = "server-stall"
 TITLE = "The server stalls"
 NEEDS = (
-    "no waits of two connections could be compared: message round trips, handshake times or pongs of "
-    "several clients are needed"
+    "no waits of two connections could be compared: message round trips, handshake times or pongs "
+    "of several clients are needed"
 )
 
 BUSY = 0.5

@@ -1,12 +1,13 @@
 """Credentials that expire while they are in use, or are used again after they expired.
 
-What it finds: connections that the server ended at their token's expiry, and handshakes that carry a
-token past its expiry.
-Why it matters: users are thrown out on a clock that nobody sees, and a client that reconnects with
-the same token can never succeed.
-How it decides: the expiry is read from the JWT in the handshake or from the log; the end must fall
-within the skew around it. A server's own words ("token expired") and the codes 4401 and 3005 count
-too. A token that is past its expiry at connect is another fault than one that expires later.
+What it finds: connections that the server ended at their token's expiry, and handshakes that
+carry a token past its expiry.
+Why it matters: users are thrown out on a clock that nobody sees, and a client that reconnects
+with the same token can never succeed.
+How it decides: the expiry is read from the JWT in the handshake or from the log; the end must
+fall within the skew around it. A server's own words ("token expired") and the codes 4401 and 3005
+count too. A token that is past its expiry at connect is another fault than one that expires
+later.
 What it cannot see: the expiry of an opaque token, unless a log states it.
 """
 
@@ -29,7 +30,10 @@ EARLY, LATE = pl.duration(seconds=2), pl.duration(seconds=6)
 """Around the expiry: servers check on a timer, and clocks are some seconds apart."""
 
 _SAID = "(?i)expired|jwt expired|TokenExpired|SessionExpired"
-_SAYS_EXPIRED = "(?i)(token|jwt|session|credential|signature|auth|connection)\\w*.{0,24}expired|expired.{0,16}(token|jwt|credential|session)|TokenExpired|SessionExpired"
+_SAYS_EXPIRED = (
+    "(?i)(token|jwt|session|credential|signature|auth|connection)\\w*.{0,24}expired"
+    "|expired.{0,16}(token|jwt|credential|session)|TokenExpired|SessionExpired"
+)
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story
+from wsdiag.explain.prose import seconds
 from wsdiag.report import CheckItem, Verdict
+
+SILENT_S = 50.0
+"""Twice the usual ping interval: websockets and uvicorn ping every 20 s, engine.io every 25 s."""
 
 PASS, PARTIAL, FAIL, NOT_DECIDABLE = "PASS", "PARTIAL", "FAIL", "NOT DECIDABLE"
 
@@ -22,10 +26,13 @@ def checklist(frame: pl.DataFrame, verdicts: list[Verdict], story: Story) -> lis
         expiring=(pl.col("was_open") & (pl.col("expires") > pl.col("opened"))).sum(),
         pings=(pl.col("pings") > 0).sum(),
         open=pl.col("was_open").sum(),
+        silence=pl.max_horizontal("longest_gap_s", "idle_s")
+        .filter(pl.col("vantages").list.contains("network"))
+        .max(),
     ).collect()
     return [
         _token(marks, int(seen["expiring"][0])),
-        _heartbeat(marks, int(seen["pings"][0]), int(seen["open"][0])),
+        _heartbeat(marks, int(seen["pings"][0]), int(seen["open"][0]), seen["silence"][0] or 0.0),
         _reconnection(marks, said),
         CheckItem(
             item="connection status indicator in the UI",
@@ -61,12 +68,15 @@ def _token(marks: set[str], expiring: int) -> CheckItem:
     return CheckItem(item=item, verdict=NOT_DECIDABLE, why="no credential with a readable expiry")
 
 
-def _heartbeat(marks: set[str], beating: int, opened: int) -> CheckItem:
+def _heartbeat(marks: set[str], beating: int, opened: int, silence: float) -> CheckItem:
     item = "heartbeat implemented"
     if beating:
         return CheckItem(item=item, verdict=PASS, why=f"pings on {beating} of {opened} connections")
     if "missed-heartbeat:stated" in marks:
         return CheckItem(item=item, verdict=PASS, why="a log reports a heartbeat timeout")
+    if silence >= SILENT_S:
+        why = f"the wire shows no ping, and a connection was silent for {seconds(silence)}"
+        return CheckItem(item=item, verdict=FAIL, why=why)
     return CheckItem(item=item, verdict=NOT_DECIDABLE, why="no source in this evidence shows pings")
 
 

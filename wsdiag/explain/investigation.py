@@ -65,32 +65,32 @@ def _place(story: Story, table: pl.DataFrame, vantages: tuple[str, ...], nothing
     return "\n".join(line for line in told if line)
 
 
-_WORDS = {
-    "open": "opened",
-    "rejected": "rejected",
-    "refused": "refused",
-    "close": "closes",
-    "end": "ends",
-    "ping": "pings",
-    "pong": "pongs",
-    "message": "messages",
-    "heartbeat_timeout": "heartbeat timeouts",
-    "timeout": "timer cuts",
-    "retransmit": "retransmissions",
-    "zero_window": "zero windows",
-    "server_stop": "server stops",
-    "server_start": "server starts",
-    "reload": "reloads",
-    "stall": "stalls",
-    "error": "errors",
-    "backpressure": "backpressure reports",
+_STATES = {"open": "opened", "rejected": "rejected", "refused": "refused"}
+
+_THINGS = {
+    "close": "close",
+    "end": "end",
+    "ping": "ping",
+    "pong": "pong",
+    "message": "message",
+    "heartbeat_timeout": "heartbeat timeout",
+    "timeout": "timer cut",
+    "retransmit": "retransmission",
+    "zero_window": "zero window",
+    "server_stop": "server stop",
+    "server_start": "server start",
+    "reload": "reload",
+    "stall": "stall",
+    "error": "error",
+    "backpressure": "backpressure report",
 }
 
 
 def _told_by(source: str, rows: pl.DataFrame, story: Story) -> str:
     mine = rows.filter(pl.col("source") == source)
     counts = dict(mine.select("kind", "len").iter_rows())
-    parts = [f"{counts[kind]} {word}" for kind, word in _WORDS.items() if kind in counts]
+    parts = [f"{counts[kind]} {word}" for kind, word in _STATES.items() if kind in counts]
+    parts += [plural(counts[kind], noun) for kind, noun in _THINGS.items() if kind in counts]
     codes = (
         story.events.filter((pl.col("source") == source) & (pl.col("kind") == "close"))
         .filter(pl.col("code").is_not_null())

@@ -26,7 +26,7 @@ SURE_ENOUGH_TO_OUTRANK = 0.75
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """All that explaining needs. `frame` are the FINDINGS, `findings` the same rows as told to users."""
+    """All that explaining needs. `frame` holds the FINDINGS, `findings` the same rows in words."""
 
     story: Story
     frame: pl.DataFrame

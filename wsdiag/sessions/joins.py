@@ -29,7 +29,7 @@ REACH_LINES = 40
 """A traceback may stand between two sentences about one ending."""
 
 SAME_LINES = 8
-"""A server's line on an address and the application's own stand this close, whatever their times."""
+"""A server's line on an address and the application's own stand this close."""
 
 CLEARER = 8
 """A match by time alone must be this many times closer than the next candidate."""

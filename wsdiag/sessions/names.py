@@ -23,7 +23,7 @@ NAMELESS = ("@", "~", "bare ", "line ")
 
 
 def name(events: pl.DataFrame) -> pl.DataFrame:
-    """Fill `conn`: the best name a row carries, its line's, or the only connection it can belong to."""
+    """Fill `conn`: the best name of the row, its line's, or the only connection it can mean."""
     handshake = pl.col("kind").is_in(LIFECYCLE)
     named = events.with_columns(
         conn=pl.coalesce("conn", "key", "peer", pl.when(handshake).then(pl.col("trace")), "conn")
@@ -96,7 +96,7 @@ def _pair(
 
 
 def split(events: pl.DataFrame) -> pl.DataFrame:
-    """Number the lives of each (source, conn): `_node` is `conn`, or `conn #2` from the second on."""
+    """Number the lives of each (source, conn): `_node` is `conn`, then `conn #2` and so on."""
     kind, gap = pl.col("kind"), pl.col("ts") - pl.col("_before")
     over = ("source", "conn")
     lives = (

@@ -134,7 +134,7 @@ def groups(seen: list[Sighting], column: str) -> Iterator[list[Sighting]]:
 
 
 def possible(one: Sighting, other: Sighting, families: Families) -> bool:
-    """Whether two sightings can be one connection: they overlap and contradict each other in nothing."""
+    """Whether two sightings can be one connection: they overlap and contradict in nothing."""
     return overlap(one, other) and not contradict(one, other) and families.may_unite(one, other)
 
 
