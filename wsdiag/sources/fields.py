@@ -69,7 +69,7 @@ _EQUALS = re.compile(
     r"(?:^|(?<=[\s{(\[,;|&?\"']))"
     r"[\"']?(?P<name>[A-Za-z_@][\w.@-]{0,47})[\"']?\s?=(?!=)\s?"
     r"(?P<value>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[\w.]+\((?:[^)\"']|\"[^\"]*\"|'[^']*')*\)"
-    r"|[^\s,;}\])\"']*)"
+    r"|[^\s,;&}\])\"']*)"
 )
 _COLON = re.compile(
     r"(?:(?:^|(?<=[\s{(\[,;|]))[\"'](?P<quoted>[A-Za-z_@][\w.@-]{0,47})[\"']\s?:\s?"
@@ -289,15 +289,20 @@ def instant(text: str) -> datetime | None:
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
             return None
-    while seconds > 1e11:
-        seconds /= 1e3
-    return datetime.fromtimestamp(seconds, UTC) if seconds > 1e9 else None
+    for _ in range(3):
+        if seconds > 1e11:
+            seconds /= 1e3
+    return datetime.fromtimestamp(seconds, UTC) if 1e9 < seconds < 1e11 else None
 
 
 @lru_cache(4096)
 def reason(text: str) -> str | None:
     """A close reason or error phrase as it may be shown."""
-    return redact.Redactor().reason(_unquoted(text.strip()).strip())
+    plain = _unquoted(text.strip()).strip()
+    for quote in "\"'":
+        if plain.count(quote) == 1:
+            plain = plain.strip(quote)
+    return redact.Redactor().reason(plain)
 
 
 @lru_cache(4096)
@@ -332,7 +337,7 @@ def _conn(said: Mapping[str, str]) -> str | None:
         if text and " " not in text and not peer(text):
             found = connection_id(text)
             if found and name in _CREDENTIALS and not found.isdecimal():
-                return redact.pseudonym("session", redact.undo(text))
+                return redact.session(text)
             if found:
                 return found
     return None

@@ -163,7 +163,8 @@ class _Line:
 
     @cached_property
     def websocket(self) -> bool:
-        return bool(v.ABOUT_WEBSOCKET.search(self.around))
+        path = of.first(self.said, of.PATH) or ""
+        return bool(v.ABOUT_WEBSOCKET.search(f"{self.around} {path.lower()}"))
 
     @cached_property
     def business(self) -> bool:

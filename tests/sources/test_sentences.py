@@ -1,0 +1,682 @@
+"""Sentences: what applications and client libraries write, and what must not be taken for it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from wsdiag import redact
+from wsdiag.event import EVENTS, events
+from wsdiag.sources import vocabulary
+from wsdiag.sources.sentences import rows_of, speaks_as_client, split_fields
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IiLCJleHAiOjE3OTU0MDAwMDB9.c2lnbmF0dXJlLW9mLWl0"
+EXPIRY = datetime.fromtimestamp(1795400000, UTC)
+
+# message, fields, and for each expected row the columns that matter.
+SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
+    # -- close codes, as libraries write them --
+    (
+        "read: websocket: close 1000 (normal): bye",
+        {},
+        [{"kind": "close", "code": 1000, "reason": "bye"}],
+    ),
+    ("read: websocket: close 4401", {}, [{"kind": "close", "code": 4401}]),
+    ("read: websocket: close 1001 (going away)", {}, [{"kind": "close", "code": 1001}]),
+    (
+        "read: websocket: close 1006 (abnormal closure): unexpected EOF",
+        {},
+        [{"kind": "close", "code": 1006, "reason": "unexpected EOF"}],
+    ),
+    (
+        "read from 127.0.0.1:52110 failed: failed to get reader: received close frame: "
+        'status = StatusNormalClosure and reason = "bye" (CloseStatus=1000)',
+        {},
+        [{"kind": "close", "code": 1000, "reason": "bye", "peer": "127.0.0.1:52110"}],
+    ),
+    (
+        "APP exc ConnectionClosedError(Close(code=4401, reason='token expired')) received 4401 "
+        "(private use) token expired; then sent 4401 (private use) token expired",
+        {},
+        [{"kind": "close", "code": 4401, "reason": "token expired", "dir": None}],
+    ),
+    (
+        "received 1012 (service restart) restart; then sent 1012 (service restart) restart",
+        {},
+        [{"kind": "close", "code": 1012, "reason": "restart"}],
+    ),
+    (
+        "sent 1011 (unexpected error) keepalive ping timeout; no close frame received",
+        {},
+        [
+            {"kind": "close", "code": 1011, "reason": "keepalive ping timeout"},
+            {"kind": "heartbeat_timeout"},
+        ],
+    ),
+    (
+        "Connection disconnected with error 'Error: WebSocket closed with status code: 1006 "
+        "(no reason given).'.",
+        {},
+        [{"kind": "close", "code": 1006, "reason": None}],
+    ),
+    (
+        "Connection disconnected with error 'Error: WebSocket closed with status code: 1012 "
+        "(restart).'.",
+        {},
+        [{"kind": "close", "code": 1012, "reason": "restart"}],
+    ),
+    ("Websocket closed with 1006 ()", {}, [{"kind": "close", "code": 1006, "reason": None}]),
+    (
+        "Connection closed (code 4401): token expired - goodbye",
+        {},
+        [{"kind": "close", "code": 4401, "reason": "token expired"}],
+    ),
+    ("APP on_close 1000 bye", {}, [{"kind": "close", "code": 1000, "reason": "bye"}]),
+    (
+        'failing WebSocket connection (code=1009): "message exceeds payload limit"',
+        {},
+        [{"kind": "close", "code": 1009, "reason": "message exceeds payload limit"}],
+    ),
+    (
+        "starlette.websockets.WebSocketDisconnect: (<CloseCode.ABNORMAL_CLOSURE: 1006>, '')",
+        {},
+        [{"kind": "close", "code": 1006}],
+    ),
+    (
+        "StandardWebSocketSession[id=7f, uri=ws://h/x] closed with CloseStatus[code=1001, "
+        "reason=null]",
+        {},
+        [{"kind": "close", "code": 1001, "reason": None, "conn": "7f"}],
+    ),
+    (
+        "Client closed connection with status code 'EndpointUnavailable' ().",
+        {},
+        [{"kind": "close", "code": 1001, "dir": "c2s"}],
+    ),
+    (
+        "server > Frame(fin=True, opcode=8, data=b'\\x0f\\xa1bye', rsv1=False)",
+        {},
+        [{"kind": "close", "code": 4001, "reason": "bye", "dir": "s2c"}],
+    ),
+    (
+        "client > Frame(fin=True, opcode=9, data=b'\\x01\\x02', rsv1=False)",
+        {},
+        [{"kind": "ping", "trace": "0102", "dir": "c2s"}],
+    ),
+    ('Pusher :  : [{"type":"PusherError","data":{"code":1006}}]', {}, [{"code": 1006}]),
+    # -- close codes, as applications write them --
+    ("close 127.0.0.1:45650 1000 bye", {}, [{"code": 1000, "peer": "127.0.0.1:45650"}]),
+    ("close 4429 slow down", {}, [{"kind": "close", "code": 4429, "reason": "slow down"}]),
+    ("disconnected: 1001 going away", {}, [{"kind": "close", "code": 1001}]),
+    ("ws closed code=1006 clients=88", {}, [{"kind": "close", "code": 1006, "reason": None}]),
+    ("ws closed", {"code": 1006, "remote": "127.0.0.1:50000"}, [{"peer": "127.0.0.1:50000"}]),
+    ("closed", {"code": 1006, "conn": "w1"}, [{"kind": "close", "code": 1006, "conn": "w1"}]),
+    (
+        "",
+        {"event": "ws_close", "ws.close_code": 4401, "reason": "expired", "conn_id": "c1"},
+        [{"kind": "close", "code": 4401, "reason": "expired", "conn": "c1"}],
+    ),
+    ("wsClosed", {"closeCode": 4408, "closeReason": "idle"}, [{"code": 4408, "reason": "idle"}]),
+    (
+        'timestamp=2026-11-22T23:50:00Z level=info event="ws closed" code=1006 client=127.0.0.1:5 '
+        'reason="going away"',
+        {},
+        [{"kind": "close", "code": 1006, "reason": "going away", "peer": "127.0.0.1:5"}],
+    ),
+    (
+        'onclose {code: 1006, reason: "", wasClean: false}',
+        {},
+        [{"kind": "close", "code": 1006, "reason": None}],
+    ),
+    (
+        "Connection abc-12 closed: code 4401, reason: token expired",
+        {},
+        [{"kind": "close", "code": 4401, "reason": "token expired", "conn": "abc-12"}],
+    ),
+    ("Connection closed by client (1001)", {}, [{"code": 1001, "dir": "c2s"}]),
+    ("connection closed by server (timeout)", {}, [{"reason": "timeout", "dir": "s2c"}]),
+    ("sending close frame 1001", {}, [{"kind": "close", "code": 1001, "dir": None}]),
+    (
+        "connection closed",
+        {"code": 1000, "duration_ms": 60003, "conn": "c1"},
+        [{"kind": "close", "code": 1000}, {"kind": "end", "ms": 60003.0, "conn": "c1"}],
+    ),
+    ("disconnect code=None", {}, [{"kind": "end"}]),
+    ("websocket closed code=0 exc=None", {}, [{"kind": "end"}]),
+    # -- socket.io's words --
+    (
+        "disconnect eNduu7AMSpNGLnzYAAAH client namespace disconnect undefined",
+        {},
+        [{"kind": "close", "dir": "c2s", "conn": "eNduu7AMSpNGLnzYAAAH"}],
+    ),
+    (
+        "APP disconnect kGJVsiAeNoQ1xzZAAAD1 transport close",
+        {},
+        [{"kind": "close", "reason": "transport close", "conn": "kGJVsiAeNoQ1xzZAAAD1"}],
+    ),
+    (
+        "kick disconnect undefined io server disconnect undefined",
+        {},
+        [{"kind": "close", "reason": "io server disconnect", "dir": "s2c"}],
+    ),
+    (
+        "socket.io:client client close with reason ping timeout",
+        {},
+        [{"kind": "close", "reason": "ping timeout"}, {"kind": "heartbeat_timeout"}],
+    ),
+    (
+        "client b2f7 disconnected: transport close, lifetime 4100 ms",
+        {},
+        [{"kind": "close", "conn": "b2f7"}, {"kind": "end", "ms": 4100.0, "conn": "b2f7"}],
+    ),
+    # -- ends --
+    ("upgrade socket error read ECONNRESET", {}, [{"kind": "end", "reason": "rst"}]),
+    (
+        "read: read tcp 127.0.0.1:9401->127.0.0.1:60940: read: connection reset by peer",
+        {},
+        [{"kind": "end", "reason": "rst", "peer": "127.0.0.1:60940"}],
+    ),
+    (
+        "read: read tcp 127.0.0.1:9401->127.0.0.1:60940: i/o timeout",
+        {},
+        [{"kind": "end", "reason": "timeout"}, {"kind": "heartbeat_timeout"}],
+    ),
+    ("Connection to remote host was lost. - goodbye", {}, [{"kind": "end", "reason": "eof"}]),
+    ("no close frame received or sent", {}, [{"kind": "end", "reason": "eof"}]),
+    (
+        "read from 127.0.0.1:5001 failed: failed to get reader: failed to read frame header: EOF",
+        {},
+        [{"kind": "end", "reason": "eof"}],
+    ),
+    ("user 42 disconnected", {}, [{"kind": "end", "user": redact.user("42")}]),
+    ("client disconnected", {"conn": "c1", "err": "read ECONNRESET"}, [{"reason": "rst"}]),
+    ("WebSocket closed for ['127.0.0.1', 35422]", {}, [{"peer": "127.0.0.1:35422"}]),
+    ("connection lost", {"logger": "app.ws", "connId": "q"}, [{"kind": "end", "conn": "q"}]),
+    # -- opens --
+    (
+        "connection 127.0.0.1:45650 /ws/echo?token=s3cr3t&user=alice",
+        {},
+        [
+            {
+                "kind": "open",
+                "peer": "127.0.0.1:45650",
+                "name": "/ws/echo",
+                "user": redact.user("alice"),
+                "token": redact.token("s3cr3t"),
+            }
+        ],
+    ),
+    ("client connected 127.0.0.1:51000 /ws/close/4401", {}, [{"kind": "open"}]),
+    ("accepted 127.0.0.1:51000 /ws/echo", {}, [{"kind": "open", "name": "/ws/echo"}]),
+    (
+        "WebSocket connected to ws://127.0.0.1:9081/hub-kill?id=tok-secret-7s.",
+        {},
+        [{"kind": "open", "name": "/hub-kill", "peer": None}],
+    ),
+    ("WebSocket ['127.0.0.1', 35422] open and established", {}, [{"peer": "127.0.0.1:35422"}]),
+    ("RWS> open event", {}, [{"kind": "open"}]),
+    ("Web Socket Opened...", {}, [{"kind": "open"}]),
+    (
+        "client connection established",
+        {"client": "42717bb9", "transport": "websocket"},
+        [{"kind": "open", "conn": "42717bb9"}],
+    ),
+    (
+        "connect",
+        {"cid": "9", "user": "bob", "token_exp": 1795400000},
+        [{"kind": "open", "conn": "9", "user": redact.user("bob"), "expires": EXPIRY}],
+    ),
+    ("", {"type": "open", "connectionId": "L0SM9=", "handshake_ms": 45}, [{"ms": 45.0}]),
+    ("ws open client=c01 user=ana@example.com ms=3.4", {}, [{"kind": "open", "ms": 3.4}]),
+    # -- attempts: one for each try --
+    (
+        f"ws connecting client=c01 url=ws://10.9.0.10/live?token={JWT}",
+        {},
+        [{"kind": "attempt", "name": "/live", "token": redact.token(JWT), "expires": EXPIRY}],
+    ),
+    ("RWS> connect { url: 'ws://127.0.0.1:9081/kill', protocols: [] }", {}, [{"name": "/kill"}]),
+    ("Reconnect attempt number 1 will start in 200 ms.", {}, [{"kind": "attempt"}]),
+    ("reconnecting attempt=3 delay=1.8s", {}, [{"kind": "attempt"}]),
+    ("Opening Web Socket...", {}, [{"kind": "attempt"}]),
+    ("hold0 manager reconnect_attempt 2", {}, [{"kind": "attempt"}]),
+    # -- refused and rejected --
+    (
+        "hold0 connect_error undefined Error websocket error null desc=connect ECONNREFUSED "
+        "127.0.0.1:9301",
+        {},
+        [{"kind": "refused", "peer": None}],
+    ),
+    ("[Errno 111] Connection refused - goodbye", {}, [{"kind": "refused"}]),
+    ("ws connect failed client=c01 error=ECONNREFUSED", {}, [{"kind": "refused", "conn": "c01"}]),
+    ("Error: Unexpected server response: 403", {}, [{"kind": "rejected", "code": 403}]),
+    ('ws connect failed client=c1 error="unexpected response 502"', {}, [{"code": 502}]),
+    (
+        "server rejected WebSocket connection: HTTP 401",
+        {},
+        [{"kind": "rejected", "code": 401}],
+    ),
+    ("Handshake status 403 Forbidden", {}, [{"kind": "rejected", "code": 403}]),
+    (
+        "Failed to complete negotiation with the server: Error: Unauthorized: Status code '401'",
+        {},
+        [{"kind": "rejected", "code": 401}],
+    ),
+    (
+        "WebSocket connection to 'wss://x.example/ws' failed: Error during WebSocket handshake: "
+        "Unexpected response code: 502",
+        {},
+        [{"kind": "rejected", "code": 502, "name": "/ws"}],
+    ),
+    (
+        "upgrade: websocket: request origin not allowed by Upgrader.CheckOrigin",
+        {},
+        [{"kind": "rejected", "code": 403}],
+    ),
+    (
+        "upgrade: websocket: the client is not using the websocket protocol: 'upgrade' token not "
+        "found in 'Connection' header",
+        {},
+        [{"kind": "rejected", "code": 400}],
+    ),
+    ("wsClientError Missing or invalid Sec-WebSocket-Key header", {}, [{"code": 400}]),
+    (
+        "handshake rejected",
+        {"status": 401, "reason": "token expired", "path": "/ws?x=1", "addr": "10.1.0.7:501"},
+        [{"kind": "rejected", "code": 401, "reason": "token expired", "name": "/ws"}],
+    ),
+    # -- heartbeats --
+    ("heartbeat timeout, terminating", {}, [{"kind": "heartbeat_timeout"}]),
+    ("no pong for 20000ms", {"conn": "c3"}, [{"kind": "heartbeat_timeout", "ms": 20000.0}]),
+    (
+        "ping: failed to ping: failed to wait for pong: context deadline exceeded",
+        {},
+        [{"kind": "heartbeat_timeout"}],
+    ),
+    (
+        "dropping connection to peer tcp4:127.0.0.1:35422 with abort=True: WebSocket ping timeout "
+        "(peer did not respond with pong in time)",
+        {},
+        [{"kind": "end", "peer": "127.0.0.1:35422"}, {"kind": "heartbeat_timeout"}],
+    ),
+    ("did not receive server activity for the last 2007ms", {}, [{"ms": 2007.0}]),
+    ("client c9 missed 3 heartbeats", {}, [{"kind": "heartbeat_timeout", "conn": "c9"}]),
+    ("closing stale connection c4", {}, [{"kind": "heartbeat_timeout", "conn": "c4"}]),
+    (
+        "TUU9UBzxNvBRB0xAAAA1: Sending packet PING data None",
+        {},
+        [{"kind": "ping", "conn": "TUU9UBzxNvBRB0xAAAA1"}],
+    ),
+    ("pong received conn=c1 rtt=12ms", {}, [{"kind": "pong", "ms": 12.0, "conn": "c1"}]),
+    ("pong", {"conn": "c1", "rtt_ms": 12}, [{"kind": "pong", "ms": 12.0}]),
+    ("push: phoenix heartbeat (undefined, 4) {}", {}, [{"kind": "ping"}]),
+    # -- stalls, backpressure, timers, errors --
+    ("event loop blocked for 5.2s", {}, [{"kind": "stall", "ms": 5200.0}]),
+    ("event_loop_lag_ms=5200", {}, [{"kind": "stall", "ms": 5200.0}]),
+    (
+        "Executing <Task pending name='Task-7' coro=<ws()>> took 2.345 seconds",
+        {},
+        [{"kind": "stall", "ms": 2345.0}],
+    ),
+    ('Heartbeat took longer than "00:00:02" at "11/22/2026"', {}, [{"ms": 2000.0}]),
+    (
+        "slow consumer c7: send queue full (1024 messages)",
+        {},
+        [{"kind": "backpressure", "conn": "c7"}],
+    ),
+    (
+        "Buffer size 700000 bytes for session 'q9' exceeds the allowed limit 524288",
+        {},
+        [{"kind": "backpressure", "bytes": 700000, "conn": "q9"}],
+    ),
+    ("Idle timeout expired: 45000/45000 ms", {}, [{"kind": "timeout", "ms": 45000.0}]),
+    (
+        "Closing 1000/Idle for 61000ms > 60000ms",
+        {},
+        [{"kind": "close", "code": 1000}, {"kind": "timeout", "ms": 61000.0}],
+    ),
+    ("error 10.1.0.1:501 RangeError: Max payload size exceeded", {}, [{"kind": "error"}]),
+    ("accept4: too many open files", {}, [{"kind": "error", "reason": "too many open files"}]),
+    ("read: websocket: bad MASK", {}, [{"kind": "error", "reason": "bad MASK"}]),
+    # -- credentials --
+    (
+        "authentication failed for client c1: jwt expired",
+        {},
+        [{"kind": "auth", "reason": "jwt expired", "conn": "c1"}],
+    ),
+    ("auth ok conn=c1 user=al token_exp=1795400000", {}, [{"kind": "auth", "expires": EXPIRY}]),
+    (
+        "token refreshed",
+        {"user": "alice", "expires_at": "2026-11-23T02:13:20Z"},
+        [{"kind": "token", "expires": EXPIRY, "user": redact.user("alice")}],
+    ),
+    # -- the process --
+    ("listening 9201", {}, [{"kind": "server_start"}]),
+    ("Started server process [123]", {}, [{"kind": "server_start"}]),
+    ("Shutting down", {}, [{"kind": "server_stop"}]),
+    ("SIGTERM received, closing 412 connections", {}, [{"kind": "server_stop"}]),
+    ("Out of memory: Killed process 1234 (node)", {}, [{"kind": "server_stop"}]),
+    ("Backend successfully reloaded.", {}, [{"kind": "reload"}]),
+    ("stats", {"rss": 123456789, "heapUsed": 1}, [{"kind": "memory", "bytes": 123456789}]),
+    # -- traffic with a figure --
+    ("message delivered", {"conn": "c1", "latency_ms": 12.5}, [{"kind": "message", "ms": 12.5}]),
+    ("ws message client=c00 type=chat.ack id=3 rtt_ms=2.9", {}, [{"kind": "message", "ms": 2.9}]),
+    ("processed message in 340 ms conn=c1", {}, [{"kind": "message", "ms": 340.0}]),
+    ("client c1 subscribed to room:42", {}, [{"kind": "subscribe", "topic": "room:42"}]),
+]
+
+# What the same program says once more in another layer, and schedules of tries to come.
+SILENT = [
+    "Connection reconnecting because of error 'Error: WebSocket closed with status code: 1006'.",
+    "HubConnection reconnected successfully.",
+    "ping: failed to ping: failed to write control frame opPing: WebSocket closed: EOF",
+    "client state connected -> connecting",
+    "reconnecting in 3s",
+    "will retry in 5000 ms",
+    "reconnect after 299 milliseconds",
+    "ws reconnect client=c05 attempt=1 delay=0.95s",
+    "STOMP: scheduling reconnection in 300ms",
+    "send PING every 1000ms",
+    "RWS> next delay 1300",
+    "connection handler failed",
+]
+
+NOISE = """\
+order closed
+order 4401 closed by customer
+ticket 4401 closed
+ticket #1006 closed: going away
+close price 1006.5
+closing price 4400 USD
+AAPL close 1006 open 1010 high 1020
+closed 1500 orders in batch
+Closing 4000 accounts
+position closed 4400 at market
+user opened the page
+user 42 opened page /settings
+user closed the modal
+port 9000 open
+door 4000 closed
+connected to redis
+Connected to redis at 10.0.0.5:6379
+disconnected from redis
+Redis connection lost, retrying in 2s
+redis: connection closed
+connected to postgres database orders
+PostgreSQL connection established
+Database connection closed
+database session closed
+connection to server at "db", port 5432 failed: Connection refused
+connect ECONNREFUSED 127.0.0.1:5432
+Error: connect ECONNREFUSED 10.0.3.7:6379
+dial tcp 10.0.0.9:3306: connect: connection refused
+Kafka consumer disconnected from broker 3
+kafka: client has run out of available brokers: EOF
+Connected to kafka cluster
+rabbitmq connection closed: 320 CONNECTION_FORCED
+AMQP connection reset by peer
+HikariPool-1 - Connection is not available, request timed out after 30000ms
+HTTP connection pool is full, discarding connection: api.example.com
+Resetting dropped connection: api.stripe.com
+Starting new HTTPS connection (1): api.github.com:443
+GET /api/orders HTTP/1.1 200 12ms
+GET /api/tickets/4401 404 in 3ms
+POST /login 401 Unauthorized
+request failed with status 503
+upstream returned 502 for /api/cart
+payment gateway returned 403 forbidden
+Unauthorized access to /admin from 10.0.0.4
+user 42 logged in
+user alice logged out
+user signed up for newsletter
+user subscribed to premium plan
+subscribed to kafka topic orders
+token bucket refilled
+tokens used: 4401
+email message sent in 300 ms
+processed message from queue orders in 340 ms
+Message broker ready
+job 1006 closed
+closed its beta program
+company closed 1001 stores
+deal closed: 4500 EUR
+PR #1009 closed
+issue 4400 closed as duplicate
+pam_unix(sshd:session): session closed for user root
+pam_unix(sudo:session): session opened for user root by (uid=0)
+sshd[1234]: Connection closed by 10.0.0.9 port 4000 [preauth]
+sshd[1234]: Received disconnect from 10.0.0.9 port 41012:11: disconnected by user
+Connection from UDP: [10.0.0.1]:161->[10.0.0.2]:161
+systemd[1]: Started Session 4401 of user root.
+systemd[1]: Stopped target Network.
+kernel: eth0: link up
+usb 1-1: USB disconnect, device number 4
+bluetooth device disconnected
+VPN client connected
+printer connected
+cache miss for session abc
+Session 1234 expired, redirecting to login
+session opened for checkout 5512
+health check ok in 3ms
+ping google.com: 12ms
+liveness probe succeeded
+shipping label printed in 120 ms
+mapping complete
+heartbeat interval set to 30000 ms
+pingInterval: 25000, pingTimeout: 20000
+idle timeout: 60s
+config: ping_timeout=20 ping_interval=20 max_size=1048576
+Loaded 14 routes
+compiled successfully in 1.2s
+slow query took 5.2 seconds
+Slow query: 1520 ms SELECT * FROM orders
+worker pool size 8
+queue length 1006
+queue orders is empty
+user 1006 updated profile
+imported 1006 rows
+invoice 1009 too big for page
+file upload too large: 12MB
+file closed
+window closed by user
+survey closed
+cron: job finished
+backup finished in 1006 s
+memory cache warmed
+starting migration 0042
+server time is 12:00:01
+new client onboarded: ACME
+client ACME signed the contract
+accepted invitation from bob
+accepted terms and conditions
+market opened at 09:30
+store opened
+account 4003 closed by user request
+ticket reopened
+open orders: 4401
+network request to https://api.example.com failed: timeout
+SMTP connection closed unexpectedly
+LDAP server disconnected
+mail delivered in 1.2s
+S3 upload aborted: connection reset by peer
+elasticsearch: connection refused
+pg: terminating connection due to administrator command
+retrying in 3s: payment capture failed
+will retry in 5s: webhook delivery to https://hooks.example.com returned 500
+Reconnecting to database (attempt 3)
+reconnect attempt 2 to redis://cache:6379
+TLS certificate renewed for example.com
+certificate expires at 2026-01-01
+feature flag websocket_enabled=true
+websocket documentation updated
+rendering page ws-docs
+windows update finished
+rows fetched: 1001
+news feed refreshed
+User connected Google account
+device registered
+cart abandoned by client 77
+customer lost connection to support chat agent assigned
+rss feed fetched
+Listening for events on queue orders
+listening to topic payments
+reading file /var/ws/data.csv
+nginx: configuration file test is successful
+transaction aborted
+lock wait timeout exceeded; try restarting transaction
+stream processing started
+client error: invalid form field email
+origin warehouse not allowed for sku 12
+broadcast email to 4000 users finished
+""".splitlines()
+
+NOISE_WITH_FIELDS: list[tuple[str, dict[str, object]]] = [
+    ("order closed", {"orderId": 4401, "code": 1006, "session": "abc"}),
+    ("connection lost", {"component": "redis"}),
+    ("connection closed", {"logger": "com.zaxxer.hikari.pool.HikariPool", "code": 1006}),
+    ("request completed", {"method": "GET", "path": "/api", "status": 503, "client": "10.0.0.1"}),
+    ("unauthorized", {"method": "GET", "path": "/api", "status": 401, "remote": "10.0.0.1"}),
+    ("message", {"conn": "c1", "type": "chat", "bytes": 120}),
+    ("ticket updated", {"id": 4401, "status": "closed", "user": "bob"}),
+    ("", {}),
+]
+
+
+@pytest.mark.parametrize(("message", "fields", "expected"), SAID, ids=[row[0][:50] for row in SAID])
+def test_a_sentence_gives_its_rows(
+    message: str, fields: dict[str, object], expected: list[dict[str, object]]
+) -> None:
+    rows = rows_of(message, fields)
+    assert len(rows) == len(expected), rows
+    for row, want in zip(rows, expected, strict=True):
+        assert {name: row.get(name) for name in want} == want
+
+
+@pytest.mark.parametrize("message", SILENT)
+def test_echoes_and_schedules_give_no_row(message: str) -> None:
+    assert rows_of(message, {}) == []
+
+
+@pytest.mark.parametrize("message", NOISE)
+def test_business_and_infrastructure_give_no_row(message: str) -> None:
+    assert rows_of(message, {}) == []
+
+
+@pytest.mark.parametrize(("message", "fields"), NOISE_WITH_FIELDS)
+def test_structured_noise_gives_no_row(message: str, fields: dict[str, object]) -> None:
+    assert rows_of(message, fields) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ('a=1 b=two c="three four"', {"a": "1", "b": "two", "c": "three four"}),
+        ('{code: 1006, reason: "", wasClean: false}', {"code": "1006", "wasClean": "false"}),
+        ("{'sid': 'x1', 'upgrades': []}", {"sid": "x1"}),
+        ("conn: abc, reason: going away, code: 1006", {"reason": "going away", "conn": "abc"}),
+        ("GET http://h:80/ at 10:00:05", {}),
+        ('event="ws \\"x\\"" code=1', {"event": 'ws "x"', "code": "1"}),
+    ],
+)
+def test_pairs_are_split(message: str, expected: dict[str, str]) -> None:
+    found = split_fields(message)
+    assert expected.items() <= found.items()
+    assert expected or not found
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Reconnect attempt number 1 will start in 200 ms.",
+        'onclose {code: 1006, reason: "", wasClean: false}',
+        "connecting to wss://chat.example.com/ws",
+        "retrying in 3s",
+        "Error: Unexpected server response: 403",
+        "kick disconnect undefined io server disconnect undefined",
+    ],
+)
+def test_a_client_is_known_by_its_speech(message: str) -> None:
+    assert speaks_as_client(message, {})
+
+
+@pytest.mark.parametrize(
+    "message", ["client connected", "reconnecting to redis", "close 127.0.0.1:45650 1006", ""]
+)
+def test_a_server_is_not_taken_for_a_client(message: str) -> None:
+    assert not speaks_as_client(message, {})
+
+
+def test_the_gate_lets_every_phrase_through() -> None:
+    for family in vocabulary.PHRASES:
+        for phrase in family:
+            assert phrase.writer
+            assert all(vocabulary.GATE.search(stem) for stem in phrase.stems), phrase.writer
+
+
+_WORDS = """ws websocket client connection closed close code 1006 4401 reason token expired ping
+    pong timeout heartbeat conn=c1 user=bob connected disconnected handshake failed 403 ECONNREFUSED
+    reconnect attempt=2 in 3s took 12ms 10.0.0.1:5000 8.8.8.8:5000 subscribed to room:1 rss=1GB
+    server listening on :80 shutting down { } ( ) " ' : ; , = [ ] token_exp=1e300 exp=99999999999
+    ms=-1 duration=9e999 code=99999 latency_ms=nan Frame(fin=True, server > İ"""
+WORDS = st.sampled_from(_WORDS.split())
+TEXTS = st.one_of(st.text(), st.lists(WORDS, max_size=14).map(" ".join))
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), WORDS)
+NAMES = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(
+        ["code", "conn", "event", "error", "reason", "peer", "port", "ip", "exp", "rss", "latency"]
+    ),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(TEXTS, st.dictionaries(NAMES, VALUES, max_size=6))
+@example("server > Frame(fin=True, opcode=8, data=b'\\x', rsv1=False)", {})
+@example("ws open", {"exp": float("inf"), "handshake_ms": float("nan"), "ip": "::1", "port": "x"})
+def test_any_text_gives_rows_that_fit_the_frame(text: str, fields: dict[str, object]) -> None:
+    rows = rows_of(text, fields)
+    for row in rows:
+        assert row.keys() <= EVENTS.keys()
+    assert events(rows).height == len(rows)
+    speaks_as_client(text, fields)
+    split_fields(text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(WORDS, max_size=6).map(" ".join),
+    st.sampled_from(
+        [
+            f"token={JWT}",
+            f"conn={JWT}",
+            f"reason=bad {JWT}",
+            f"ws closed 4401 {JWT}",
+            f"ws connecting url=ws://h/x?access_token={JWT}",
+            f"Authorization: Bearer {JWT}",
+            f"ws open /ws/{JWT}/x",
+            f"client {JWT} disconnected",
+            f"subscribed to {JWT}",
+            f"request_id={JWT}",
+        ]
+    ),
+    st.sampled_from(
+        ["conn", "token", "reason", "error", "topic", "path", "user", "request_id", "id"]
+    ),
+)
+def test_a_secret_is_never_shown(words: str, planted: str, field: str) -> None:
+    signature = JWT.rsplit(".", 1)[1]
+    for message, fields in ((f"{words} {planted}", {}), (f"ws open {words}", {field: JWT})):
+        shown = repr(rows_of(message, fields))
+        assert signature not in shown
+        assert JWT[:40] not in shown
+
+
+def test_public_addresses_become_pseudonyms() -> None:
+    (row,) = rows_of("client connected", {"ip": "8.8.4.4", "port": 5000})
+    assert row["peer"] == f"{redact.address('8.8.4.4')}:5000"
+    (row,) = rows_of("ws closed code=1000 client=8.8.4.4", {})
+    assert row["conn"] == redact.address("8.8.4.4")
+    (row,) = rows_of("client connected", {"addr": "::ffff:10.0.0.9", "port": 0})
+    assert "peer" not in row
