@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -671,6 +672,18 @@ def test_a_secret_is_never_shown(words: str, planted: str, field: str) -> None:
         shown = repr(rows_of(message, fields))
         assert signature not in shown
         assert JWT[:40] not in shown
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["ws://h/::::", "clos", "connection ", "ws ", "closed ((", '"x": ', "socket: ", "a=", "'"],
+)
+def test_a_hostile_line_costs_little(piece: str) -> None:
+    line = "ws closed " + piece * (1_000_000 // len(piece))
+    began = time.process_time()
+    rows_of(line, {})
+    speaks_as_client(line, {})
+    assert time.process_time() - began < 1.0
 
 
 def test_public_addresses_become_pseudonyms() -> None:
