@@ -110,7 +110,10 @@ def parse(name: str, text: str) -> Cause:
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as problem:
         raise CauseError(f"{name}: {problem}") from None
     _, *parts = _HEADING.split(found["body"])
-    sections = {head: body.strip() for head, body in zip(parts[::2], parts[1::2], strict=True)}
+    heads = parts[::2]
+    if twice := {head for head in heads if heads.count(head) > 1}:
+        raise CauseError(f"{name}: heading twice: {', '.join(sorted(twice))}")
+    sections = {head: body.strip() for head, body in zip(heads, parts[1::2], strict=True)}
     if unknown := sections.keys() - set(SECTIONS):
         raise CauseError(f"{name}: unknown heading {', '.join(sorted(unknown))}")
     if missing := REQUIRED - sections.keys():

@@ -202,8 +202,14 @@ def _conclude(summary: pl.LazyFrame) -> pl.LazyFrame:
         frameless=_frameless(),
         age_s=age,
         idle_s=pl.when(seen).then(silent.dt.total_microseconds() / 1e6),
-        longest_gap_s=pl.when(seen).then(pl.col("_longest_gap").dt.total_microseconds() / 1e6),
+        longest_gap_s=pl.when(seen).then(_longest_gap().dt.total_microseconds() / 1e6),
     ).select(pl.all().exclude("^_.*$"))
+
+
+def _longest_gap() -> pl.Expr:
+    """The longest silence that it survived; one that still lives survives its last silence too."""
+    lasting = pl.col("last_seen") - pl.max_horizontal("_last_traffic", "opened")
+    return pl.max_horizontal("_longest_gap", pl.when(~pl.col("gone")).then(lasting))
 
 
 def _frameless() -> pl.Expr:

@@ -18,6 +18,8 @@ ID = "handshake-rejected"
 TITLE = "The handshake is rejected"
 NEEDS = "no handshake in the evidence: access logs, a capture or a HAR show them"
 
+SAME_MOMENT = "2s"
+
 _UPGRADE_LOST = (
     "(?i)'upgrade' token not found|not using the websocket protocol|bad \"?upgrade\"? header"
     "|unsupported upgrade|transport_mismatch|hijack failed|failed to upgrade|upgrade required"
@@ -51,14 +53,25 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         .group_by("session")
         .agg(pl.col("reason").str.join(" | ").alias("said"))
     )
-    plain = story.events.filter(
-        (pl.col("kind") == "error") & pl.col("session").is_null() & pl.col("reason").is_not_null()
-    ).select(pl.col("reason").str.join(" | ").alias("unbound"))
+    # An error that names no connection is about the rejection of the same moment.
+    unbound = (
+        story.events.filter(
+            (pl.col("kind") == "error")
+            & pl.col("session").is_null()
+            & pl.col("reason").is_not_null()
+            & pl.col("ts").is_not_null()
+        )
+        .sort("ts")
+        .select("ts", unbound="reason")
+    )
     opened = story.connections.select(opened_any=pl.col("was_open").any())
     rows = (
         counted(story.connections.filter(pl.col("status").is_not_null()))
         .join(said.filter(pl.col("session").is_not_null()), on="session", how="left")
-        .join(plain, how="cross")
+        .sort("first")
+        .join_asof(
+            unbound, left_on="first", right_on="ts", strategy="nearest", tolerance=SAME_MOMENT
+        )
         .join(opened, how="cross")
         .with_columns(
             text=pl.concat_str("rejection", "said", "unbound", separator=" | ", ignore_nulls=True),

@@ -29,6 +29,9 @@ NEEDS = (
 TICK_S, SPREAD = 0.5, 0.015
 """Timers tick coarsely, and a repeated silence lies within 1.5 % of the timer's value."""
 
+SURVIVED = 1.05
+"""A silence so many times the timer's that is survived refutes the timer."""
+
 REPEATED = 3
 """So many equal silences make a timer; fewer may be chance."""
 
@@ -56,7 +59,7 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all connections concerned."""
     ends = _ends(story)
-    inferred = _spike(ends)
+    inferred = _spike(ends, story.connections)
     rows = (
         ends.join(inferred, on="session", how="left")
         .join(_unanswered_handshakes(story.events), how="cross")
@@ -163,8 +166,11 @@ def _unanswered_handshakes(events: pl.LazyFrame) -> pl.LazyFrame:
     return events.select(unanswered=gave_up.fill_null(False).sum())
 
 
-def _spike(ends: pl.LazyFrame) -> pl.LazyFrame:
-    """Sessions whose silence is the repeated one, unless their ends fall together."""
+def _spike(ends: pl.LazyFrame, connections: pl.LazyFrame) -> pl.LazyFrame:
+    """Sessions whose silence is the repeated one.
+
+    Not when their ends fall together, and not when any connection survived a longer silence.
+    """
     margin = pl.max_horizontal(pl.col("silence") * SPREAD, pl.lit(TICK_S))
     order = pl.col("silence").sort()
     near = order.search_sorted(pl.col("silence") + margin, side="right") - order.search_sorted(
@@ -185,6 +191,8 @@ def _spike(ends: pl.LazyFrame) -> pl.LazyFrame:
     apart = (pl.col("ended").max() - pl.col("ended").min()).dt.total_microseconds() / 1e6
     return (
         candidates.with_columns(n=pl.len(), apart=apart)
+        .join(connections.select(survived=pl.col("longest_gap_s").max()), how="cross")
+        .filter((pl.col("survived") <= pl.col("timer") * SURVIVED + TICK_S).fill_null(True))
         .filter(
             ((pl.col("n") >= REPEATED) & (pl.col("apart") > 2.0))
             | (

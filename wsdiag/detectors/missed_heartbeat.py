@@ -53,10 +53,11 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all connections concerned."""
+    unanswered = _unanswered(story.events)
     rows = (
         story.connections.join(_stated(story.events), on="session", how="left")
-        .join(_unanswered(story.events), on="session", how="left")
-        .join(_sent_again(story.events), on="session", how="left")
+        .join(unanswered, on="session", how="left")
+        .join(_sent_again(story.events, unanswered), on="session", how="left")
         .with_columns(
             _stated=pl.col("stated").is_not_null()
             | ((pl.col("code") == 1011) & pl.col("reason").str.contains(_SAID)).fill_null(False),
@@ -175,10 +176,12 @@ def _open_pings(column: pl.Expr) -> pl.Expr:
     )
 
 
-def _sent_again(events: pl.LazyFrame) -> pl.LazyFrame:
-    """How often TCP sent a segment again in the connection's last stretch."""
+def _sent_again(events: pl.LazyFrame, unanswered: pl.LazyFrame) -> pl.LazyFrame:
+    """How often TCP sent a segment again since the unanswered ping."""
     return (
         events.filter((pl.col("kind") == "retransmit") & pl.col("session").is_not_null())
+        .join(unanswered.select("session", "asked"), on="session")
+        .filter(pl.col("ts") >= pl.col("asked"))
         .group_by("session")
         .agg(pl.len().alias("sent_again"))
     )

@@ -29,6 +29,12 @@ BUSY = 0.5
 """The share of the busy connections that must wait at the same time."""
 
 SLOT = "1s"
+"""Waits that end within the same second were shared."""
+
+ON = ("phase", "slot")
+
+PHASES_MS = (0, 500)
+"""Two sets of slots, half a slot apart, so that no border divides what belongs together."""
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -48,25 +54,21 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
 
 
 def _shared(story: Story, targets: Targets) -> pl.LazyFrame:
-    waits = _waits(story, targets).with_columns(slot=pl.col("ended").dt.truncate(SLOT))
-    sent_again = (
-        story.events.filter(pl.col("kind") == "retransmit")
-        .select(slot=pl.col("ts").dt.truncate(SLOT))
-        .unique()
-        .with_columns(lossy=True)
-    )
-    busy = waits.group_by("slot").agg(
+    waits = _slotted(_waits(story, targets), "ended")
+    retransmits = story.events.filter(pl.col("kind") == "retransmit").select("ts")
+    sent_again = _slotted(retransmits, "ts").select(*ON).unique().with_columns(lossy=True)
+    busy = waits.group_by(*ON).agg(
         pl.col("session").n_unique().alias("busy"),
         pl.col("session").filter(pl.col("slow")).n_unique().alias("waiting"),
     )
     slots = (
         busy.filter((pl.col("waiting") >= 2) & (pl.col("waiting") >= BUSY * pl.col("busy")))
-        .join(sent_again, on="slot", how="left")
+        .join(sent_again, on=list(ON), how="left")
         .filter(pl.col("lossy").is_null())
     )
     rows = (
         waits.filter("slow")
-        .join(slots, on="slot")
+        .join(slots, on=list(ON))
         .sort("ms", descending=True)
         .group_by("session", maintain_order=True)
         .agg(
@@ -96,6 +98,19 @@ def _shared(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(pl.col("measured").max() >= 1000).then(pl.lit("long")),
         ),
         unit="ms",
+    )
+
+
+def _slotted(rows: pl.LazyFrame, moment: str) -> pl.LazyFrame:
+    """Each row once in each set of slots: columns `phase` and `slot`."""
+    return pl.concat(
+        [
+            rows.with_columns(
+                phase=pl.lit(phase),
+                slot=(pl.col(moment) + pl.duration(milliseconds=phase)).dt.truncate(SLOT),
+            )
+            for phase in PHASES_MS
+        ]
     )
 
 
