@@ -38,6 +38,7 @@ _LOGFMT = re.compile(r"^[\w.]+=\S*(?: [\w.]+=|$)")
 _EVENT_NAME = re.compile(r"^[A-Za-z]+(?:[_.:-][A-Za-z]+)*(?=$|\s+\w+[=:])")
 _JOINT = re.compile(r"[_.:-]|(?<=[a-z])(?=[A-Z])")
 _TAGS = re.compile(r"^(?:\[[A-Za-z_:. -]{1,60}\]\s*)+(?=\S)")
+_WEBSOCKET_TAG = re.compile(r"\b(?:ws|wss|websocket|web-?socket)\b")
 _FRAME = re.compile(
     r"^(?P<side>server|client) (?P<way>[<>]) "
     r"Frame\(fin=(?P<fin>True|False), opcode=(?P<opcode>\d{1,2}), "
@@ -58,6 +59,7 @@ _LEADING_CLOSE = re.compile(
     r"[ :]*(?:connection |client |socket )?(?:\S{1,60} )??){0,3}(?:is |was |has been )?"
     r"(?:on[ _]?)?(?:clos(?:e[ds]?|ing)|disconnect(?:ed|ing)?)\b"
 )
+_FIELD_BEFORE = re.compile(r"([\w-]+)[=:]\"?$")
 _PLURAL = re.compile(r"\s+[a-z]+(?:[^s\W]s|[sxz]es)\b(?<!\bis)(?<!\bwas)(?<!\bhas)")
 _BY = re.compile(
     r"\b(?:closed|terminated|disconnected|kicked|dropped|aborted) by "
@@ -141,6 +143,8 @@ class _Line:
         tags = _TAGS.match(text)
         self.tags = tags[0].lower() if tags else ""
         self.text = text[len(self.tags) :]
+        if _WEBSOCKET_TAG.search(self.tags):
+            self.text = f"ws {self.text}"  # "[ws] open feed=orders" leaves the subject to its tag
         self.low = _lower(self.text)
 
     @cached_property
@@ -254,6 +258,9 @@ def _phrases(line: _Line) -> Iterator[Found]:
 def _is_code(match: re.Match[str], line: _Line) -> bool:
     """True when the number beside a close word is a close code, not a count, a price or an id."""
     code = int(match["code"])
+    named = _FIELD_BEFORE.search(line.low, 0, match.start("code"))
+    if named and named[1].replace("_", "").replace("-", "") not in of.CODE:
+        return False
     if not (1000 <= code <= 1015 or 3000 <= code <= 4999):
         return False
     if line.websocket:
