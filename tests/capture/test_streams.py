@@ -8,7 +8,7 @@ import craft
 import pytest
 from craft import ACK, C2S, FIN, PSH, RST, S2C, SYN, Wire
 
-from wsdiag.capture import streams
+from wsdiag.capture import flow
 from wsdiag.capture.packets import segments
 from wsdiag.capture.records import Notes, records
 from wsdiag.capture.streams import TcpFact, What, follow
@@ -128,11 +128,11 @@ def test_sequence_numbers_wrap() -> None:
 
 
 def test_more_than_4_gib_of_sequence_numbers() -> None:
-    flow = streams.Flow()
-    flow.begin(10)
-    flow.next = (1 << 33) + 5
-    assert flow.place(4) == (1 << 33) + 4
-    assert flow.place(0xFFFFFFFF) == (1 << 33) - 1
+    direction = flow.Flow()
+    direction.begin(10)
+    direction.next = (1 << 33) + 5
+    assert direction.place(4) == (1 << 33) + 4
+    assert direction.place(0xFFFFFFFF) == (1 << 33) - 1
 
 
 def test_a_syn_sent_again_does_not_reset() -> None:
@@ -219,7 +219,7 @@ def test_segments_cut_by_the_snapshot_length_leave_a_hole() -> None:
 
 
 def test_waiting_for_a_hole_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "MAX_PENDING", 30)
+    monkeypatch.setattr(flow, "MAX_PENDING", 30)
     wire = connected()
     for at in range(11, 71, 10):
         wire.send(C2S, b"0123456789", at=at)

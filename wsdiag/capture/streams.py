@@ -1,29 +1,13 @@
-"""Streams: TCP segments put in order, connection by connection.
-
-Sequence numbers are unwrapped into plain integers. A byte counts as available at the packet that
-completed everything before it, as a receiver sees it. RFC 9293 for the terms.
-"""
+"""Streams: what happens on each TCP connection of a capture (RFC 9293 for the terms)."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import deque
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
+from wsdiag.capture.flow import Chunk, Flow
 from wsdiag.capture.packets import ACK, FIN, RST, SYN, Endpoint, Segment
-
-MAX_PENDING = 4 * 1024**2
-"""Bytes that wait behind a hole before its bytes are given up as lost: a large TCP window."""
-
-MAX_AHEAD = 256 * 1024**2
-"""A segment farther ahead than this is not of this stream."""
-
-REORDER_US = 3_000
-"""Reordering is assumed within this, where the round trip is shorter or unknown (as Wireshark)."""
-
-_SAME_PACKET_US = (1_000, 100_000)  # without and with an IPv4 identification; least RTO is 200 ms
 
 
 class What(Enum):
@@ -52,30 +36,6 @@ class TcpFact(NamedTuple):
     data: bytes = b""
 
 
-class Flow:
-    """One direction of a connection. Offsets are unwrapped sequence numbers."""
-
-    __slots__ = ("fin", "high", "isn", "next", "pending", "recent", "rst", "start", "waiting")
-
-    def __init__(self) -> None:
-        self.isn: int | None = None
-        self.start: int | None = None  # offset of the first byte; None: not known yet
-        self.next = 0  # offset of the first byte that is not available yet
-        self.high = 0  # offset after the last byte sent
-        self.pending: list[tuple[int, bytes, int, int]] = []  # offset, data, pos, ts; disjoint
-        self.waiting = 0  # bytes in pending
-        self.recent: deque[tuple[int, int, int, int, int, int]] = deque(maxlen=16)
-        self.fin = self.rst = False
-
-    def begin(self, offset: int) -> None:
-        """The first byte of this direction stands at `offset`."""
-        self.start = self.next = self.high = offset
-
-    def place(self, seq: int) -> int:
-        """The unwrapped offset of a sequence number: the one nearest to what comes next."""
-        return self.next + ((seq - self.next + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
-
-
 class Connection:
     """One TCP connection. Where its SYN was captured, `ends[0]` is the client."""
 
@@ -96,7 +56,7 @@ class Connection:
         """Nobody reads the payload of this connection: keep none of it."""
         self.wanted = False
         for flow in self.flows:
-            flow.pending.clear()
+            flow.forget()
 
     @property
     def ended(self) -> bool:
@@ -148,7 +108,7 @@ def _take(conn: Connection, seg: Segment) -> Iterator[TcpFact]:
             flow.rst = True
             yield TcpFact(What.REFUSED if refused else What.RST, conn, side, pos, ts)
         return
-    copy = _is_copy(flow, seg)
+    copy = flow.is_copy(seg)
     if flags & SYN:
         if flow.isn is not None:
             conn.syn_resent += side == 0 and not copy
@@ -168,15 +128,14 @@ def _take(conn: Connection, seg: Segment) -> Iterator[TcpFact]:
     if flow.start is None:
         return
     offset = flow.place(seg.seq + bool(flags & SYN))
-    if seg.size and conn.wanted and offset - flow.high < MAX_AHEAD:
-        if not copy and _is_resent(conn, flow, offset, seg):
-            yield TcpFact(What.RESENT, conn, side, pos, ts, seg.size)
-        elif flags & FIN and flow.fin and not copy:
-            yield TcpFact(What.RESENT, conn, side, pos, ts)
-        yield from _arrive(conn, side, offset, seg)
-        flow.high = max(flow.high, offset + seg.size)
-    elif flags & FIN and flow.fin and not copy:
-        yield TcpFact(What.RESENT, conn, side, pos, ts)
+    if flags & FIN and flow.fin:
+        again = conn.wanted
+    else:
+        again = seg.size > 0 and conn.wanted and flow.is_resent(offset, seg, conn.round_trip)
+    if again and not copy:
+        yield TcpFact(What.RESENT, conn, side, pos, ts, seg.size)
+    if seg.size and conn.wanted:
+        yield from _facts(conn, side, flow.arrive(offset, seg))
     if flags & FIN and not flow.fin:
         flow.fin = True
         yield TcpFact(What.FIN, conn, side, pos, ts)
@@ -195,105 +154,16 @@ def _synchronise(conn: Connection, side: int, seg: Segment) -> None:
         conn.syn, conn.handshake_seen = (seg.pos, seg.ts), True
 
 
-def _is_copy(flow: Flow, seg: Segment) -> bool:
-    """Whether the capture saw this very packet before, as `-i any` and mirror ports do."""
-    special = seg.flags & (SYN | FIN) or not seg.window
-    if not seg.size and not special:
-        return False
-    mark = (seg.seq, seg.ack, seg.flags, seg.size, seg.ident)
-    behind = (seg.seq - flow.high) & 0xFFFF_FFFF >= 0x8000_0000
-    if (special or behind) and any(
-        old[:5] == mark and seg.ts - old[5] < _SAME_PACKET_US[seg.ident != 0] for old in flow.recent
-    ):
-        return True
-    flow.recent.append((*mark, seg.ts))
-    return False
-
-
-def _is_resent(conn: Connection, flow: Flow, offset: int, seg: Segment) -> bool:
-    """Whether a segment was sent before, as far as the capture can tell.
-
-    Either its bytes were seen, or it fills a hole too late for mere reordering: a lost segment is
-    sent again one round trip after the one that followed it, at the earliest.
-    """
-    if offset >= flow.high or flow.start is None or offset < flow.start:
-        return False
-    if seg.size == 1 and offset == flow.high - 1:
-        return False  # a keep-alive probe
-    if offset < flow.next or not flow.pending:
-        return True
-    after = bisect_left(flow.pending, (offset,))
-    if after and offset < flow.pending[after - 1][0] + len(flow.pending[after - 1][1]):
-        return True
-    if after == len(flow.pending) or flow.pending[after][0] < offset + seg.size:
-        return True
-    return seg.ts - flow.pending[after][3] >= max(REORDER_US, conn.round_trip)
-
-
-def _arrive(conn: Connection, side: int, offset: int, seg: Segment) -> Iterator[TcpFact]:
-    """Add a payload; give out what is available in order, at this packet."""
-    flow = conn.flows[side]
-    data = seg.payload
-    if seg.size == 1 and offset == flow.high - 1:
-        return  # a keep-alive probe: its byte may be garbage
-    if offset < flow.next:
-        data, offset = data[flow.next - offset :], flow.next
-    if not data:
-        return
-    if offset == flow.next and not flow.pending:
-        flow.next += len(data)
-        yield TcpFact(What.DATA, conn, side, seg.pos, seg.ts, len(data), data)
-        return
-    _keep(flow, offset, data, seg)
-    yield from _release(conn, side, seg.pos, seg.ts)
-    while flow.waiting > MAX_PENDING:
-        yield from _give_up(conn, side)
-
-
-def _keep(flow: Flow, offset: int, data: bytes, seg: Segment) -> None:
-    """Put into `pending` the parts of `data` that are not there yet: what came first counts."""
-    end, index = offset + len(data), bisect_left(flow.pending, (offset,))
-    if index and (before := flow.pending[index - 1]):
-        offset = max(offset, before[0] + len(before[1]))
-    while offset < end:
-        following = flow.pending[index][0] if index < len(flow.pending) else end
-        if piece := data[len(data) - (end - offset) :][: max(0, following - offset)]:
-            flow.pending.insert(index, (offset, piece, seg.pos, seg.ts))
-            flow.waiting += len(piece)
-            index += 1
-        if index == len(flow.pending):
-            return
-        offset = max(offset, flow.pending[index][0] + len(flow.pending[index][1]))
-        index += 1
-
-
-def _release(conn: Connection, side: int, pos: int, ts: int) -> Iterator[TcpFact]:
-    """Give out the pending bytes that are in order now, none before packet `pos`."""
-    flow, ready = conn.flows[side], 0
-    for offset, data, own_pos, own_ts in flow.pending:
-        if offset != flow.next:
-            break
-        ready += 1
-        flow.next += len(data)
-        flow.waiting -= len(data)
-        pos, ts = max((pos, ts), (own_pos, own_ts))
-        yield TcpFact(What.DATA, conn, side, pos, ts, len(data), data)
-    del flow.pending[:ready]
-
-
-def _give_up(conn: Connection, side: int) -> Iterator[TcpFact]:
-    """Pass over the first hole: its bytes are not in the capture."""
-    flow = conn.flows[side]
-    offset, _, pos, ts = flow.pending[0]
-    yield TcpFact(What.LOST, conn, side, pos, ts, offset - flow.next)
-    flow.next = offset
-    yield from _release(conn, side, pos, ts)
+def _facts(conn: Connection, side: int, chunks: Iterable[Chunk]) -> Iterator[TcpFact]:
+    for chunk in chunks:
+        if chunk.lost:
+            yield TcpFact(What.LOST, conn, side, chunk.pos, chunk.ts, chunk.lost)
+        if chunk.data:
+            yield TcpFact(What.DATA, conn, side, chunk.pos, chunk.ts, len(chunk.data), chunk.data)
 
 
 def _over(conn: Connection) -> Iterator[TcpFact]:
-    for side, flow in enumerate(conn.flows):
-        while flow.pending and conn.wanted:
-            yield from _give_up(conn, side)
-        if conn.wanted and flow.start is not None and flow.high > flow.next:
-            yield TcpFact(What.LOST, conn, side, *conn.last, flow.high - flow.next)
+    if conn.wanted:
+        for side, flow in enumerate(conn.flows):
+            yield from _facts(conn, side, flow.finish(*conn.last))
     yield TcpFact(What.OVER, conn, 0, *conn.last)

@@ -7,15 +7,11 @@ a connection. `pos` numbers the items from 1: each entry, then its messages, in 
 
 from __future__ import annotations
 
-import base64
-import binascii
-import math
 import re
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
 import polars as pl
 
 from wsdiag.capture import payload
@@ -24,56 +20,12 @@ from wsdiag.config import Config
 from wsdiag.event import Kind, Vantage, events
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.redact import Redactor
-
-MILLISECONDS_FROM = 1e11
-"""An epoch beyond this is in milliseconds (Playwright), below in seconds (DevTools, mitmproxy)."""
+from wsdiag.sources.har_items import TEXT, Entry, Message, content, epoch, instant, items, line
 
 _STATUS = re.compile(r"[Rr]esponse code:? (?P<status>\d{3})|\bstatus(?: code)?:? (?P<other>\d{3})")
 _UNAUTHORIZED = "HTTP Authentication failed"  # how Chrome words a 401
 _REFUSED = re.compile(r"ERR_CONNECTION_REFUSED|ECONNREFUSED|NS_ERROR_CONNECTION_REFUSED")
 _WITH_CONTROL_FRAMES = {8: Kind.CLOSE, 9: Kind.PING, 10: Kind.PONG}
-_TEXT = 1
-
-
-class _Header(msgspec.Struct):
-    name: str
-    value: str = ""
-
-
-class _Request(msgspec.Struct):
-    url: str
-    method: str = "GET"
-    headers: list[_Header] = []
-
-
-class _Response(msgspec.Struct):
-    status: int = 0
-    failure: str | None = msgspec.field(default=None, name="_failureText")
-    error: str | None = msgspec.field(default=None, name="_error")
-
-
-class _Message(msgspec.Struct):
-    type: str = ""
-    time: float | None = None
-    opcode: int = _TEXT
-    data: str | None = ""
-
-
-class _Entry(msgspec.Struct, rename="camel"):
-    request: _Request
-    response: _Response = msgspec.field(default_factory=_Response)
-    started_date_time: str = ""
-    time: float | None = None
-    resource_type: str = msgspec.field(default="", name="_resourceType")
-    messages: list[msgspec.Raw] | None = msgspec.field(default=None, name="_webSocketMessages")
-
-
-class _Log(msgspec.Struct):
-    entries: list[msgspec.Raw]
-
-
-class _Har(msgspec.Struct):
-    log: _Log
 
 
 def sniff(head: bytes, name: str) -> float:
@@ -93,7 +45,7 @@ def read(item: InputFile, config: Config) -> Reading:
     rows = _Rows(item.name)
     remarks: list[str] = []
     unread = 0
-    for pos, entry, message in _items(item):
+    for pos, entry, message in items(item.path.read_bytes()):
         if isinstance(entry, str):
             unread += 1
             if not pos:
@@ -121,39 +73,12 @@ def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict
     """The items at `positions` and `context` ones around each, one line each. Raw: redact them."""
     wanted = {p + d for p in positions for d in range(-context, context + 1) if p + d > 0}
     found: dict[int, str] = {}
-    for pos, entry, message in _items(item):
+    for pos, entry, message in items(item.path.read_bytes()):
         if pos in wanted:
-            found[pos] = _line(entry if message is None else message)
+            found[pos] = line(entry if message is None else message)
         if pos >= max(wanted, default=0):
             break
     return found
-
-
-def _items(item: InputFile) -> Iterator[tuple[int, _Entry | str, _Message | str | None]]:
-    """Every item: its pos, its entry, and its message or None for the entry itself.
-
-    A text instead of an entry or message says why it cannot be read; pos 0 is the whole file.
-    """
-    try:
-        har = msgspec.json.decode(item.path.read_bytes().removeprefix(b"\xef\xbb\xbf"), type=_Har)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
-        yield 0, f"not a whole HAR: {problem}", None
-        return
-    pos = 0
-    for raw in har.log.entries:
-        pos += 1
-        try:
-            entry = msgspec.json.decode(raw, type=_Entry, strict=False)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
-            yield pos, str(problem), None
-            continue
-        yield pos, entry, None
-        for part in entry.messages or ():
-            pos += 1
-            try:
-                yield pos, entry, msgspec.json.decode(part, type=_Message, strict=False)
-            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
-                yield pos, entry, str(problem)
 
 
 class _Rows:
@@ -169,13 +94,13 @@ class _Rows:
         self._last: tuple[int, datetime | None] | None = None
         self._open: dict[str, object] | None = None  # its row, until the first message
 
-    def begin(self, pos: int, entry: _Entry) -> None:
+    def begin(self, pos: int, entry: Entry) -> None:
         """An entry: one HTTP exchange, or a WebSocket connection with messages to come."""
         self._stop()
         url = entry.request.url
         headers = {header.name.lower(): header.value for header in entry.request.headers}
         request = Request(entry.request.method, _target(url), headers, pos, 0)
-        started = _instant(entry.started_date_time)
+        started = instant(entry.started_date_time)
         took = entry.time if entry.time is not None and entry.time >= 0 else None
         answered = _later(started, took)
         columns: dict[str, Any] = {
@@ -222,11 +147,11 @@ class _Rows:
         else:
             self._conn, self._last = columns["conn"], (pos, started)
 
-    def message(self, pos: int, message: _Message) -> None:
+    def message(self, pos: int, message: Message) -> None:
         """A message of the entry before."""
         if not self._conn:
             return
-        ts = _epoch(message.time)
+        ts = epoch(message.time)
         self._last = (pos, ts)
         self._opened_before(ts)
         direction = {"send": "c2s", "receive": "s2c"}.get(message.type)
@@ -234,7 +159,7 @@ class _Rows:
             reason = self.redactor.reason(message.data)
             self._add(Kind.ERROR, pos, ts, conn=self._conn, reason=reason)
             return
-        data = _content(message)
+        data = content(message)
         columns: dict[str, Any] = {"conn": self._conn, "dir": direction, "bytes": len(data)}
         kind = _WITH_CONTROL_FRAMES.get(message.opcode, Kind.MESSAGE)
         if kind is Kind.CLOSE:
@@ -242,7 +167,7 @@ class _Rows:
             columns["reason"] = self.redactor.reason(data[2:].decode("utf-8", "replace"))
         elif kind is not Kind.MESSAGE:
             columns["trace"] = data.hex() or None
-        elif message.opcode == _TEXT:
+        elif message.opcode == TEXT:
             said = payload.read(data, self._engine_io)
             kind = Kind(said.heartbeat) if said.heartbeat else kind
             columns |= {
@@ -275,21 +200,6 @@ class _Rows:
         self._rows.append({**row, "kind": kind, **columns})
 
 
-def _line(item: _Entry | _Message | str) -> str:
-    if isinstance(item, str):
-        return f"unreadable: {item}"
-    if isinstance(item, _Message):
-        ts = _epoch(item.time)
-        text = _content(item) if item.opcode == _TEXT else b""
-        told = [item.type, f"opcode {item.opcode}", f"{len(_content(item))} bytes"]
-        return " ".join([ts.isoformat() if ts else "", *told, text.decode("utf-8", "replace")])
-    answer = item.response
-    failure = answer.failure or answer.error or ""
-    told = [item.started_date_time, item.request.method, item.request.url, f"→ {answer.status}"]
-    key = [h.value for h in item.request.headers if h.name.lower() == "sec-websocket-key"]
-    return " ".join([*told, *(f"Sec-WebSocket-Key: {value}" for value in key), failure]).rstrip()
-
-
 def _target(url: str) -> str:
     """Path and query of a URL."""
     rest = url.partition("://")[2] if "://" in url else url
@@ -306,35 +216,6 @@ def _status(failure: str) -> int:
     if found:
         return int(found["status"] or found["other"])
     return 401 if _UNAUTHORIZED in failure else 0
-
-
-def _content(message: _Message) -> bytes:
-    """The payload: text, or base64 of anything else."""
-    data = message.data or ""
-    if message.opcode != _TEXT:
-        try:
-            return base64.b64decode(data, validate=True)
-        except (binascii.Error, ValueError):
-            pass
-    return data.encode("utf-8", "surrogatepass")
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _epoch(time: float | None) -> datetime | None:
-    if time is None or not math.isfinite(time):
-        return None
-    seconds = time / 1000 if time > MILLISECONDS_FROM else time
-    try:
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=round(seconds * 1e6))
-    except OverflowError:
-        return None
 
 
 def _later(started: datetime | None, ms: float | None) -> datetime | None:

@@ -15,7 +15,8 @@ from wsdiag.capture.streams import Connection, What, follow
 from wsdiag.config import Config
 from wsdiag.event import Vantage
 from wsdiag.evidence import InputFile, Reading
-from wsdiag.sources.wire_rows import Book, Story
+from wsdiag.sources.wire_book import Book
+from wsdiag.sources.wire_rows import Story
 
 
 def sniff(head: bytes, name: str) -> float:

@@ -1,4 +1,4 @@
-"""The rows of a capture: what its connections show, as events.
+"""The rows of a connection in a capture: what it shows, as events.
 
 Nothing of a connection is told until it proves to be of interest: an upgrade, frames, or a SYN that
 was refused or never answered.
@@ -6,89 +6,27 @@ was refused or never answered.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
-
-import polars as pl
 
 from wsdiag import redact
 from wsdiag.capture import payload
 from wsdiag.capture.conversation import Conversation, Fact
-from wsdiag.capture.handshake import Credential, Request, Response, credential, trace
+from wsdiag.capture.handshake import Request, Response, credential, trace
 from wsdiag.capture.packets import Endpoint
 from wsdiag.capture.streams import Connection, TcpFact, What
 from wsdiag.capture.websocket import CLOSE, PING, PONG, TEXT, Frame, Message
-from wsdiag.event import EVENTS, Kind, Vantage, events
-from wsdiag.redact import Redactor
-
-BATCH_ROWS = 50_000
-"""Rows are packed into a frame in batches of this size, to bound memory."""
+from wsdiag.event import Kind
+from wsdiag.sources.wire_book import Book
 
 MAX_PINGS = 64
 """So many pings of one connection wait for their pong."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TRANSPORT = {
     What.RESENT: Kind.RETRANSMIT,
     What.ZERO_WINDOW: Kind.ZERO_WINDOW,
     What.FIN: Kind.END,
     What.RST: Kind.END,
 }
-
-
-class Book:
-    """The rows of one capture, and what is counted beside them."""
-
-    def __init__(self, source: str) -> None:
-        self.redactor = Redactor()
-        self.mask = payload.Masking(self.redactor)
-        self.encrypted = self.unreadable = self.lost_bytes = self.lossy = 0
-        self._source = source
-        self._rows: list[dict[str, object]] = []
-        self._packed: list[pl.DataFrame] = []
-
-    def add(self, what: Kind, pos: int, ts: int, **columns: object) -> None:
-        """Note a row; `ts` in µs since 1970, negative where the capture has no time."""
-        self._rows.append(
-            {
-                "ts": _moment(ts),
-                "vantage": Vantage.NETWORK,
-                "source": self._source,
-                "pos": pos,
-                "kind": what,
-                **columns,
-            }
-        )
-        if len(self._rows) >= BATCH_ROWS:
-            self._pack()
-
-    def frame(self) -> pl.DataFrame:
-        """All rows in the order of time."""
-        self._pack()
-        return pl.concat([pl.DataFrame(schema=EVENTS), *self._packed]).sort(
-            "ts", "pos", maintain_order=True
-        )
-
-    def remarks(self) -> list[str]:
-        """What was not readable, in words."""
-        said = []
-        if self.lossy:
-            said.append(
-                f"{self.lost_bytes} bytes of {self.lossy} WebSocket connections are missing in the "
-                "capture; frames in and right behind a gap are not read"
-            )
-        if self.encrypted:
-            said.append(
-                f"{self.encrypted} connections are encrypted (TLS): what they carry is not read"
-            )
-        if self.unreadable:
-            said.append(f"{self.unreadable} connections carry HTTP that cannot be read")
-        return said
-
-    def _pack(self) -> None:
-        if self._rows:
-            self._packed.append(events(self._rows))
-            self._rows.clear()
 
 
 class Story:
@@ -143,8 +81,10 @@ class Story:
                 book.lost_bytes += self._lost
             if self._shown and not self._ended and (talk.is_websocket or self._awaiting):
                 self._row(Kind.END, None, pos, ts, reason="evidence-stops")
-        elif conn.syn and not conn.answered and not conn.ended:
+        elif conn.syn and not conn.answered:
             self._attempt(None)
+            if self._ended:
+                return
             if conn.syn_resent:
                 self._row(Kind.END, None, *conn.last, reason="timeout")
             else:
@@ -215,12 +155,11 @@ class Story:
 
     def _handshake(self, request: Request) -> dict[str, Any]:
         """Columns that identify a handshake and who asks for it."""
-        who: Credential = credential(request.target, request.headers)
         return {
             "name": self._book.mask(request.path),
             "key": self._book.mask(request.headers.get("sec-websocket-key")),
             "trace": trace(request.headers, self._book.redactor),
-            **who._asdict(),
+            **credential(request.target, request.headers)._asdict(),
         }
 
     def _request(self, request: Request) -> None:
@@ -303,13 +242,6 @@ class Story:
             ms = _ms(pinged, fact.ts)
         at = (fact.side, fact.pos, fact.ts)
         self._row(what, *at, bytes=fact.size, name=name, trace=trace_id, ms=ms)
-
-
-def _moment(us: int) -> datetime | None:
-    try:
-        return _EPOCH + timedelta(microseconds=us) if us >= 0 else None
-    except OverflowError:
-        return None
 
 
 def _ms(begin: int, end: int) -> float | None:

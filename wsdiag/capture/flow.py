@@ -1,0 +1,166 @@
+"""One direction of a TCP connection: its bytes put in order (RFC 9293).
+
+Sequence numbers are unwrapped into plain integers, the offsets. A byte is available at the packet
+that completed everything before it, as a receiver sees it. Where segments overlap, the bytes that
+came first count.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from wsdiag.capture.packets import FIN, SYN, Segment
+
+MAX_PENDING = 4 * 1024**2
+"""Bytes that wait behind a hole before its bytes are given up as lost: a large TCP window."""
+
+MAX_AHEAD = 256 * 1024**2
+"""A segment farther ahead than this is not of this stream."""
+
+REORDER_US = 3_000
+"""Reordering is assumed within this, where the round trip is shorter or unknown (as Wireshark)."""
+
+_SAME_PACKET_US = (1_000, 100_000)  # without and with an IPv4 identification; least RTO is 200 ms
+
+
+class Chunk(NamedTuple):
+    """Bytes that became available at packet `pos`, after `lost` bytes that never will."""
+
+    data: bytes
+    pos: int
+    ts: int
+    lost: int = 0
+
+
+class Flow:
+    """One direction of a connection."""
+
+    def __init__(self) -> None:
+        self.isn: int | None = None  # of its SYN
+        self.start: int | None = None  # offset of the first byte; None: not known yet
+        self.next = 0  # offset of the first byte that is not available yet
+        self.high = 0  # offset after the last byte sent
+        self.fin = self.rst = False
+        self._pending: list[tuple[int, bytes, int, int]] = []  # offset, data, pos, ts; disjoint
+        self._waiting = 0  # bytes in _pending
+        self._recent: deque[tuple[int, int, int, int, int, int]] = deque(maxlen=16)
+
+    def begin(self, offset: int) -> None:
+        """The first byte of this direction stands at `offset`."""
+        self.start = self.next = self.high = offset
+
+    def place(self, seq: int) -> int:
+        """The offset of a sequence number: the one nearest to what comes next."""
+        return self.next + ((seq - self.next + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
+
+    def is_copy(self, seg: Segment) -> bool:
+        """Whether the capture saw this very packet before, as `-i any` and mirror ports do."""
+        special = seg.flags & (SYN | FIN) or not seg.window
+        if not seg.size and not special:
+            return False
+        mark = (seg.seq, seg.ack, seg.flags, seg.size, seg.ident)
+        behind = (seg.seq - self.high) & 0xFFFF_FFFF >= 0x8000_0000
+        if (special or behind) and any(
+            old[:5] == mark and seg.ts - old[5] < _SAME_PACKET_US[seg.ident != 0]
+            for old in self._recent
+        ):
+            return True
+        self._recent.append((*mark, seg.ts))
+        return False
+
+    def is_resent(self, offset: int, seg: Segment, round_trip: int) -> bool:
+        """Whether a segment was sent before, as far as the capture can tell.
+
+        Either its bytes were seen, or it fills a hole too late for mere reordering: a lost segment
+        is sent again one round trip (µs) after the one that followed it, at the earliest.
+        """
+        if offset >= self.high or self.start is None or offset < self.start:
+            return False
+        if self._is_keep_alive(offset, seg):
+            return False
+        if offset < self.next or not self._pending:
+            return True
+        after = bisect_left(self._pending, (offset,))
+        if after and offset < _end(self._pending[after - 1]):
+            return True
+        if after == len(self._pending) or self._pending[after][0] < offset + seg.size:
+            return True
+        return seg.ts - self._pending[after][3] >= max(REORDER_US, round_trip)
+
+    def arrive(self, offset: int, seg: Segment) -> Iterator[Chunk]:
+        """Add a segment's payload; what is available in order now."""
+        data = seg.payload
+        if self._is_keep_alive(offset, seg) or offset - self.high >= MAX_AHEAD:
+            return
+        self.high = max(self.high, offset + seg.size)
+        if offset < self.next:
+            data, offset = data[self.next - offset :], self.next
+        if not data:
+            return
+        if offset == self.next and not self._pending:
+            self.next += len(data)
+            yield Chunk(data, seg.pos, seg.ts)
+            return
+        self._keep(offset, data, seg)
+        yield from self._release(seg.pos, seg.ts)
+        while self._waiting > MAX_PENDING:
+            yield from self._give_up()
+
+    def finish(self, pos: int, ts: int) -> Iterator[Chunk]:
+        """Nothing more comes: what waits behind holes, and what is missing at the end."""
+        while self._pending:
+            yield from self._give_up()
+        if self.high > self.next:
+            yield Chunk(b"", pos, ts, self.high - self.next)
+
+    def forget(self) -> None:
+        """Keep no payload."""
+        self._pending.clear()
+
+    def _is_keep_alive(self, offset: int, seg: Segment) -> bool:
+        """A probe repeats the last byte, as garbage (RFC 9293 section 3.8.4)."""
+        return seg.size == 1 and offset == self.high - 1
+
+    def _keep(self, offset: int, data: bytes, seg: Segment) -> None:
+        """Put into `_pending` the parts of `data` that are not there yet."""
+        pending, end = self._pending, offset + len(data)
+        index = bisect_left(pending, (offset,))
+        if index:
+            offset = max(offset, _end(pending[index - 1]))
+        while offset < end:
+            following = pending[index][0] if index < len(pending) else end
+            if piece := data[len(data) - (end - offset) :][: following - offset]:
+                pending.insert(index, (offset, piece, seg.pos, seg.ts))
+                self._waiting += len(piece)
+                index += 1
+            if index == len(pending):
+                return
+            offset = _end(pending[index])
+            index += 1
+
+    def _release(self, pos: int, ts: int, lost: int = 0) -> Iterator[Chunk]:
+        """Give out the pending bytes that are in order now, none before packet `pos`."""
+        ready = 0
+        for offset, data, own_pos, own_ts in self._pending:
+            if offset != self.next:
+                break
+            ready += 1
+            self.next += len(data)
+            self._waiting -= len(data)
+            pos, ts = max((pos, ts), (own_pos, own_ts))
+            yield Chunk(data, pos, ts, lost)
+            lost = 0
+        del self._pending[:ready]
+
+    def _give_up(self) -> Iterator[Chunk]:
+        """Pass over the first hole: its bytes are not in the capture."""
+        offset, _, pos, ts = self._pending[0]
+        lost, self.next = offset - self.next, offset
+        yield from self._release(pos, ts, lost)
+
+
+def _end(piece: tuple[int, bytes, int, int]) -> int:
+    return piece[0] + len(piece[1])
