@@ -145,6 +145,8 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         {"code": 1000, "duration_ms": 60003, "conn": "c1"},
         [{"kind": "close", "code": 1000}, {"kind": "end", "ms": 60003.0, "conn": "c1"}],
     ),
+    ("disconnect: slow (3008)", {}, [{"kind": "close", "code": 3008, "reason": "slow"}]),
+    ("[140201] Disconnected", {}, [{"kind": "end", "conn": "140201"}]),
     ("disconnect code=None", {}, [{"kind": "end"}]),
     ("websocket closed code=0 exc=None", {}, [{"kind": "end"}]),
     # -- socket.io's words --
@@ -288,6 +290,8 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         {"status": 401, "reason": "token expired", "path": "/ws?x=1", "addr": "10.1.0.7:501"},
         [{"kind": "rejected", "code": 401, "reason": "token expired", "name": "/ws"}],
     ),
+    ("Request origin not allowed: https://evil.example", {}, [{"kind": "rejected"}]),
+    ("engine: 'https://e.example' is not an accepted origin.", {}, [{"kind": "rejected"}]),
     # -- heartbeats --
     ("heartbeat timeout, terminating", {}, [{"kind": "heartbeat_timeout"}]),
     ("no pong for 20000ms", {"conn": "c3"}, [{"kind": "heartbeat_timeout", "ms": 20000.0}]),
@@ -341,6 +345,10 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
     ("error 10.1.0.1:501 RangeError: Max payload size exceeded", {}, [{"kind": "error"}]),
     ("accept4: too many open files", {}, [{"kind": "error", "reason": "too many open files"}]),
     ("read: websocket: bad MASK", {}, [{"kind": "error", "reason": "bad MASK"}]),
+    ("WebSocket opening handshake was canceled", {}, [{"kind": "error"}]),
+    ("Establishing a tunnel via proxy server failed.", {}, [{"kind": "error"}]),
+    ("Unsupported upgrade request.", {}, [{"kind": "error"}]),
+    ("Liveness probe failed: HTTP probe failed", {}, [{"kind": "error"}]),
     # -- credentials --
     (
         "authentication failed for client c1: jwt expired",

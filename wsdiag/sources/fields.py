@@ -38,7 +38,7 @@ SILENCE = ("timeout", "after", "idle", "silence", "idlefor", "silentfor", "waite
 PAUSE = ("", "lag", "eventlooplag", "blocked", "blockedfor", "delay", "pause", "took", "duration")
 BYTES = ("bytes", "size", "messagesize", "payloadsize", "length", "buffered", "bufferedamount")
 MEMORY = ("rss", "rssbytes", "memoryrss", "memrss", "processrss")
-TOPIC = ("topic", "channel", "room", "subscription", "destination")
+TOPIC = ("topic", "channel", "room", "subscription", "destination", "feed", "stream")
 
 _CONN_SURE = (
     *("conn", "connid", "connection", "connectionid", "cid", "wsid", "websocketid"),

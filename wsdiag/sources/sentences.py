@@ -38,6 +38,7 @@ _LOGFMT = re.compile(r"^[\w.]+=\S*(?: [\w.]+=|$)")
 _EVENT_NAME = re.compile(r"^[A-Za-z]+(?:[_.:-][A-Za-z]+)*(?=$|\s+\w+[=:])")
 _JOINT = re.compile(r"[_.:-]|(?<=[a-z])(?=[A-Z])")
 _TAGS = re.compile(r"^(?:\[[A-Za-z_:. -]{1,60}\]\s*)+(?=\S)")
+_LIFE = frozenset({Kind.ATTEMPT, Kind.OPEN, Kind.CLOSE, Kind.END})
 _WEBSOCKET_TAG = re.compile(r"\b(?:ws|wss|websocket|web-?socket)\b")
 _FRAME = re.compile(
     r"^(?P<side>server|client) (?P<way>[<>]) "
@@ -50,7 +51,7 @@ _FRAME_KINDS = {1: Kind.MESSAGE, 2: Kind.MESSAGE, 8: Kind.CLOSE, 9: Kind.PING, 1
 _BARE = re.compile(
     r"^(?:(?:\w*(?:error|exc|err|read|write|exception)\w*|upgrade|socket|client|ws)\W+)*"
     r"(?:connect |read |write |dial tcp |read tcp |write tcp |\[errno |econn|connection re|eof"
-    r"|socket hang up|unexpected eof)"
+    r"|socket hang up|unexpected eof|net::err_)"
 )
 """Nothing but an error of the network, so it is as much about a WebSocket as the log is."""
 _LEADING_CLOSE = re.compile(
@@ -125,6 +126,11 @@ def speaks_as_client(message: str, fields: Mapping[str, object]) -> bool:
     if v.CLIENT_SPEECH.search(low) and not v.FOREIGN.search(low):
         return True
     return any(name.lower() in {"wasclean", "was_clean"} for name in fields)
+
+
+def names_its_connection(message: str) -> bool:
+    """True when a message carries the id of its connection in a field: `conn=52e0`."""
+    return "=" in message and of.names_a_connection(of.spread({}, split_fields(message)))
 
 
 # -- from a message to its phrases --
@@ -404,6 +410,8 @@ def _add_identity(row: Row, kind: Kind, text: str, said: Mapping[str, str]) -> N
     row.update(who)
     if "user" not in row:
         row["user"] = prose.user(text)
+    if kind in _LIFE and "topic" not in row:
+        row["topic"] = of.shown(of.first(said, of.TOPIC), 200)
     if "peer" not in row and kind in _FROM_A_PEER and not v.CLIENT_SPEECH.search(_lower(text)):
         row["peer"] = prose.peer(text)
     if kind in (Kind.ATTEMPT, Kind.OPEN, Kind.REJECTED):
