@@ -6,7 +6,7 @@ What such a file may say stands in `format_document.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -100,6 +100,22 @@ class Format:
             return instant + timedelta(milliseconds=duration if means == "start" else -duration)
         except OverflowError:
             return None
+
+
+class Gates:
+    """The formats that read lines of one sort, behind their cheap gates."""
+
+    def __init__(self, formats: Sequence[Format], reads: str) -> None:
+        chosen = [f for f in formats if f.document.reads == reads]
+        self._needs = [(need, f) for f in chosen for need in f.needs]
+
+    def passed(self, text: str, first: Format | None) -> Iterator[Format]:
+        """The formats whose gate a text passes; `first` before the others."""
+        if first and first.wants(text):
+            yield first
+        for need, reader in self._needs:
+            if need in text and reader is not first:
+                yield reader
 
 
 @lru_cache(maxsize=1)

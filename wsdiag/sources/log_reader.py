@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -19,28 +19,13 @@ from wsdiag.sources import json_record, line_head, line_time, sentences
 from wsdiag.sources.frame_transcript import Transcript
 from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_fields import Fields, RowMaker, began
-from wsdiag.sources.line_format import Format
+from wsdiag.sources.line_format import Format, Gates
+from wsdiag.sources.line_head import Head
 from wsdiag.sources.line_time import Stamp
 from wsdiag.sources.line_wrapper import MAX_PARTIAL_CHARS, Unwrapper, strip_colours
 from wsdiag.sources.open_connections import Row
-
-STACK_MARKS = {
-    "gorilla/websocket": "gorilla",
-    "websocket: close ": "gorilla",
-    "coder/websocket": "nhooyr",
-    "nhooyr.io/websocket": "nhooyr",
-    "received close frame: status = Status": "nhooyr",
-    "node_modules/ws/": "ws",
-    "WS_ERR_": "ws",
-    "org.springframework.web": "spring",
-    "org.eclipse.jetty": "jetty",
-    "org.apache.tomcat": "tomcat",
-    "Microsoft.AspNetCore": "signalr",
-    "site-packages/aiohttp": "aiohttp",
-    "gunicorn": "gunicorn",
-    "haproxy[": "haproxy",
-}
-"""What in an application's lines tells which program or library wrote them."""
+from wsdiag.sources.stack_marks import Stacks
+from wsdiag.sources.vocabulary import GATE
 
 GENERAL = "app-log"
 GENERAL_JSON = "json-log"
@@ -53,7 +38,10 @@ _FEW = 5
 _SHAPE_CHARS = 14
 _DIGIT, _LETTER = re.compile(r"\d+"), re.compile(r"[^\W\d_]+")
 
-Gates = list[tuple[str, Format]]
+_GATED_CHARS = 2_000
+_HEADED = frozenset("0123456789[")
+_OTHER_SIGNS = ("< ", "> ", "= c", "- t", "! ", "Traceback (")
+"""What a line of a frame transcript has, or the start of a traceback."""
 
 _decode = msgspec.json.Decoder().decode
 
@@ -65,12 +53,13 @@ class LogReader:
         """`client`: the input is known to come from a client, by its name."""
         self.clock = clock
         self._client = client
-        self._line_needs = _needs(formats, "line")
-        self._message_needs = _needs(formats, "message")
-        self._record_needs = _needs(formats, "record")
+        self._lines, self._messages, self._records = (
+            Gates(formats, reads) for reads in ("line", "message", "record")
+        )
         self._last: Format | None = None
         self._shape = ""  # how the lines of that format begin: one that begins so is of that format
-        self._waiting = ""  # the time of the last line, not parsed because nothing asked for it
+        # a line of which nobody asked the time yet: it may be that of the lines after it
+        self._unparsed: tuple[str, Stamp | None] | None = None
         self._unwrapper = Unwrapper()
         self._maker = RowMaker(Redactor())
         self._transcript = Transcript(self._maker)
@@ -80,8 +69,7 @@ class LogReader:
         self.rows: list[Row] = []
         self.seen: Counter[str] = Counter()
         self._stacks = {f.id: f.document.stack for f in formats}
-        self._marks = dict(STACK_MARKS)  # those not found yet
-        self._marked: set[str] = set()
+        self._marks = Stacks()
         self.client_sentences = 0
         self.unread = 0
         self._read = 0
@@ -94,7 +82,9 @@ class LogReader:
     @property
     def stacks(self) -> frozenset[str]:
         """The programs and libraries that wrote the lines so far, where they tell."""
-        return frozenset(self._marked | {self._stacks[i] for i in self.seen if i in self._stacks})
+        return frozenset(
+            self._marks.found | {self._stacks[i] for i in self.seen if i in self._stacks}
+        )
 
     def line(self, raw: str, pos: int) -> None:
         """Read one line."""
@@ -121,24 +111,41 @@ class LogReader:
         if text[:2] == '{"':
             self._json(text, outer, pos)
             return
-        for reader in self._gated(self._line_needs, text):
+        for reader in self._lines.passed(text, self._last):
             if fields := reader.fields(text):
                 self._last, self._shape = reader, _shape(text)
                 self._by_format(reader, fields, outer, pos)
                 return
-        head = line_head.part(spoken)
+        self._marks.look(text)
+        if self._silent(text):
+            self._unparsed, self._twin = (spoken, outer), ("", False, 0)
+            if self._broken(text):
+                self.unread += 1
+            return
+        self._spoken(text, outer, pos, line_head.part(spoken))
+
+    def _silent(self, text: str) -> bool:
+        """True where the line can say nothing: the cheap gate for most lines of a log."""
+        if text[:1] in _HEADED:
+            self._traceback = None
+        return not (
+            GATE.search(text[:_GATED_CHARS].lower())
+            or "{" in text
+            or any(mark in text for mark in _OTHER_SIGNS)
+            or next(self._messages.passed(text, None), None)
+        )
+
+    def _spoken(self, text: str, outer: Stamp | None, pos: int, head: Head) -> None:
         stamp = head.stamp or outer
         if head.message[:2] == '{"':
             self._json(head.message, stamp, pos)
             return
-        for mark in [mark for mark in self._marks if mark in text]:
-            self._marked.add(self._marks.pop(mark))
         headed = bool(head.stamp or head.level)
         if headed or head.message.startswith("Traceback (most recent call last)"):
             self._traceback = None if headed else (self._traceback or [])
         if not self._is_twin(head.message, headed, stamp, pos):
             before = len(self.rows)
-            told = self._message(head.message, {"level": head.level}, stamp, pos, GENERAL)
+            told = self._message(head.message, {}, stamp, pos, GENERAL)
             self._twin = (head.message, headed, len(self.rows) - before)
             if not told and self._broken(text):
                 self.unread += 1
@@ -147,7 +154,7 @@ class LogReader:
         self.seen[reader.id] += 1
         rule = reader.rule(fields)
         if not rule:
-            self._waiting = fields.get("time") or self._waiting
+            self._unparsed = (fields["time"], outer)
             return
         instant = self._instant(line_time.of_value(fields["time"]) or outer)
         if fields["started"]:
@@ -165,10 +172,14 @@ class LogReader:
         self, message: str, given: Mapping[str, object], stamp: Stamp | None, pos: int, general: str
     ) -> bool:
         """Read what a line says after its time; True when it says something."""
-        for reader in self._gated(self._message_needs, message):
+        for reader in self._messages.passed(message, None):
             if fields := reader.fields(message):
-                if general == GENERAL_JSON and reader.document.anonymous and not fields["path"]:
-                    continue  # a record names its connection in fields of its own
+                if (
+                    reader.document.anonymous
+                    and not fields["path"]
+                    and (general == GENERAL_JSON or sentences.names_its_connection(message))
+                ):
+                    continue  # the record or the sentence names its connection itself
                 self._by_format(reader, fields, stamp, pos)
                 return True
         rows = self._transcript.rows(message, pos)
@@ -211,7 +222,7 @@ class LogReader:
                     self._wrapped(strip_colours(part), stamp or outer, pos)
             return
         flat = json_record.flatten(record)
-        for reader in self._gated(self._record_needs, line):
+        for reader in self._records.passed(line, None):
             fields = reader.record_fields(flat, line)
             if "time" in fields:
                 self._by_format(reader, fields, outer, pos)
@@ -223,15 +234,6 @@ class LogReader:
         """True for a line that begins as nearly all lines here do, but does not go on so."""
         usual = self._last and self.seen[self._last.id] * 10 > self._read * 9
         return bool(usual) and self._read > _FEW and _shape(text) == self._shape
-
-    def _gated(self, needs: Gates, text: str) -> Iterator[Format]:
-        """The formats whose gate a text passes; the one that read the last line first."""
-        last = self._last
-        if last and last.wants(text):
-            yield last
-        for need, reader in needs:
-            if need in text and reader is not last:
-                yield reader
 
     def _take_side(self, rows: list[Row]) -> None:
         """Both sides write these words: who `sent` and `received` depends on whose log it is."""
@@ -262,9 +264,10 @@ class LogReader:
         return True
 
     def _instant(self, stamp: Stamp | None) -> datetime | None:
-        if stamp is None and self._waiting:
-            stamp = line_time.parse(self._waiting)
-        self._waiting = ""
+        if stamp is None and self._unparsed:
+            text, outer = self._unparsed
+            stamp = line_time.parse(text) or line_time.find(text) or outer
+        self._unparsed = None
         return self.clock.instant(stamp)
 
     def _aside(self, stamp: Stamp | None) -> datetime | None:
@@ -282,11 +285,6 @@ class LogReader:
         for row in rows:
             row["pos"] = pos
         self.rows.extend(rows)
-
-
-def _needs(formats: Sequence[Format], reads: str) -> Gates:
-    chosen = [f for f in formats if f.document.reads == reads]
-    return [(need, f) for f in chosen for need in f.needs]
 
 
 def _shape(text: str) -> str:
