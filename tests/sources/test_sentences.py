@@ -137,6 +137,14 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         {},
         [{"kind": "close", "code": 4401, "reason": "token expired", "conn": "abc-12"}],
     ),
+    (
+        'ws close client=c04 code=1011 reason="keepalive ping timeout" wasClean=true',
+        {},
+        [
+            {"kind": "close", "code": 1011, "reason": "keepalive ping timeout", "conn": "c04"},
+            {"kind": "heartbeat_timeout"},
+        ],
+    ),
     ("Connection closed by client (1001)", {}, [{"code": 1001, "dir": "c2s"}]),
     ("connection closed by server (timeout)", {}, [{"reason": "timeout", "dir": "s2c"}]),
     ("sending close frame 1001", {}, [{"kind": "close", "code": 1001, "dir": None}]),

@@ -342,9 +342,12 @@ def _closing(
     lived = row.pop("ms", None) or of.duration(said, of.LIFETIME, None) or prose.lifetime(text)
     if row["kind"] == Kind.END.value and not (code or given or side):
         return [{**row, "ms": lived}]
+    spoken = groups.get("reason", "")
+    if given and spoken in given and "code" not in groups:
+        spoken = ""  # the field tells it whole
     reason = (
         (prose.reason(groups["rest"]) if "rest" in groups else None)
-        or prose.said_reason(groups.get("reason", ""))
+        or prose.said_reason(spoken)
         or of.reason(given or "")
         or (of.reason(match[0]) if row["kind"] == Kind.END.value and "reason" in row else None)
         or of.reason(of.first(said, of.ERROR) or "")
