@@ -18,6 +18,7 @@ from wsdiag.sessions.sightings import (
     contradict,
     groups,
     near,
+    outlives,
     overlap,
     possible,
 )
@@ -152,11 +153,18 @@ def _neighbours(sightings: list[Sighting]) -> Iterator[tuple[Sighting, Sighting]
                 if other.node not in taken
                 and _together(sighting, other, begins=begins)
                 and not contradict(sighting, other)
+                and not _other_end(sighting, other)
             ]
             beside.sort(key=_line)
             if beside and (beside[0][0] <= ADJACENT_LINES or len(beside) == 1):
                 taken.add(beside[0][1].node)
                 yield beside[0][1], sighting
+
+
+def _other_end(one: Sighting, other: Sighting) -> bool:
+    """Whether one log says of two lives that they came from elsewhere or fared differently."""
+    pairs = ((one.peer, other.peer), (one.outcome, other.outcome))
+    return any(mine and yours and mine != yours for mine, yours in pairs)
 
 
 def _line(spot: tuple[int, Sighting]) -> int:
@@ -174,7 +182,9 @@ def _clear_pairs(
     """Pairs across sources that began, and ended, so nearly together that no other comes close."""
     by_source: dict[str, list[Sighting]] = defaultdict(list)
     for sighting in sightings:
-        if sighting.opened and sighting.outcome:
+        # A proxy's "refused" is about its backend, not about the connection that a client opens.
+        about_backend = sighting.vantage == "proxy" and sighting.outcome == "refused"
+        if sighting.opened and sighting.outcome and not about_backend:
             by_source[sighting.source].append(sighting)
     names = sorted(by_source)
     for place, left in enumerate(names):
@@ -215,7 +225,9 @@ def _nearest(one: Sighting, order: list[Sighting], families: Families) -> Sighti
     for other in order[start:]:
         if _opened(other) - _opened(one) > SAME_MOMENT:
             break
-        if one.outcome == other.outcome and possible(one, other, families):
+        if one.outcome != other.outcome or outlives(one, other) or outlives(other, one):
+            continue
+        if possible(one, other, families):
             ends = apart(one.ended, other.ended)
             if ends <= SAME_MOMENT:
                 scored.append((apart(one.opened, other.opened) + ends, other))

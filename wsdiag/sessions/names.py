@@ -25,8 +25,10 @@ NAMELESS = ("@", "~", "bare ", "line ")
 def name(events: pl.DataFrame) -> pl.DataFrame:
     """Fill `conn`: the best name of the row, its line's, or the only connection it can mean."""
     handshake = pl.col("kind").is_in(LIFECYCLE)
+    # A page knows its connections by what they carry.
+    carried = pl.when(handshake & (pl.col("vantage") == "client")).then(pl.col("topic"))
     named = events.with_columns(
-        conn=pl.coalesce("conn", "key", "peer", pl.when(handshake).then(pl.col("trace")), "conn")
+        conn=pl.coalesce("conn", "key", "peer", pl.when(handshake).then("trace"), carried)
     )
     # Rows of one line are about one connection: an access line gives its start and its end.
     together = (

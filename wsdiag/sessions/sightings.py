@@ -97,6 +97,8 @@ def sightings(events: pl.DataFrame) -> list[Sighting]:
     """Every connection of every source: the rows of one (source, `_node`)."""
     kind, ts = pl.col("kind"), pl.col("ts")
     lifecycle = kind.is_in(LIFECYCLE)
+    stops = (pl.col("reason") == "evidence-stops").fill_null(False)
+    ending = kind.is_in(["close", "end"]) & ~stops
     rows = (
         events.filter(pl.col("_node").is_not_null())
         .group_by("source", "_node", maintain_order=True)
@@ -108,9 +110,9 @@ def sightings(events: pl.DataFrame) -> list[Sighting]:
             ts.min().alias("first"),
             ts.max().alias("last"),
             ts.filter(kind.is_in(BEGIN)).max().alias("opened"),
-            ts.filter(kind.is_in(["close", "end"])).min().alias("ended"),
+            ts.filter(ending).min().alias("ended"),
             pl.col("pos").filter(kind.is_in(["open", "rejected"])).min().alias("open_pos"),
-            pl.col("pos").filter(kind.is_in(["close", "end"])).min().alias("end_pos"),
+            pl.col("pos").filter(ending).min().alias("end_pos"),
             kind.filter(kind.is_in(["open", "rejected", "refused"]))
             .cast(pl.String)
             .first()
@@ -136,6 +138,11 @@ def groups(seen: list[Sighting], column: str) -> Iterator[list[Sighting]]:
 def possible(one: Sighting, other: Sighting, families: Families) -> bool:
     """Whether two sightings can be one connection: they overlap and contradict in nothing."""
     return overlap(one, other) and not contradict(one, other) and families.may_unite(one, other)
+
+
+def outlives(one: Sighting, other: Sighting) -> bool:
+    """Whether `one` is seen after the moment at which `other` says that it ended."""
+    return bool(other.ended and one.last and one.last - other.ended > SAME_MOMENT)
 
 
 def overlap(one: Sighting, other: Sighting) -> bool:
