@@ -134,6 +134,27 @@ def test_never_answered(tmp_path: Path) -> None:
     ]
 
 
+def test_each_side_ends_once(tmp_path: Path) -> None:
+    wire = Wire().handshake()
+    for side in (S2C, C2S):
+        wire.packet(side, FIN | ACK)
+        wire.packet(side, RST)
+    assert rows(wire, tmp_path, "kind", "pos", "dir", "reason")[2:] == [
+        ("end", 6, "s2c", "fin"),
+        ("end", 8, "c2s", "fin"),
+    ]
+
+
+def test_given_up_before_an_answer(tmp_path: Path) -> None:
+    wire = Wire()
+    wire.syn()
+    wire.packet(C2S, RST)
+    assert rows(wire, tmp_path, "kind", "pos", "reason") == [
+        ("attempt", 1, None),
+        ("end", 2, "rst"),
+    ]
+
+
 def test_rejected(tmp_path: Path) -> None:
     wire = Wire()
     wire.syn()
