@@ -56,6 +56,12 @@ def test_twenty_clients_with_backoff_and_jitter(seconds: float) -> None:
     assert (said.verdict, said.findings) == ("pass", [])
 
 
+def test_many_quick_tries_that_grow_are_no_hammering() -> None:
+    """Doubling from 100 ms makes more than five attempts in ten seconds, and still backs off."""
+    rows = restart(20, lambda dice, tried: 0.1 * 2**tried * (0.9 + 0.2 * dice.random()), away=12)
+    assert judge(NAME, rows).findings == []
+
+
 def test_two_hundred_clients_with_backoff_are_many_but_no_storm() -> None:
     assert judge(NAME, restart(200, doubling(1.0))).verdict == "pass"
 
