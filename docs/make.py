@@ -1,7 +1,7 @@
 """Write the generated parts of docs/: `python docs/make.py`. tests/test_docs.py finds stale ones.
 
 Generated are report.schema.json, the folders detectors/, causes/ and formats/, and what stands
-between `<!-- generated: NAME -->` and `<!-- end -->` in usage.md.
+between `<!-- generated: NAME -->` and `<!-- end -->` in usage.md and the README.
 """
 
 from __future__ import annotations
@@ -14,10 +14,15 @@ from pathlib import Path
 import click
 
 from wsdiag.cli import main, manual
-from wsdiag.reporters import json_v1
+from wsdiag.config import Config
+from wsdiag.pipeline import diagnose
+from wsdiag.reporters import json_v1, terminal
 from wsdiag.reporters.manual import Topic
 
 DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+README = ROOT / "README.md"
+EXAMPLE = "fixtures/proxy-idle-cut/evidence"
 FOLDERS = {
     "detectors": "Each detector looks for one fault and always gives a verdict.",
     "causes": "A cause explains what the detectors found and says what to change.",
@@ -33,7 +38,11 @@ def pages() -> dict[Path, str]:
     """Every generated file with the text it must have."""
     topics = manual()
     schema = json.dumps(json_v1.schema(), indent=2, ensure_ascii=False)
-    made = {DOCS / "report.schema.json": schema + "\n", DOCS / "usage.md": usage(topics)}
+    made = {
+        DOCS / "report.schema.json": schema + "\n",
+        DOCS / "usage.md": usage(topics),
+        README: readme(),
+    }
     for folder, introduction in FOLDERS.items():
         members = [topic for topic in topics if topic.group == folder]
         for topic in members:
@@ -57,11 +66,23 @@ def usage(topics: Iterable[Topic]) -> str:
     targets = "".join(f"| `{t.id}` | {t.title} |\n" for t in topics if t.group == "targets")
     parts["targets"] = f"| target | meaning |\n| --- | --- |\n{targets}"
 
+    return renewed(DOCS / "usage.md", parts)
+
+
+def readme() -> str:
+    """The README with the report of its example renewed."""
+    report = diagnose([str(ROOT / EXAMPLE)], Config())
+    shown = terminal.render(report, color=False, width=WIDTH)
+    return renewed(README, {"report": f"```text\n{shown.strip()}\n```\n"})
+
+
+def renewed(page: Path, parts: dict[str, str]) -> str:
+    """A page with its generated parts replaced."""
+
     def renew(found: re.Match[str]) -> str:
         return f"{found['name']}{found['head']}{parts[found['name']]}"
 
-    text = (DOCS / "usage.md").read_text(encoding="utf-8")
-    return _PART.sub(renew, text)
+    return _PART.sub(renew, page.read_text(encoding="utf-8"))
 
 
 def help_page(name: str) -> str:

@@ -3,7 +3,7 @@
 What it finds: moments at which at least half of the live connections end within five seconds.
 Why it matters: one event did that: a restart, a crash, a reload, a cut network.
 How it decides: ends that clients chose are left out, and those by which a server refuses a
-credential. Close codes, the server's own shutdown line and
+credential or a logged timer cuts one connection. Close codes, the server's own shutdown line and
 what follows (refused attempts, a start line) tell a planned end from a crash.
 What it cannot see: connections that are in no source of this evidence.
 """
@@ -52,6 +52,8 @@ def summarise(story: Story) -> pl.LazyFrame:
         (pl.col("close_dir") == "c2s").fill_null(False)
         | ((pl.col("code") == 1000).fill_null(False) & pl.col("close_dir").is_null())
     ) & pl.col("code").is_in(POLITE_CODES).fill_null(False)
+    # A credential's expiry and an idle timer belong to one connection, even where several coincide.
+    its_own = pl.col("code").is_in(AUTH_CODES).fill_null(False) | pl.col("timer")
     lived = pl.col("was_open") | (
         ~pl.col("fragment") & pl.col("gone") & pl.col("status").is_null() & ~pl.col("refused")
     )
@@ -62,9 +64,7 @@ def summarise(story: Story) -> pl.LazyFrame:
         "closed_by",
         "closing",
         begun=pl.coalesce("opened", "first"),
-        ended=pl.when(
-            pl.col("gone") & ~left & ~pl.col("code").is_in(AUTH_CODES).fill_null(False)
-        ).then(pl.coalesce("ended", "closed")),
+        ended=pl.when(pl.col("gone") & ~left & ~its_own).then(pl.coalesce("ended", "closed")),
         over=pl.coalesce("ended", "closed"),
     )
 

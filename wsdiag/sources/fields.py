@@ -124,12 +124,19 @@ def split_fields(message: str) -> dict[str, str]:
     found: dict[str, str] = {}
     if "=" in text:
         for pair in _EQUALS.finditer(text):
+            if pair.start() and text[pair.start() - 1] in "?&" and not _hidden(pair["name"]):
+                continue  # what a query says is not shown, unless by a pseudonym
             found.setdefault(pair["name"], _unquoted(pair["value"]))
     if ":" in text:
         for pair in _COLON.finditer(text):
             name = pair["quoted"] or pair["plain"] or pair["tight"]
             found.setdefault(name, _unquoted(pair["value"]))
     return found
+
+
+def _hidden(name: str) -> bool:
+    """True for a field that is shown by a pseudonym only."""
+    return _SEPARATORS.sub("", name.lower()) in {*_TOKEN, *_USER, *_CREDENTIALS}
 
 
 def spread(fields: Mapping[str, object], pairs: Mapping[str, str]) -> dict[str, str]:

@@ -85,6 +85,10 @@ class Transcript:
                 if (anonymous == "explains" and self._announces) or self._open.knows(row["conn"]):
                     return False
                 self._open.add(pos).known["conn"] = row["conn"]
+            elif kind == "open":
+                return not self._open.named(row)
+            elif kind in ("close", "end"):
+                self._open.named_closes(row)
         elif anonymous and kind == "attempt" and "peer" in row:
             self._coming = row
         elif anonymous and kind in ("open", "rejected"):
@@ -108,7 +112,7 @@ class Transcript:
             return False  # it never was open
         self._open.attribute(row)
         if kind == "close" and anonymous == "states":
-            self._open.ended()
+            self._open.ended(row)
         elif kind in ("close", "end") and (only := self._open.only(kind)):
             only.closing = True
         return True
@@ -150,7 +154,8 @@ class Transcript:
         connection.known |= {column: row[column] for column in row if column != "kind"}
         coming, self._coming = self._coming, None
         if not coming:
-            return [row | {"conn": connection.known["conn"]}]
+            connection.claim(row)
+            return [row]
         self._open.learn(connection, coming)
         connection.announced = False
         return []
@@ -173,6 +178,7 @@ class Transcript:
             self._open.reject(connection)
         if connection:
             row |= connection.known
+            connection.claim(row)
             connection.announced = True
         return [row]
 
@@ -182,7 +188,7 @@ class Transcript:
             if text != "connection is CLOSED" or self._open.was_refused() or not self._open:
                 return []
             row = self._open.attribute({"kind": "end"})
-            self._open.ended()
+            self._open.ended(row)
             return [row]
         if text.startswith(_PONG_IS_MISSING):
             ping = "c2s" if self.client else "s2c"

@@ -12,6 +12,7 @@ A format's named groups (or a JSON record's mapped fields) are these words:
 | `request` | the request line, `GET /path HTTP/1.1`; or `path` alone, with its query |
 | `user` | a name: becomes a pseudonym |
 | `conn` `key` `topic` `name` `reason` `code` `dir` `bytes` `vantage` | the column of that name |
+| `sid` | a session's id, which is as good as a credential: its pseudonym becomes `conn` |
 | `trace` `traceparent` | a request id; a W3C trace context, which wins |
 | `captures` | any text in which a Sec-WebSocket-Key and a request id of 32 hex digits may stand |
 | `message` | the text in which `match` searches |
@@ -36,7 +37,7 @@ WORDS = frozenset(
         *("time", "started", "s", "ms", "us", "ns", "handshake_s", "handshake_ms"),
         *("client", "ip", "port", "request", "method", "path", "user", "message", "captures"),
         *("conn", "key", "topic", "name", "reason", "code", "dir", "bytes", "vantage"),
-        *("trace", "traceparent", "upgrade", "websocket"),
+        *("sid", "trace", "traceparent", "upgrade", "websocket"),
     }
 )
 
@@ -137,7 +138,7 @@ class RowMaker:
         """One row: the constants of the format's rule over the fields; without `ts`."""
         row = dict(self._of_request(fields["path"])) if fields["path"] else {}
         row |= {
-            "conn": _identifier(fields["conn"]),
+            "conn": self._session(fields["sid"]) or _identifier(fields["conn"]),
             "key": fields["key"] or None,
             "trace": _trace(fields),
             "peer": peer(fields),
@@ -188,6 +189,12 @@ class RowMaker:
         if len(self._paths) < 4096:
             self._paths[target] = made
         return made
+
+    def _session(self, sid: str) -> str | None:
+        if sid in _EMPTY:
+            return None
+        self.redactor.counts["session"] += 1
+        return redact.session(sid)
 
     def _user(self, name: str) -> str:
         self.redactor.counts["user"] += 1

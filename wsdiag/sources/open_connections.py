@@ -1,7 +1,9 @@
 """Which connections of a log are open just now, and which one a line without an id is about.
 
 A line that names no connection is given to one only while that is the only one it can be about;
-once one of several has closed and nothing told which, nothing is given any more until all have.
+once one of several has closed, nothing is given any more until a line tells which it was, or all
+have closed. Where a program writes lines of its own beside its library's, with a name for the
+connection, the two are one connection with that name.
 """
 
 from __future__ import annotations
@@ -17,17 +19,37 @@ MAX_CANDIDATES = 64
 MAX_GONE = 1_000
 """How many ended connections are remembered for what is still said about them."""
 
+MAX_RENAMED = 50
+"""A connection that so many rows have named keeps that name."""
+
 LAST_WORDS = frozenset({"close", "end", "error"})
 """Kinds that are said of a connection that is closing rather than of one that goes on."""
 
 
 class Connection:
-    """One connection, named by the line where it first shows (`@120`), and what is known of it."""
+    """One connection, named by the line where it first shows (`@120`) or as its program does."""
 
     def __init__(self, pos: int) -> None:
         self.known: Row = {"conn": f"@{pos}"}
         self.announced = False
         self.closing = False  # something said that it closes; the library's own line is to come
+        self.named = False
+        self.rows: list[Row] = []  # those that carry its name, until it has one of its own
+
+    def claim(self, row: Row) -> None:
+        """This row is about this connection."""
+        row["conn"] = self.known["conn"]
+        if not self.named and len(self.rows) <= MAX_RENAMED:
+            self.rows.append(row)
+
+    def name(self, row: Row) -> None:
+        """The program's own line on the opening: its name and what else it says join the first."""
+        self.known["conn"], self.named = row["conn"], True
+        for told in self.rows:
+            told["conn"] = row["conn"]
+        for column in ("ts", "peer", "user", "token", "expires", "trace", "name"):
+            if row.get(column) is not None and self.rows[-1].get(column) is None:
+                self.rows[-1][column] = row[column]
 
 
 class OpenConnections:
@@ -36,9 +58,11 @@ class OpenConnections:
     def __init__(self) -> None:
         self._open: dict[int, Connection] = {}
         self._peers: dict[object, Connection] = {}
+        self._names: dict[object, Connection] = {}
         self._gone: dict[object, object] = {}  # peer → conn
         self._last: Connection | None = None  # the one that ended last, while none is open
-        self._blurred = False
+        self._owed: list[Row] = []  # closings of which nothing has told yet whose they are
+        self._full = False
         self._leaving = 0  # refused connections whose closing will still be noted
 
     def __bool__(self) -> bool:
@@ -54,7 +78,7 @@ class OpenConnections:
         if len(self._open) < MAX_OPEN:
             self._open[id(connection)] = connection
         else:
-            self._blurred = True
+            self._full = True
         return connection
 
     def none_left(self) -> bool:
@@ -75,12 +99,45 @@ class OpenConnections:
             self._peers[row["peer"]] = connection
         for name, value in connection.known.items():
             row.setdefault(name, value)
+        connection.claim(row)
 
     def unannounced(self) -> list[Connection]:
         """Those whose handshake no log line has settled yet."""
         if len(self._open) > MAX_CANDIDATES:
             return []
         return [c for c in self._open.values() if not c.announced]
+
+    def named(self, row: Row) -> bool:
+        """True when a program's own line only names a connection that its library has announced."""
+        connection = self._peers.get(row.get("peer"))
+        if not connection and not self._owed and len(self._open) <= MAX_CANDIDATES:
+            nameless = [c for c in self._open.values() if not c.named and "peer" not in c.known]
+            connection = nameless[0] if len(nameless) == 1 else None
+        if not connection or connection.named or not 0 < len(connection.rows) <= MAX_RENAMED:
+            return False
+        if "peer" in row:
+            self._peers[row["peer"]] = connection
+            connection.known["peer"] = row["peer"]
+        connection.name(row)
+        self._names[row["conn"]] = connection
+        return True
+
+    def named_closes(self, row: Row) -> None:
+        """A program says by its own name that a connection closes."""
+        connection = self._names.get(row["conn"])
+        if connection:
+            self._closes(connection, row["kind"])
+
+    def by_peer(self, row: Row) -> None:
+        """Name the connection of a row that has the client's address."""
+        peer, kind = row["peer"], row["kind"]
+        connection = self._peers.get(peer)
+        if connection:
+            connection.claim(row)
+            if kind in ("close", "end"):
+                self._closes(connection, kind)
+        elif peer in self._gone and kind in LAST_WORDS:
+            row["conn"] = self._gone[peer]
 
     def reject(self, connection: Connection | None) -> None:
         """Its handshake was refused."""
@@ -99,22 +156,9 @@ class OpenConnections:
         self._leaving -= 1
         return True
 
-    def by_peer(self, row: Row) -> None:
-        """Name the connection of a row that has the client's address."""
-        peer, kind = row["peer"], row["kind"]
-        connection = self._peers.get(peer)
-        if connection:
-            row["conn"] = connection.known["conn"]
-            connection.closing = connection.closing or kind in ("close", "end")
-            if kind == "end":
-                self._drop(connection)
-                self._last = connection
-        elif peer in self._gone and kind in LAST_WORDS:
-            row["conn"] = self._gone[peer]
-
     def only(self, kind: object = "") -> Connection | None:
         """The one connection that a line of this kind without an id can be about."""
-        if self._blurred or len(self._open) > MAX_CANDIDATES:
+        if self._owed or self._full or len(self._open) > MAX_CANDIDATES:
             return None
         closing = [c for c in self._open.values() if c.closing]
         going = [c for c in self._open.values() if not c.closing]
@@ -127,21 +171,33 @@ class OpenConnections:
         """Name the connection of a row, where only one can be meant."""
         only = self.only(row["kind"])
         if only:
-            row["conn"] = only.known["conn"]
+            only.claim(row)
         return row
 
-    def ended(self) -> None:
-        """One has ended: the only one, or one of several."""
+    def ended(self, row: Row) -> None:
+        """One has ended, as this row says: the only one, or one of several."""
         only = self.only("end")
         self._last = only
         if only:
             self._drop(only)
         elif self._open:
-            self._blurred = len(self._open) > 1
-            self._drop(next(iter(self._open.values())))
+            self._owed.append(row)
+            if len(self._owed) >= len(self._open):
+                self._open, self._peers, self._names, self._owed = {}, {}, {}, []
+
+    def _closes(self, connection: Connection, kind: object) -> None:
+        if self._owed and not connection.closing and id(connection) in self._open:
+            connection.claim(self._owed.pop(0))
+        elif kind != "end":
+            connection.closing = True
+            return
+        self._drop(connection)
+        self._last = connection
 
     def _drop(self, connection: Connection) -> None:
         self._open.pop(id(connection), None)
+        if self._names.get(connection.known["conn"]) is connection:
+            del self._names[connection.known["conn"]]
         peer = connection.known.get("peer")
         if self._peers.get(peer) is connection:
             del self._peers[peer]
@@ -149,4 +205,5 @@ class OpenConnections:
             self._gone[peer] = connection.known["conn"]
             if len(self._gone) > MAX_GONE:
                 del self._gone[next(iter(self._gone))]
-        self._blurred = self._blurred and bool(self._open)
+        if not self._open:
+            self._owed, self._full = [], False
