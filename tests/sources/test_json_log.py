@@ -63,6 +63,19 @@ def test_torn_lines_are_counted_and_the_rest_is_read(tmp_path: Path) -> None:
     assert reading.unread_lines == 1
 
 
+def test_records_spread_over_lines(tmp_path: Path) -> None:
+    record = {
+        "timestamp": "2026-11-22T23:55:23Z",
+        "body": "ws closed",
+        "attributes": {"code": 1006},
+    }
+    text = json.dumps(record, indent=4)
+    reading = _read(tmp_path, f"{text}\n{text}\n{{\nheaders: {{}},\n}}\n{{\n  1,")
+    size = text.count("\n") + 1
+    assert reading.events["code"].to_list() == [1006, 1006]
+    assert reading.events["pos"].to_list() == [size, 2 * size]
+
+
 def test_sniff() -> None:
     line = json.dumps({"msg": "x"}).encode()
     assert json_log.sniff(line + b"\n" + line, "app.log") == 0.8

@@ -166,6 +166,46 @@ def test_a_traceback_says_one_thing(tmp_path: Path) -> None:
     assert ends["ts"].null_count() == 0
 
 
+def test_a_programs_own_name_joins_its_librarys_lines(tmp_path: Path) -> None:
+    reading = _read(
+        tmp_path,
+        "2026-11-23 09:20:23,538 INFO websockets.server: connection open",
+        "2026-11-23 09:20:23,538 INFO app.ws: client connected conn=c273 ip=10.1.0.11:41673",
+        "2026-11-23 09:20:23,540 INFO websockets.server: connection open",
+        "2026-11-23 09:20:23,540 INFO app.ws: client connected conn=a72c ip=10.1.0.15:59763",
+        "2026-11-23 09:20:58,553 INFO websockets.server: connection closed",
+        "2026-11-23 09:20:58,554 INFO app.ws: disconnected conn=c273 code=1001",
+    )
+    rows = reading.events.select("pos", "kind", "conn", "peer", "code").rows()
+    assert rows == [
+        (1, "open", "c273", "10.1.0.11:41673", None),
+        (3, "open", "a72c", "10.1.0.15:59763", None),
+        (5, "close", "c273", None, None),
+        (6, "close", "c273", None, 1001),
+    ]
+
+
+def test_lines_without_an_id_stay_without_while_several_can_be_meant(tmp_path: Path) -> None:
+    opened = 'INFO:     10.0.0.1:{} - "WebSocket /ws" [accepted]'
+    closed = "INFO:     connection closed"
+    reading = _read(
+        tmp_path, opened.format(1), opened.format(2), closed, closed, opened.format(3), closed
+    )
+    assert reading.events["conn"].to_list() == ["@1", "@2", None, None, "@5", "@5"]
+
+
+def test_klog_lines_of_other_programs_are_not_the_ingress_controllers(tmp_path: Path) -> None:
+    line = "E1122 10:00:01.123456       1 proxy.go:52] websocket: close 1006 (abnormal closure)"
+    assert _read(tmp_path, line).events["code"].to_list() == [1006]
+
+
+def test_an_engine_io_session_id_is_shown_as_a_pseudonym(tmp_path: Path) -> None:
+    line = '2026-11-22T23:48:12.259Z engine handshaking client "v1YdnoyJgKQpQik9AAAA"'
+    reading = _read(tmp_path, line)
+    assert reading.events["conn"][0].startswith("session-")
+    assert reading.redactions["session"] == 1
+
+
 def test_broken_lines_are_counted(tmp_path: Path) -> None:
     line = '10.0.0.1 - - [22/Nov/2026:23:45:39 +0000] "GET /ws HTTP/1.1" 101 26 "-" "x"'
     reading = _read(tmp_path, *[line] * 20, line[:40])

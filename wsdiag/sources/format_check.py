@@ -39,6 +39,7 @@ def read_sample(made: Format, sample: Sample) -> list[Row]:
     reader = LogReader(Clock("UTC", _CHANGED, None), [made])
     for pos, line in enumerate(sample.lines or [sample.line], 1):
         reader.line(line, pos)
+    reader.end()
     return reader.rows
 
 

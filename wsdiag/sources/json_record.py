@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from wsdiag.sources import line_time
 from wsdiag.sources.line_time import Stamp
 
@@ -21,6 +23,9 @@ MESSAGE_NAMES = (
     "msg", "message", "event", "text", "log", "short_message", "body", "description", "m", "line",
     "ev", "action", "name",
 )  # fmt: skip
+
+MAX_LINES = 500
+"""An object that is written over more lines than this is no record."""
 
 MAX_DEPTH = 6
 MAX_FIELDS = 400
@@ -81,3 +86,31 @@ def wrapped(record: Mapping[str, object]) -> tuple[str, Stamp | None, bool] | No
         text = carried if isinstance(carried, str) else ""
         return text, line_time.of_value(record["__REALTIME_TIMESTAMP"]), True
     return None
+
+
+class SpreadRecords:
+    """Collects records that are written over several lines, from a `{` alone to its `}`."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def take(self, line: str) -> list[str] | None:
+        """The lines that are complete with this one; None while a record goes on.
+
+        A record comes back as one line; what turns out not to be one, line by line.
+        """
+        if not self._lines and line != "{":
+            return [line]
+        self._lines.append(line)
+        if line.rstrip(",") != "}" and len(self._lines) < MAX_LINES:
+            return None
+        return self.rest()
+
+    def rest(self) -> list[str]:
+        """What was collected so far."""
+        lines, self._lines = self._lines, []
+        text = "\n".join(lines).rstrip(",")
+        try:
+            return [msgspec.json.encode(msgspec.json.decode(text)).decode()]
+        except (msgspec.DecodeError, RecursionError):
+            return lines

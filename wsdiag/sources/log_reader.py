@@ -64,6 +64,7 @@ class LogReader:
         self._maker = RowMaker(Redactor())
         self._transcript = Transcript(self._maker)
         self._docker = ""
+        self._spread = json_record.SpreadRecords()
         self._twin = ("", False, 0)
         self._traceback: list[Row] | None = None  # ends told inside the traceback being read
         self.rows: list[Row] = []
@@ -89,7 +90,20 @@ class LogReader:
     def line(self, raw: str, pos: int) -> None:
         """Read one line."""
         self._read += 1
-        line = strip_colours(raw)
+        complete = self._spread.take(raw)
+        if complete is None:
+            return
+        first = pos - len(complete) + 1
+        for number, line in enumerate(complete):
+            self._complete(strip_colours(line), first + number)
+
+    def end(self) -> None:
+        """There are no more lines."""
+        rest = self._spread.rest()
+        for number, line in enumerate(rest):
+            self._complete(strip_colours(line), self._read - len(rest) + number + 1)
+
+    def _complete(self, line: str, pos: int) -> None:
         last = self._last
         if last and line[:1] != "{" and (fields := last.fields(line)):
             self._by_format(last, fields, None, pos)

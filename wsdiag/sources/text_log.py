@@ -71,6 +71,7 @@ def read(item: InputFile, config: Config) -> Reading:
         if len(reader.rows) >= ROWS_PER_BATCH:
             frames.append(events(reader.rows))
             reader.rows = []
+    reader.end()
     frames.append(events(reader.rows))
     frame = pl.concat(frames)
     general = _general_vantage(item.name, reader)
