@@ -18,7 +18,6 @@ from wsdiag.sessions.sightings import (
     contradict,
     groups,
     near,
-    outlives,
     overlap,
     possible,
 )
@@ -225,7 +224,7 @@ def _nearest(one: Sighting, order: list[Sighting], families: Families) -> Sighti
     for other in order[start:]:
         if _opened(other) - _opened(one) > SAME_MOMENT:
             break
-        if one.outcome != other.outcome or outlives(one, other) or outlives(other, one):
+        if one.outcome != other.outcome or families.outlive(one, other):
             continue
         if possible(one, other, families):
             ends = apart(one.ended, other.ended)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -15,6 +15,9 @@ from wsdiag.sessions.names import BEGIN, LIFECYCLE, NAMELESS
 SAME_MOMENT = timedelta(seconds=2)
 """How far two sources may differ on one moment when nothing else ties them: a second of log
 resolution on either side."""
+
+ALIVE = ("open", "message", "ping", "pong")
+"""Kinds that only a living connection shows."""
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -37,6 +40,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     last: datetime | None
     opened: datetime | None
     ended: datetime | None
+    alive: datetime | None
     open_pos: int | None
     end_pos: int | None
     outcome: str | None
@@ -63,6 +67,8 @@ class Families:
     def __init__(self, sightings: Iterable[Sighting]) -> None:
         self._parent = {sighting.node: sighting.node for sighting in sightings}
         self._keys = {s.node: {s.key} - {None} for s in sightings}
+        self._alive = {s.node: s.alive for s in sightings}
+        self._ended = {s.node: s.ended for s in sightings}
         self._lives = {
             s.node: {s.source} if s.vantage != "network" and not s.nameless else set()
             for s in sightings
@@ -74,6 +80,15 @@ class Families:
             self._parent[node] = self._parent[self._parent[node]]
             node = self._parent[node]
         return node
+
+    def outlive(self, one: Sighting, other: Sighting) -> bool:
+        """Whether either family is alive well after the moment at which the other ended."""
+        mine, yours = self.of(one.node), self.of(other.node)
+        pairs = (
+            (self._alive[mine], self._ended[yours]),
+            (self._alive[yours], self._ended[mine]),
+        )
+        return any(alive and ended and alive - ended > SAME_MOMENT for alive, ended in pairs)
 
     def may_unite(self, one: Sighting, other: Sighting) -> bool:
         """Whether two families are not one yet, and would still hold one life as one."""
@@ -91,6 +106,14 @@ class Families:
             self._parent[yours] = mine
             self._keys[mine] |= self._keys[yours]
             self._lives[mine] |= self._lives[yours]
+            self._alive[mine] = _pick(max, self._alive[mine], self._alive[yours])
+            self._ended[mine] = _pick(min, self._ended[mine], self._ended[yours])
+
+
+def _pick(
+    choose: Callable[[datetime, datetime], datetime], one: datetime | None, other: datetime | None
+) -> datetime | None:
+    return choose(one, other) if one and other else one or other
 
 
 def sightings(events: pl.DataFrame) -> list[Sighting]:
@@ -111,6 +134,7 @@ def sightings(events: pl.DataFrame) -> list[Sighting]:
             ts.max().alias("last"),
             ts.filter(kind.is_in(BEGIN)).max().alias("opened"),
             ts.filter(ending).min().alias("ended"),
+            ts.filter(kind.is_in(ALIVE) | stops).max().alias("alive"),
             pl.col("pos").filter(kind.is_in(["open", "rejected"])).min().alias("open_pos"),
             pl.col("pos").filter(ending).min().alias("end_pos"),
             kind.filter(kind.is_in(["open", "rejected", "refused"]))
@@ -138,11 +162,6 @@ def groups(seen: list[Sighting], column: str) -> Iterator[list[Sighting]]:
 def possible(one: Sighting, other: Sighting, families: Families) -> bool:
     """Whether two sightings can be one connection: they overlap and contradict in nothing."""
     return overlap(one, other) and not contradict(one, other) and families.may_unite(one, other)
-
-
-def outlives(one: Sighting, other: Sighting) -> bool:
-    """Whether `one` is seen after the moment at which `other` says that it ended."""
-    return bool(other.ended and one.last and one.last - other.ended > SAME_MOMENT)
 
 
 def overlap(one: Sighting, other: Sighting) -> bool:
