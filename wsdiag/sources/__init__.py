@@ -11,6 +11,7 @@ from typing import Protocol
 from wsdiag.config import Config
 from wsdiag.event import events
 from wsdiag.evidence import InputFile, Reading
+
 from . import har, json_log, pcap, text_log
 
 
@@ -21,7 +22,7 @@ class Source(Protocol):
         """How sure this source is, from 0 (not mine) to 1, by the first bytes and the name."""
 
     def read(self, item: InputFile, config: Config) -> Reading:
-        """Everything this input says. Never raises on bad content: what is unreadable is counted."""
+        """Everything this input says. Bad content never raises: what is unreadable is counted."""
 
     def excerpt(
         self, item: InputFile, positions: Sequence[int], context: int = 0
@@ -46,7 +47,7 @@ def choose(item: InputFile) -> Source | None:
 
 
 def read(item: InputFile, config: Config) -> Reading:
-    """Read an input with the source that is surest of it; an input that none knows gives no events."""
+    """Read an input with the source that is surest of it; one that none knows gives no events."""
     source = choose(item)
     if source is None:
         empty = "empty" if item.path.stat().st_size == 0 else "not a log, capture or HAR"
