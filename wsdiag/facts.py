@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from wsdiag.connections import Story, counted, reconnects, round_trips
+from wsdiag.connections import Story, counted, reconnects, round_trips, with_room
 from wsdiag.report import Facts, Quantiles
 
 BURST = timedelta(seconds=10)
@@ -21,7 +21,7 @@ def measure(story: Story) -> Facts:
         [
             counted(everything.filter(pl.col("was_open") | open_ended)),
             counted(
-                everything.filter(
+                with_room(story.connections).filter(
                     pl.col("gone") & (pl.col("code").is_not_null() | pl.col("frameless"))
                 )
             ),

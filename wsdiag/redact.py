@@ -79,6 +79,14 @@ def address(ip: str) -> str:
     return pseudonym("ip", str(parsed)) if public(parsed) else str(parsed)
 
 
+def ping_payload(data: bytes) -> str | None:
+    """A Ping's payload as its Pong repeats it, in hexadecimal; by a pseudonym where it is a secret."""
+    text = data.decode("utf-8", "replace")
+    if suspicious(text) and Redactor().mask(text) != keep_lines(text):
+        return pseudonym("payload", data.hex())
+    return data.hex() or None
+
+
 def jwt_times(text: str) -> tuple[datetime | None, datetime | None]:
     """Read `iat` and `exp` (RFC 7519 section 4.1) of the first JWT in `text`, and no more."""
     found = next((jwt for jwt in JWT.finditer(decode(text)[0]) if "." in jwt.group()), None)

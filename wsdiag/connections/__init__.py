@@ -12,7 +12,7 @@ from typing import NamedTuple
 import polars as pl
 
 from wsdiag.connections.codes import AUTH_CODES, LOCAL_CODES, POLITE_CODES, RESTART_CODES
-from wsdiag.connections.counting import counted
+from wsdiag.connections.counting import counted, with_room
 from wsdiag.connections.durations import reconnects, round_trips
 from wsdiag.connections.table import table
 
@@ -26,6 +26,7 @@ __all__ = [
     "reconnects",
     "round_trips",
     "table",
+    "with_room",
 ]
 
 

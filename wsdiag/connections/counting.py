@@ -35,3 +35,27 @@ def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
         .filter(pl.col("vantages").list.contains(pl.col("best")) | ~covered)
         .drop("best", "len", "since", "until")
     )
+
+
+def with_room(connections: pl.LazyFrame) -> pl.LazyFrame:
+    """Without the fragments that tell again of an end that is known already.
+
+    A fragment is an end whose line names no connection. In a log that opens more connections than
+    it ends by name, such an end is one of the missing; in any other it repeats a known one.
+    """
+    by_source = (
+        connections.explode("sources")
+        .group_by("sources")
+        .agg(
+            (pl.col("was_open") & ~pl.col("gone")).sum().alias("_endless"),
+            pl.col("was_open").sum().alias("_opened"),
+            (pl.col("fragment") & pl.col("gone")).sum().alias("_ends"),
+        )
+    )
+    room = (pl.col("_endless") >= pl.col("_ends")) | (pl.col("_opened") == 0)
+    return (
+        connections.with_columns(_source=pl.col("sources").list.first())
+        .join(by_source, left_on="_source", right_on="sources", how="left", maintain_order="left")
+        .filter(~pl.col("fragment") | room)
+        .drop("_source", "_endless", "_opened", "_ends")
+    )

@@ -35,6 +35,7 @@ def name(events: pl.DataFrame) -> pl.DataFrame:
         pl.col("conn").is_null()
         & handshake
         & (pl.len().over("source", "pos", "kind") < pl.len().over("source", "pos"))
+        & pl.col("kind").is_in(BEGIN).any().over("source", "pos")
     )
     named = named.with_columns(
         conn=pl.when(together).then(pl.format("line {}", "pos")).otherwise(pl.col("conn"))

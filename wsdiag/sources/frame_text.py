@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from wsdiag.redact import Redactor
+from wsdiag.redact import Redactor, ping_payload
 
 Row = dict[str, object]
 
@@ -62,9 +62,11 @@ def _row(kind: str, body: str, size: int, final: bool, redactor: Redactor) -> Ro
 def _payload(body: str) -> str | None:
     """A ping's payload in hexadecimal: written as bytes (`1f 02`) or as a Python string."""
     if body[:1] in ("'", '"'):
-        return _bytes(body[1:-1]).hex() or None
+        return ping_payload(_bytes(body[1:-1]))
     digits = body.replace(" ", "")
-    return digits if re.fullmatch(r"(?:[0-9a-f]{2}){1,125}", digits) else None
+    if not re.fullmatch(r"(?:[0-9a-f]{2}){1,125}", digits):
+        return None
+    return ping_payload(bytes.fromhex(digits))
 
 
 def _body(kind: str, raw: bytes) -> str:

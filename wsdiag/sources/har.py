@@ -19,7 +19,7 @@ from wsdiag.capture.handshake import Request, credential, trace
 from wsdiag.config import Config
 from wsdiag.event import Kind, Vantage, events
 from wsdiag.evidence import InputFile, Reading
-from wsdiag.redact import Redactor
+from wsdiag.redact import Redactor, ping_payload
 from wsdiag.sources.har_items import TEXT, Entry, Message, content, epoch, instant, items, line
 
 _STATUS = re.compile(r"[Rr]esponse code:? (?P<status>\d{3})|\bstatus(?: code)?:? (?P<other>\d{3})")
@@ -166,7 +166,7 @@ class _Rows:
             columns["code"] = int.from_bytes(data[:2]) if len(data) > 1 else 1005
             columns["reason"] = self.redactor.reason(data[2:].decode("utf-8", "replace"))
         elif kind is not Kind.MESSAGE:
-            columns["trace"] = data.hex() or None
+            columns["trace"] = ping_payload(data)
         elif message.opcode == TEXT:
             said = payload.read(data, self._engine_io)
             kind = Kind(said.heartbeat) if said.heartbeat else kind

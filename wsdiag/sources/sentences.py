@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from wsdiag.event import Dir, Kind
+from wsdiag.redact import ping_payload
 from wsdiag.sources import fields as of
 from wsdiag.sources import prose
 from wsdiag.sources import vocabulary as v
@@ -462,5 +463,5 @@ def _frame_row(frame: re.Match[str]) -> Row:
         row["code"] = int.from_bytes(data[:2], "big") if len(data) >= 2 else 1005
         row["reason"] = of.reason(data[2:].decode("utf-8", "replace"))
     elif kind is not Kind.MESSAGE and not elided:
-        row["trace"] = data[:125].hex() or None
+        row["trace"] = ping_payload(data[:125])
     return _known(row)

@@ -204,7 +204,7 @@ class Story:
             at = (frame.side, frame.pos, frame.ts)
             self._row(Kind.CLOSE, *at, code=frame.code, reason=reason, bytes=frame.size)
         else:
-            content = frame.payload.hex() if frame.payload else None
+            content = redact.ping_payload(frame.payload) if frame.payload else None
             what = Kind.PING if frame.opcode == PING else Kind.PONG
             self._heartbeat(what, frame, None, content)
 
