@@ -80,7 +80,7 @@ def address(ip: str) -> str:
 
 
 def ping_payload(data: bytes) -> str | None:
-    """A Ping's payload as its Pong repeats it, in hexadecimal; by a pseudonym where it is a secret."""
+    """A Ping's payload in hexadecimal, to know its Pong by; a pseudonym where it holds a secret."""
     text = data.decode("utf-8", "replace")
     if suspicious(text) and Redactor().mask(text) != keep_lines(text):
         return pseudonym("payload", data.hex())
