@@ -1,0 +1,156 @@
+"""One clock for all sources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from story import CLIENT, PROXY, SERVER, WIRE, at, frame, life, row
+
+from wsdiag.clocks import Clock, align
+
+
+def incident(*, slow: float = 0.0, source: str = SERVER, number: int = 5) -> list[dict[str, Any]]:
+    """Handshakes that the wire and a log with a clock of its own both saw."""
+    rows = []
+    for n in range(number):
+        rows += life(f"w{n}", 10.0 * n, 10 * n + 5, code=1000, key=f"k{n}")
+        start = 10.0 * n + 0.004 - slow
+        rows += life(f"ab{n}", start, start + 5, code=1000, source=source, key=f"k{n}")
+    return rows
+
+
+def times(events: pl.DataFrame, source: str) -> list:
+    return events.filter(pl.col("source") == source)["ts"].to_list()
+
+
+def test_a_log_that_is_seven_seconds_slow() -> None:
+    before = frame(incident(slow=7.0))
+    after, clocks = align(before, {WIRE: 0.001, SERVER: 1.0})
+    assert clocks[WIRE].offset_ms == 0.0
+    assert clocks[SERVER].offset_ms == pytest.approx(-7000, abs=10)
+    assert clocks[SERVER].error_ms is not None
+    assert clocks[SERVER].error_ms < 100
+    assert times(after, WIRE) == times(before, WIRE)
+    opens = after.filter(pl.col("kind") == "open").sort("ts")
+    apart = opens["ts"].diff().dt.total_milliseconds()[1::2]
+    assert apart.max() <= 30
+
+
+def test_what_is_within_the_error_is_left_alone() -> None:
+    before = frame(incident(slow=0.5))
+    after, clocks = align(before, {SERVER: 1000.0})
+    assert after.equals(before)
+    assert clocks[SERVER].offset_ms == pytest.approx(-496, abs=5)
+
+
+def test_the_servers_share_of_the_handshake_is_no_offset() -> None:
+    before = frame(incident(slow=0.0))
+    after, _ = align(before, {WIRE: 0.001, SERVER: 1.0})
+    assert after.equals(before)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(-86_400, 86_400).filter(lambda s: abs(s) > 0.2))
+def test_any_offset_is_found_and_taken_away(slow: float) -> None:
+    after, clocks = align(frame(incident(slow=slow)), {})
+    assert clocks[SERVER].offset_ms == pytest.approx(-slow * 1000 + 4, abs=1)
+    straight = frame(incident()).filter(pl.col("source") == SERVER)["ts"].sort()
+    moved = after.filter(pl.col("source") == SERVER)["ts"].sort()
+    assert (moved - straight).abs().max().total_seconds() <= 0.006
+
+
+def test_one_outlier_does_not_move_a_clock() -> None:
+    rows = incident(slow=7.0, number=9)
+    rows += [*life("wx", 200, 205, key="kx"), *life("abx", 500, 505, source=SERVER, key="kx")]
+    _, clocks = align(frame(rows), {})
+    assert clocks[SERVER].offset_ms == pytest.approx(-7000, abs=20)
+
+
+def test_a_source_that_shares_nothing_keeps_its_time() -> None:
+    rows = [*incident(slow=7.0), *life("c00", 900, 990, source=CLIENT)]
+    before = frame(rows)
+    after, clocks = align(before, {})
+    assert clocks[CLIENT] == Clock()
+    assert times(after, CLIENT) == times(before, CLIENT)
+
+
+@pytest.mark.parametrize("column", ["key", "trace", "peer"])
+def test_what_recognises_a_handshake(column: str) -> None:
+    rows = []
+    for n in range(3):
+        name = {column: f"192.0.2.1:4000{n}"}
+        rows += life(f"w{n}", 10 * n, 10 * n + 5, **name)
+        rows += life(f"ab{n}", 10 * n - 7, 10 * n - 2, source=SERVER, **name)
+    _, clocks = align(frame(rows), {})
+    assert clocks[SERVER].offset_ms == pytest.approx(-7000, abs=1)
+
+
+def test_an_address_that_returns_is_no_anchor() -> None:
+    """Which of the two lives the other log means, nobody can say."""
+    peer = "192.0.2.1:40000"
+    rows = [
+        *life("ab1", 0, 5, source=SERVER, peer=peer),
+        *life("ab2", 600, 605, source=SERVER, peer=peer),
+        *life("c1", 600, 605, source=CLIENT, peer=peer),
+    ]
+    _, clocks = align(frame(rows), {})
+    assert Clock() in (clocks[SERVER], clocks[CLIENT])
+
+
+def test_without_a_capture_the_best_connected_log_is_the_reference() -> None:
+    rows = []
+    for n in range(4):
+        rows += life(f"*{n}", 10 * n, 10 * n + 5, source=PROXY, key=f"k{n}")
+        if n < 3:
+            rows += life(f"ab{n}", 10 * n - 7, 10 * n - 2, source=SERVER, key=f"k{n}")
+        if n > 1:
+            rows += life(f"c0{n}", 10 * n + 3, 10 * n + 8, source=CLIENT, key=f"k{n}")
+    _, clocks = align(frame(rows), {})
+    assert clocks[PROXY].offset_ms == 0.0
+    assert clocks[SERVER].offset_ms == pytest.approx(-7000, abs=1)
+    assert clocks[CLIENT].offset_ms == pytest.approx(3000, abs=1)
+
+
+def test_a_rejection_is_a_handshake_too() -> None:
+    rows = [
+        r
+        for n in range(3)
+        for r in (
+            row("rejected", 10 * n, f"w{n}", code=401, key=f"k{n}"),
+            row("rejected", 10 * n - 7, f"ab{n}", SERVER, code=401, key=f"k{n}"),
+        )
+    ]
+    _, clocks = align(frame(rows), {})
+    assert clocks[SERVER].offset_ms == pytest.approx(-7000, abs=1)
+
+
+def test_rows_without_a_time_stay_without() -> None:
+    rows = [*incident(slow=7.0), row("open", None, "zz", SERVER)]
+    after, _ = align(frame(rows), {})
+    assert times(after, SERVER).count(None) == 1
+
+
+def test_a_coarse_log_has_a_coarse_error() -> None:
+    _, fine = align(frame(incident(slow=7.0)), {SERVER: 1.0})
+    _, coarse = align(frame(incident(slow=7.0)), {SERVER: 1000.0})
+    assert fine[SERVER].error_ms is not None
+    assert coarse[SERVER].error_ms is not None
+    assert coarse[SERVER].error_ms >= fine[SERVER].error_ms + 900
+
+
+def test_expiry_is_told_by_its_own_clock() -> None:
+    """A token's expiry is absolute: a log's offset does not move it."""
+    rows = incident(slow=7.0)
+    rows += life("zz", 50, 60, source=SERVER, expires=at(60), key="kz")
+    after, _ = align(frame(rows), {})
+    assert set(after["expires"].drop_nulls()) == {at(60)}
+
+
+def test_no_events_no_clocks() -> None:
+    after, clocks = align(frame([]), {})
+    assert len(after) == 0
+    assert clocks == {}

@@ -1,0 +1,340 @@
+"""One identity for a connection that several sources saw."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from random import Random
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from story import CLIENT, PROXY, SERVER, WIRE, at, chat, frame, life, pings, proxied, row
+
+from wsdiag.event import EVENTS
+from wsdiag.sessions import identify
+
+OTHER = "other.log"
+
+
+def families(rows: Iterable[dict[str, Any]]) -> list[list[str]]:
+    """The connections that became one session, each as `source conn`."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    for one in identify(frame(rows)).iter_rows(named=True):
+        if one["session"] is not None:
+            seen[one["session"]].add(f"{one['source']} {one['conn']}")
+    return sorted(sorted(names) for names in seen.values())
+
+
+def number(rows: Iterable[dict[str, Any]]) -> int:
+    return identify(frame(rows))["session"].drop_nulls().n_unique()
+
+
+# -- what ties two sources together ----------------------------------------------------------------
+
+
+def test_a_key_joins_all_sources_and_both_legs() -> None:
+    rows = [
+        *proxied("a", 0, 60, key="k"),
+        *life("*1", 0, 60, source=PROXY, key="k"),
+        *life("ab12", 0, 60, source=SERVER, key="k"),
+        *life("entry 1", 0, 60, source="network.har", vantage="client", key="k"),
+    ]
+    assert number(rows) == 1
+
+
+def test_a_key_joins_whatever_the_clocks_say() -> None:
+    rows = [*life("a", 0, 9, key="k"), *life("ab12", 9000, 9009, source=SERVER, key="k")]
+    assert number(rows) == 1
+
+
+def test_two_keys_are_two_connections_whatever_else_agrees() -> None:
+    rows = [
+        *life("a", 0, 9, key="k1", user="user-1", peer="192.0.2.1:4000"),
+        *life("ab12", 0, 9, source=SERVER, key="k2", user="user-1", peer="192.0.2.1:4000"),
+    ]
+    assert number(rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("peer", "192.0.2.1:40001"), ("trace", "req-77"), ("user", "user-1"), ("token", "token-1")],
+)
+def test_what_both_sources_know(column: str, value: str) -> None:
+    rows = [
+        *life("*1", 0, 60, source=PROXY, **{column: value}),
+        *life("ab12", 0.2, 60.2, source=SERVER, **{column: value}),
+    ]
+    assert number(rows) == 1
+
+
+def test_a_connection_id_that_two_logs_share() -> None:
+    rows = [
+        *life("conn-7f3a", 0, 60, source=SERVER),
+        *life("conn-7f3a", 10, 50, source=CLIENT),
+    ]
+    assert number(rows) == 1
+
+
+@pytest.mark.parametrize("name", ["*37", "12"])
+def test_a_short_number_in_two_logs_says_nothing(name: str) -> None:
+    rows = [*life(name, 0, 60, source=SERVER), *life(name, 10, 50, source=CLIENT)]
+    assert number(rows) == 2
+
+
+def test_a_port_used_again_is_another_connection() -> None:
+    """The same address, an hour later."""
+    peer = "192.0.2.1:40001"
+    rows = [
+        *life("one", 0, 60, peer=peer),
+        *life("two", 3600, 3660, peer=peer),
+        *life("ab12", 0, 60, source=SERVER, peer=peer),
+        *life("cd34", 3600, 3660, source=SERVER, peer=peer),
+    ]
+    assert families(rows) == [
+        [f"{SERVER} ab12", f"{WIRE} one"],
+        [f"{SERVER} cd34", f"{WIRE} two"],
+    ]
+
+
+def test_one_user_with_two_tabs_is_not_guessed() -> None:
+    """Two connections of one user, opened together, at both sides: nobody can tell them apart."""
+    rows = []
+    for n in range(2):
+        rows += life(f"w{n}", 0.01 * n, 60, user="user-1")
+        rows += life(f"ab{n}0", 0.01 * n, 60, source=SERVER, user="user-1")
+    sessions = families(rows)
+    assert not any(
+        len([name for name in names if name.startswith(source)]) > 1
+        for names in sessions
+        for source in (WIRE, SERVER)
+    )
+
+
+def test_time_alone_joins_what_is_clear() -> None:
+    rows = []
+    for n in range(4):
+        rows += life(f"w{n}", 10 * n, 60 + 7 * n)
+        rows += life(f"c0{n}", 10 * n + 0.004, 60 + 7 * n + 0.003, source=CLIENT)
+    assert families(rows) == [sorted([f"{CLIENT} c0{n}", f"{WIRE} w{n}"]) for n in range(4)]
+
+
+def test_time_alone_does_not_join_what_is_not() -> None:
+    rows = []
+    for n in range(6):
+        rows += life(f"w{n}", 0.02 * n, 60 + 0.02 * n)
+        rows += life(f"c0{n}", 0.02 * n + 0.011, 60 + 0.02 * n + 0.011, source=CLIENT)
+    for names in families(rows):
+        told = [name.split()[1].removeprefix("c0").removeprefix("w") for name in names]
+        assert len(set(told)) == 1, names
+
+
+def test_an_open_and_a_rejection_are_not_one() -> None:
+    rows = [
+        *life("w", 0, 60),
+        row("attempt", -0.005, "c00", CLIENT),
+        row("rejected", 0.0, "c00", CLIENT, code=403),
+    ]
+    assert number(rows) == 2
+
+
+def test_close_codes_that_contradict_are_not_one() -> None:
+    rows = [*life("w", 0, 60, code=1000), *life("ab12", 0, 60, source=SERVER, code=4401)]
+    assert number(rows) == 2
+
+
+@pytest.mark.parametrize("code", [1005, 1006])
+def test_a_local_code_contradicts_nothing(code: int) -> None:
+    rows = [*life("w", 0, 60, code=1000), *life("c00", 0, 60, source=CLIENT, code=code)]
+    assert number(rows) == 1
+
+
+# -- names used again -------------------------------------------------------------------------------
+
+
+def test_a_clients_name_used_again_is_a_new_connection() -> None:
+    rows = [r for n in range(3) for r in life("c00", 100 * n, 100 * n + 60, source=CLIENT)]
+    assert number(rows) == 3
+
+
+def test_tries_that_fail_are_each_their_own() -> None:
+    rows = []
+    for n in range(4):
+        rows += [row("attempt", n, "c00", CLIENT), row("refused", n + 0.002, "c00", CLIENT)]
+    assert number([*rows, *life("c00", 10, 60, source=CLIENT)]) == 5
+
+
+def test_a_syn_sent_again_at_once_is_no_new_connection() -> None:
+    rows = [row("attempt", -0.03, "a"), *life("a", 0, 60)]
+    assert number(rows) == 1
+
+
+def test_messages_belong_to_the_life_they_fall_into() -> None:
+    rows = [
+        *life("c00", 0, 60, source=CLIENT),
+        *chat("c00", [5, 10], source=CLIENT),
+        *life("c00", 100, 160, source=CLIENT),
+        *chat("c00", [105], source=CLIENT),
+    ]
+    frame_ = identify(frame(rows)).filter(pl.col("kind") == "message")
+    assert sorted(frame_["session"].value_counts()["count"]) == [2, 4]
+
+
+def test_close_and_end_of_one_connection_are_one_end() -> None:
+    rows = [*life("a", 0, 60, code=1000), row("end", 60.1, "a", reason="fin", dir="c2s")]
+    assert number(rows) == 1
+
+
+# -- rows without a name ----------------------------------------------------------------------------
+
+
+def test_bare_sentences_pair_up() -> None:
+    rows = [
+        *life(None, 0, 10, source=SERVER, code=1000),
+        *life(None, 20, 30, source=SERVER, code=1000),
+    ]
+    assert number(rows) == 2
+
+
+def test_a_bare_end_while_two_are_open_stays_a_fragment() -> None:
+    rows = [
+        row("open", 0, None, SERVER),
+        row("open", 5, None, SERVER),
+        row("close", 20, None, SERVER, code=1000),
+    ]
+    conns = identify(frame(rows))["conn"].to_list()
+    assert len(set(conns)) == 3
+    assert conns[2].startswith("~")
+
+
+def test_a_second_sentence_about_the_same_end() -> None:
+    rows = [
+        row("open", 0, None, SERVER),
+        row("close", 20, None, SERVER, code=1000),
+        row("end", 20.01, None, SERVER),
+    ]
+    assert number(rows) == 1
+
+
+def test_both_rows_of_one_access_line() -> None:
+    line = {"source": PROXY, "pos": 7}
+    rows = [row("open", 0) | line, row("end", 60) | line, *life("*2", 5, 30, source=PROXY)]
+    frame_ = identify(frame(rows)).filter(pl.col("pos") == 7)
+    assert frame_["session"].n_unique() == 1
+    assert frame_["session"].null_count() == 0
+
+
+@pytest.mark.parametrize("kind", ["server_start", "server_stop", "reload", "memory", "stall"])
+def test_what_is_about_the_server_has_no_session(kind: str) -> None:
+    rows = [*life("ab12", 0, 60, source=SERVER), row(kind, 5, None, SERVER)]
+    frame_ = identify(frame(rows)).filter(pl.col("kind") == kind)
+    assert frame_["session"].to_list() == [None]
+
+
+# -- what must hold for any evidence ------------------------------------------------------------------
+
+
+def incident() -> list[dict[str, Any]]:
+    """Six clients through a proxy, in four sources, with a failed try and a reload."""
+    rows = [row("reload", 33, None, PROXY, pos=1), row("server_start", -5, None, SERVER)]
+    for n in range(6):
+        start, end = 11.0 * n, 100 + 13.0 * n
+        rows += proxied(f"w{n}", start, end, key=f"k{n}", peer=f"192.0.2.{n}:4000{n}")
+        rows += pings(f"w{n}-back", [start + 20, start + 40])
+        rows += life(f"*{n}", start, end, source=PROXY, key=f"k{n}")
+        rows += life(f"ab{n}0", start, end, source=SERVER, trace=f"req-{n}", key=f"k{n}")
+        rows += life(f"c0{n}", start, end, source=CLIENT, user=f"user-{n}")
+        rows += [row("attempt", end + 1, f"c0{n}", CLIENT), row("refused", end + 1.1, f"c0{n}", CLIENT)]
+    return rows
+
+
+def test_no_row_is_lost_or_changed() -> None:
+    before = frame(incident())
+    after = identify(before)
+    assert after.schema == EVENTS
+    untouched = [name for name in EVENTS if name not in ("conn", "session")]
+    assert after.select(untouched).sort(untouched).equals(before.select(untouched).sort(untouched))
+
+
+def test_rows_come_in_the_total_order() -> None:
+    after = identify(frame(incident()))
+    assert after.equals(after.sort("ts", "source", "pos", nulls_last=True, maintain_order=True))
+
+
+def test_a_name_that_is_there_is_kept() -> None:
+    before = frame(incident())
+    after = identify(before)
+    known = before.filter(pl.col("conn").is_not_null())["conn"].value_counts(sort=True)
+    still = after["conn"].value_counts()
+    assert known.join(still, on=["conn", "count"], how="anti").is_empty()
+
+
+def test_identifying_again_changes_nothing() -> None:
+    once = identify(frame(incident()))
+    assert identify(once).equals(once)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_rows_does_not_matter(dice: Random) -> None:
+    frame_ = frame(incident())
+    order = list(range(len(frame_)))
+    dice.shuffle(order)
+    assert identify(frame_[order]).sort(pl.all()).equals(identify(frame_).sort(pl.all()))
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(-(10**9), 10**9))
+def test_shifted_in_time_the_same_rows_belong_together(milliseconds: int) -> None:
+    frame_ = frame(incident())
+    later = frame_.with_columns(pl.col("ts") + pl.duration(milliseconds=milliseconds))
+    one, other = identify(frame_), identify(later)
+    pairs = pl.DataFrame({"one": one["session"], "other": other["session"]}).unique()
+    assert len(pairs) == one["session"].n_unique() == other["session"].n_unique()
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(1, 40))
+def test_more_connections_rename_none(more: int) -> None:
+    """Ids come from keys and first sightings, not from a count."""
+    frame_ = frame(incident())
+    fleet = [r for n in range(more) for r in life(f"x{n}", 5000 + 10 * n, 5005 + 10 * n, key=f"x{n}")]
+    before = identify(frame_)["session"].drop_nulls().unique()
+    pos = {"pos": 10**6}
+    extra = frame([r | {"pos": pos["pos"] + n} for n, r in enumerate(fleet)])
+    both = identify(pl.concat([frame_, extra]))
+    assert set(before) <= set(both["session"].drop_nulls())
+    assert both["session"].drop_nulls().n_unique() == len(before) + more
+
+
+def test_a_session_is_named_by_its_key_on_any_day() -> None:
+    one = identify(frame(life("a", 0, 9, key="k")))["session"][0]
+    other = identify(frame(life("b", 86_400, 86_500, source=SERVER, key="k")))["session"][0]
+    assert one == other
+    assert one.startswith("s-")
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(1, 200)), min_size=1, max_size=12))
+def test_one_source_alone_is_never_joined(lives: list[tuple[int, int]]) -> None:
+    """Two connections with names of their own in one log are two."""
+    rows = [
+        r
+        for n, (start, age) in enumerate(lives)
+        for r in life(f"conn-{n}", start, start + age, source=OTHER, vantage="server")
+    ]
+    assert number(rows) == len(lives)
+
+
+def test_rows_without_a_time_are_no_obstacle() -> None:
+    line = {"source": PROXY, "pos": 3, "conn": "*1"}
+    rows = [row("open", None) | line, row("end", 60) | line]
+    frame_ = identify(frame(rows))
+    assert frame_["session"].n_unique() == 1
+    assert frame_["ts"].to_list() == [at(60), None]
+
+
+def test_nothing_in_nothing_out() -> None:
+    assert identify(frame([])).schema == EVENTS
