@@ -219,8 +219,8 @@ def test_a_second_sentence_about_the_same_end() -> None:
 
 
 def test_both_rows_of_one_access_line() -> None:
-    line = {"source": PROXY, "pos": 7}
-    rows = [row("open", 0) | line, row("end", 60) | line, *life("*2", 5, 30, source=PROXY)]
+    line = [row("open", 0, None, PROXY), row("end", 60, None, PROXY)]
+    rows = [*(r | {"pos": 7} for r in line), *life("*2", 5, 30, source=PROXY)]
     frame_ = identify(frame(rows)).filter(pl.col("pos") == 7)
     assert frame_["session"].n_unique() == 1
     assert frame_["session"].null_count() == 0
@@ -329,9 +329,8 @@ def test_one_source_alone_is_never_joined(lives: list[tuple[int, int]]) -> None:
 
 
 def test_rows_without_a_time_are_no_obstacle() -> None:
-    line = {"source": PROXY, "pos": 3, "conn": "*1"}
-    rows = [row("open", None) | line, row("end", 60) | line]
-    frame_ = identify(frame(rows))
+    rows = [row("open", None, "*1", PROXY), row("end", 60, "*1", PROXY)]
+    frame_ = identify(frame([r | {"pos": 3} for r in rows]))
     assert frame_["session"].n_unique() == 1
     assert frame_["ts"].to_list() == [at(60), None]
 
