@@ -14,7 +14,7 @@ BURST = timedelta(seconds=10)
 
 def measure(story: Story) -> Facts:
     """Count and measure; each connection once, however many sources tell of it."""
-    open_ended = pl.col("gone") & pl.col("status").is_null() & ~pl.col("refused")
+    open_ended = pl.col("gone") & ~pl.col("rejected") & ~pl.col("refused")
     whole = ~pl.col("fragment") | ~pl.col("was_open").any()
     everything = story.connections.filter(whole)
     opened, ended, rejected, refused, tried, known = pl.collect_all(
@@ -25,7 +25,7 @@ def measure(story: Story) -> Facts:
                     pl.col("gone") & (pl.col("code").is_not_null() | pl.col("frameless"))
                 )
             ),
-            counted(story.connections.filter(pl.col("status").is_not_null())),
+            counted(story.connections.filter(pl.col("rejected"))),
             counted(story.connections.filter("refused")),
             counted(everything).select(_tried()),
             counted(everything.filter(pl.col("client").is_not_null())).select(_tried(), "client"),
@@ -43,7 +43,7 @@ def measure(story: Story) -> Facts:
     return Facts(
         connections=len(opened),
         attempts=len(tried),
-        rejections=_counts(rejected["status"].cast(pl.String)),
+        rejections=_counts(rejected["status"].cast(pl.String).fill_null("unknown")),
         refused=len(refused),
         close_codes=_close_codes(ended),
         ends=_counts(opened.filter("gone")["end_reason"].drop_nulls()),

@@ -106,4 +106,4 @@ def test_the_same_rejection_told_by_wire_proxy_and_client_is_one() -> None:
 
 
 def test_a_path_of_socket_io_is_told() -> None:
-    assert "socket.io" in judge(NAME, rejected("a", 0, 400, name="/socket.io/")).traits
+    assert "polling" in judge(NAME, rejected("a", 0, 400, name="/socket.io/")).traits

@@ -83,7 +83,8 @@ def table(events: pl.LazyFrame) -> pl.LazyFrame:
             _moment(kind == "open").alias("opened"),
             (kind == "open").any().alias("was_open"),
             _handshake(vantage, kind),
-            pl.col("code").filter(refusal).first().alias("status"),
+            refusal.any().alias("rejected"),
+            pl.col("code").filter(refusal).drop_nulls().first().alias("status"),
             pl.col("reason").filter(refusal).drop_nulls().first().alias("rejection"),
             (kind == "refused").any().alias("refused"),
             _moment(close).alias("closed"),
@@ -195,7 +196,7 @@ def _conclude(summary: pl.LazyFrame) -> pl.LazyFrame:
     framed = ~pl.col("_on_wire") | pl.col("_close_on_wire") | ~pl.col("gone")
     coded = summary.with_columns(code=pl.when(framed | (pl.col("code") != 1005)).then("code"))
     return coded.with_columns(
-        client=pl.coalesce("user", pl.format("{}:{}", "_client_source", "_client_conn"), "token"),
+        client=_client(),
         reason=pl.coalesce("_reason", "_any_reason"),
         closed_by=_closed_by(),
         live=~pl.col("gone") & pl.col("_over"),
@@ -204,6 +205,16 @@ def _conclude(summary: pl.LazyFrame) -> pl.LazyFrame:
         idle_s=pl.when(seen).then(silent.dt.total_microseconds() / 1e6),
         longest_gap_s=pl.when(seen).then(_longest_gap().dt.total_microseconds() / 1e6),
     ).select(pl.all().exclude("^_.*$"))
+
+
+def _client() -> pl.Expr:
+    """Who it is across reconnects: the name that a client's log uses again, else the user.
+
+    One user may have several devices, so a name of the client's own goes first.
+    """
+    name = pl.format("{}:{}", "_client_source", "_client_conn")
+    recurring = pl.when(name.is_not_null() & (pl.len().over(name) > 1)).then(name)
+    return pl.coalesce(recurring, "user", name, "token")
 
 
 def _longest_gap() -> pl.Expr:
@@ -222,7 +233,7 @@ def _frameless() -> pl.Expr:
     said = ~pl.col("_on_wire") & (
         (pl.col("end_reason") == "rst") | ((pl.col("end_reason") == "eof") & ~by_proxy_only)
     )
-    shaken = pl.col("status").is_null() & ~pl.col("refused")
+    shaken = ~pl.col("rejected") & ~pl.col("refused")
     return (
         pl.col("gone")
         & shaken

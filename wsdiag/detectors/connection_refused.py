@@ -29,7 +29,7 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     tried = (
         pl.col("was_open")
         | pl.col("refused")
-        | pl.col("status").is_not_null()
+        | pl.col("rejected")
         | pl.col("attempted").is_not_null()
     )
     return story.connections.filter(tried).select(

@@ -29,14 +29,17 @@ _UPGRADE_LOST = (
 _SID_UNKNOWN = "(?i)session id unknown|invalid session|unknown sid|session not found"
 _CREDENTIALS = (
     "(?i)unauthori[sz]ed|invalid token|bad token|missing token|no token|forbidden"
-    "|invalid credential|authentication|not authenticated|signature|access denied|invalid api key"
+    "|invalid credential|authentication|not authenticated|signature|\\bjwt\\b"
+    "|access denied|invalid api key"
 )
+_POLLING = "(?i)\\bxhr\\b|polling|socket\\.io|engine\\.io"
+_ENGINE_IO = "(?i)^transport (error|close)$"
 _EXPIRED = "(?i)expired"
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     """How many handshakes were seen."""
-    shaken = pl.col("was_open") | pl.col("status").is_not_null()
+    shaken = pl.col("was_open") | pl.col("rejected")
     return story.connections.filter(shaken).select(
         judged=pl.len().cast(pl.Int64),
         said=pl.format("{} handshakes seen, all answered with 101", pl.len()),
@@ -65,14 +68,16 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         .select("ts", unbound="reason")
     )
     opened = story.connections.select(opened_any=pl.col("was_open").any())
+    engine_io = story.events.select(engine_io=pl.col("reason").str.contains(_ENGINE_IO).any())
     rows = (
-        counted(story.connections.filter(pl.col("status").is_not_null()))
+        counted(story.connections.filter(pl.col("rejected")))
         .join(said.filter(pl.col("session").is_not_null()), on="session", how="left")
         .sort("first")
         .join_asof(
             unbound, left_on="first", right_on="ts", strategy="nearest", tolerance=SAME_MOMENT
         )
         .join(opened, how="cross")
+        .join(engine_io, how="cross")
         .with_columns(
             text=pl.concat_str("rejection", "said", "unbound", separator=" | ", ignore_nulls=True),
             again=pl.col("token").is_not_null() & (pl.len().over("token", "status") >= 3),
@@ -84,6 +89,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             "text",
             "again",
             "opened_any",
+            "engine_io",
             "path",
             started="first",
             ended="first",
@@ -100,9 +106,11 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         confidence=0.95,
         by=["status"],
         message=pl.format(
-            "{} answered with HTTP {}{}",
+            "{} {}{}",
             plural("handshake"),
-            status,
+            pl.when(status.is_null())
+            .then(pl.lit("turned down"))
+            .otherwise(pl.format("answered with HTTP {}", status)),
             pl.when(reason.is_not_null()).then(pl.format(" ({})", reason)).otherwise(pl.lit("")),
         ),
         traits=(
@@ -115,8 +123,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(pl.col("opened_any").first())
             .then(pl.lit("others-open"))
             .otherwise(pl.lit("none-opens")),
-            pl.when(pl.col("path").str.contains("(?i)socket\\.io|engine\\.io").any()).then(
-                pl.lit("socket.io")
-            ),
+            pl.when(
+                pl.col("engine_io").first()
+                | (text.str.contains(_POLLING) | pl.col("path").str.contains(_POLLING)).any()
+            ).then(pl.lit("polling")),
         ),
     )

@@ -54,11 +54,11 @@ def summarise(story: Story) -> pl.LazyFrame:
     tried = pl.coalesce(
         "attempted", pl.when(~pl.col("fragment")).then(pl.coalesce("opened", "first"))
     )
-    failed = pl.col("status").is_not_null() | pl.col("refused") | ~pl.col("was_open")
+    failed = pl.col("rejected") | pl.col("refused") | ~pl.col("was_open")
     attempts = story.connections.filter(
         pl.col("was_open")
         | pl.col("refused")
-        | pl.col("status").is_not_null()
+        | pl.col("rejected")
         | pl.col("attempted").is_not_null()
     )
     return (

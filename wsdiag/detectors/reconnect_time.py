@@ -50,7 +50,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
 def _values(story: Story) -> pl.LazyFrame:
     gaps = reconnects(story.connections)
     failures = story.connections.filter(
-        (pl.col("status").is_not_null() | pl.col("refused")) & pl.col("client").is_not_null()
+        (pl.col("rejected") | pl.col("refused")) & pl.col("client").is_not_null()
     ).select("client", failed="first")
     tried = (
         gaps.join(failures, on="client", how="left")

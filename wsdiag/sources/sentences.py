@@ -377,7 +377,8 @@ def _complete(
         )
         if not row.get("reason"):
             after = prose.reason(text[match.end() :]) if "code" in groups else None
-            row["reason"] = after or prose.said_reason(of.first(said, of.REASON) or "")
+            stated = of.first(said, of.REASON) or of.first(said, of.ERROR) or ""
+            row["reason"] = after or prose.said_reason(stated)
     elif kind is Kind.OPEN:
         row["ms"] = of.duration(said, of.HANDSHAKE, "ms") or prose.took(text)
     elif kind is Kind.PONG:
