@@ -37,9 +37,14 @@ TEXT_LOG: Source = text_log
 
 SOURCES: tuple[Source, ...] = (PCAP, HAR, JSON_LOG, TEXT_LOG)
 
+SETTINGS = ".toml"
+"""Such a file is no log, whatever its comments tell of connections."""
+
 
 def choose(item: InputFile) -> Source | None:
     """The source that is surest of this input; None where none is."""
+    if item.name.endswith(SETTINGS):
+        return None
     head = item.head()
     sureness = [(source.sniff(head, item.name), -rank) for rank, source in enumerate(SOURCES)]
     best, rank = max(sureness)
@@ -49,7 +54,13 @@ def choose(item: InputFile) -> Source | None:
 def read(item: InputFile, config: Config) -> Reading:
     """Read an input with the source that is surest of it; one that none knows gives no events."""
     source = choose(item)
-    if source is None:
-        empty = "empty" if item.path.stat().st_size == 0 else "not a log, capture or HAR"
-        return Reading(format="unknown", vantage=None, events=events([]), remarks=(empty,))
-    return source.read(item, config)
+    if source is not None:
+        return source.read(item, config)
+    form, remark = "unknown", "not a log, capture or HAR"
+    if item.path.stat().st_size == 0:
+        remark = "empty"
+    elif text_log.is_own_report(item.head()):
+        form, remark = "report", "a report of wsdiag, no evidence"
+    elif item.name.endswith(SETTINGS):
+        form, remark = "settings", "settings, no evidence"
+    return Reading(format=form, vantage=None, events=events([]), remarks=(remark,))

@@ -42,5 +42,5 @@ def _is_object(line: bytes) -> bool:
         return False
     try:
         return isinstance(msgspec.json.decode(line), dict)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return False

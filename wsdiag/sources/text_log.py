@@ -30,6 +30,7 @@ HEAD_LINES = 200
 
 _CLIENT_NAME = re.compile(r"client|browser|console|frontend|mobile", re.IGNORECASE)
 _OWN_REPORT = (b"## WebSocket Debug:", b'"wsdiag.report/1"', b'"wsdiag.review/1"')
+_OWN_TEXT = (b"wsdiag explain ", b"WHAT HAPPENED")
 _BINARY_SHARE = 0.1
 
 
@@ -47,9 +48,15 @@ def sniff(head: bytes, name: str) -> float:
     return 0.1
 
 
+def is_own_report(head: bytes) -> bool:
+    """True for what wsdiag wrote itself: to read it would count everything twice."""
+    start = head[:4096]
+    return any(m in start for m in _OWN_REPORT) or all(m in start for m in _OWN_TEXT)
+
+
 def is_text(head: bytes) -> bool:
     """True for printable text that is not a report of wsdiag itself."""
-    if not head.strip() or b"\0" in head or any(mark in head[:4096] for mark in _OWN_REPORT):
+    if not head.strip() or b"\0" in head or is_own_report(head):
         return False
     control = sum(head.count(bytes((c,))) for c in range(32) if c not in b"\t\n\r\x1b\f")
     broken = head.decode("utf-8", "replace").count("\ufffd")
