@@ -151,6 +151,7 @@ def flag(
             .list.head(MAX_POINTERS_EACH)
             .explode()
             .drop_nulls()
+            .unique(maintain_order=True)
             .head(MAX_EVIDENCE)
             .alias("evidence"),
             *marks,

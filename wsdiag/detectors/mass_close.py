@@ -15,7 +15,7 @@ from datetime import timedelta
 import polars as pl
 
 from wsdiag.connections import AUTH_CODES, POLITE_CODES, RESTART_CODES, Story, counted
-from wsdiag.finding import Severity, flag
+from wsdiag.finding import POINTER, Severity, flag
 from wsdiag.targets import Targets
 
 ID = "mass-close"
@@ -33,9 +33,7 @@ AROUND, AFTER = pl.duration(seconds=10), pl.duration(seconds=120)
 RELOAD_BEFORE = pl.duration(seconds=300)
 """nginx workers drain for `worker_shutdown_timeout` after a reload; ingress-nginx sets 240 s."""
 
-_KILLED = (
-    "(?i)sigkill|killed|exit code 137|out of memory|oom|panic|segfault|core dumped|crash|signal 9"
-)
+_KILLED = "(?i)sigkill|killed|exit code 137|out of memory|oom|panic|segfault|core dumped|crash|signal 9|not expected"
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -73,6 +71,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for each such moment."""
     rows = _together(summarise(story))
     rows = rows.join(_context(rows, story), on="wave", how="left")
+    rows = rows.with_columns(pointers=pl.concat_list(pl.col("told_at").fill_null([]), "closing"))
     share_restart = pl.col("code").is_in(RESTART_CODES).fill_null(False).mean()
     announced = (share_restart >= 0.8) | pl.col("stopped").first().fill_null(False)
     rows = rows.with_columns(
@@ -164,6 +163,7 @@ def _context(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
     waves = rows.group_by("wave").agg(
         pl.col("ended").min().alias("t0"), pl.col("ended").max().alias("t1")
     )
+    spot = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
     marks = story.events.filter(
         pl.col("kind").is_in(["server_stop", "server_start", "reload", "error", "refused"])
         & pl.col("ts").is_not_null()
@@ -172,6 +172,7 @@ def _context(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
         kind=pl.col("kind").cast(pl.String),
         reason=pl.col("reason").fill_null(""),
         proxy=pl.col("vantage") == "proxy",
+        spot=spot,
     )
     near = pl.col("ts").is_between(pl.col("t0") - AROUND, pl.col("t1") + AROUND)
     after = pl.col("ts").is_between(pl.col("t0"), pl.col("t1") + AFTER)
@@ -186,5 +187,6 @@ def _context(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
             (after & (kind == "server_start") & ~pl.col("proxy")).any().alias("started_again"),
             (after & (kind == "refused")).any().alias("refusing"),
             (before & (kind == "reload")).any().alias("reloaded"),
+            pl.col("spot").filter(near & kind.is_in(["server_stop"])).head(1).alias("told_at"),
         )
     )
