@@ -40,7 +40,7 @@ def test_there_are_cases() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_cause(case: str) -> None:
-    """The first cause is the labelled one, or an honest other answer; never a tempting wrong one."""
+    """The labelled cause stands first, or an honest other answer; never a tempting wrong one."""
     first = report(case).causes[0].id
     assert first not in label(case)["must_not"]
     assert first in {label(case)["cause"], *label(case)["also_acceptable"]}

@@ -28,7 +28,7 @@ def everywhere(**how: Any) -> list[dict[str, Any]]:
     ]
 
 
-# -- codes -------------------------------------------------------------------------------------------
+# -- codes ----------------------------------------
 
 
 @pytest.mark.parametrize(("by", "who"), [("s2c", "server"), ("c2s", "client")])
@@ -94,12 +94,10 @@ def test_a_logged_1005_where_the_wire_had_no_close_frame_is_none() -> None:
     assert (seen["code"], seen["frameless"]) == (None, True)
 
 
-# -- who ended it --------------------------------------------------------------------------------------
+# -- who ended it ----------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("by", "who"), [("s2c", "server"), ("c2s", "client"), ("proxy", "proxy")]
-)
+@pytest.mark.parametrize(("by", "who"), [("s2c", "server"), ("c2s", "client"), ("proxy", "proxy")])
 def test_who_ended_a_proxied_connection(by: str, who: str) -> None:
     seen = only(proxied("a", 0, 60, by=by))
     assert (seen["closed_by"], seen["legs"], seen["frameless"]) == (who, 2, True)
@@ -131,7 +129,12 @@ def test_who_is_unknown_where_nobody_says() -> None:
 
 def test_a_living_connection_was_closed_by_nobody() -> None:
     seen = only(life("a", 0, stops=60))
-    assert (seen["closed_by"], seen["ended"], seen["gone"], seen["live"]) == (None, None, False, True)
+    assert (seen["closed_by"], seen["ended"], seen["gone"], seen["live"]) == (
+        None,
+        None,
+        False,
+        True,
+    )
 
 
 def test_evidence_that_stops_in_one_source_ends_nothing_in_another() -> None:
@@ -143,7 +146,7 @@ def test_evidence_that_stops_in_one_source_ends_nothing_in_another() -> None:
     assert (seen["gone"], seen["live"]) == (True, False)
 
 
-# -- times ---------------------------------------------------------------------------------------------
+# -- times ----------------------------------------
 
 
 def test_age_and_silence() -> None:
@@ -186,11 +189,14 @@ def test_the_finest_clock_tells_the_moment() -> None:
     assert (seen["opened"], seen["ended"]) == (at(0.4), at(60.402))
 
 
-# -- handshakes ----------------------------------------------------------------------------------------
+# -- handshakes ----------------------------------------
 
 
 def test_whose_handshake_counts() -> None:
-    wire, server = life("w", 0, 9, ms=8.0, key="k"), life("ab12", 0, 9, source=SERVER, ms=3.0, key="k")
+    wire, server = (
+        life("w", 0, 9, ms=8.0, key="k"),
+        life("ab12", 0, 9, source=SERVER, ms=3.0, key="k"),
+    )
     proxy = life("*1", 0, 9, source=PROXY, ms=6.0, key="k")
     client = life("c00", 0, 9, source=CLIENT, ms=90.0, key="k")
     assert only(server)["handshake_ms"] == 3.0
@@ -216,7 +222,7 @@ def test_a_refusal() -> None:
     assert (seen["refused"], seen["was_open"], seen["gone"]) == (True, False, False)
 
 
-# -- counts ----------------------------------------------------------------------------------------------
+# -- counts ----------------------------------------
 
 
 def test_frames_are_counted_on_one_leg() -> None:
@@ -272,7 +278,7 @@ def test_no_events_no_connections() -> None:
     assert table([]) == []
 
 
-# -- what follows ----------------------------------------------------------------------------------------
+# -- what follows ----------------------------------------
 
 
 def test_a_reconnect_is_the_next_open_of_the_same_client() -> None:
@@ -299,7 +305,11 @@ def test_who_left_by_plan_does_not_reconnect(code: int, by: str) -> None:
 
 
 def test_a_round_trip_is_measured_at_one_place() -> None:
-    rows = [*proxied("a", 0, 60), *chat("a-front", [1, 2], ms=9.0), *chat("a-back", [1.001, 2.001], ms=7.0)]
+    rows = [
+        *proxied("a", 0, 60),
+        *chat("a-front", [1, 2], ms=9.0),
+        *chat("a-back", [1.001, 2.001], ms=7.0),
+    ]
     trips = round_trips(story(rows).events).collect()
     assert trips["ms"].to_list() == pytest.approx([9, 9])
 

@@ -51,7 +51,9 @@ def test_the_enums_of_the_frame_are_those_of_the_code() -> None:
 
 def test_no_column_holds_raw_text() -> None:
     """An excerpt is fetched again by its pointer; a secret cannot leak through a column."""
-    assert not {"line", "raw", "text", "excerpt", "payload", "headers", "url", "query"} & set(EVENTS)
+    assert not {"line", "raw", "text", "excerpt", "payload", "headers", "url", "query"} & set(
+        EVENTS
+    )
     assert set(ORDER) <= set(EVENTS)
 
 

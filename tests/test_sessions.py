@@ -32,7 +32,7 @@ def number(rows: Iterable[dict[str, Any]]) -> int:
     return identify(frame(rows))["session"].drop_nulls().n_unique()
 
 
-# -- what ties two sources together ----------------------------------------------------------------
+# -- what ties two sources together ----------------------------------------
 
 
 def test_a_key_joins_all_sources_and_both_legs() -> None:
@@ -151,7 +151,7 @@ def test_a_local_code_contradicts_nothing(code: int) -> None:
     assert number(rows) == 1
 
 
-# -- names used again -------------------------------------------------------------------------------
+# -- names used again ----------------------------------------
 
 
 def test_a_clients_name_used_again_is_a_new_connection() -> None:
@@ -187,7 +187,7 @@ def test_close_and_end_of_one_connection_are_one_end() -> None:
     assert number(rows) == 1
 
 
-# -- rows without a name ----------------------------------------------------------------------------
+# -- rows without a name ----------------------------------------
 
 
 def test_bare_sentences_pair_up() -> None:
@@ -233,7 +233,7 @@ def test_what_is_about_the_server_has_no_session(kind: str) -> None:
     assert frame_["session"].to_list() == [None]
 
 
-# -- what must hold for any evidence ------------------------------------------------------------------
+# -- what must hold for any evidence ----------------------------------------
 
 
 def incident() -> list[dict[str, Any]]:
@@ -246,7 +246,10 @@ def incident() -> list[dict[str, Any]]:
         rows += life(f"*{n}", start, end, source=PROXY, key=f"k{n}")
         rows += life(f"ab{n}0", start, end, source=SERVER, trace=f"req-{n}", key=f"k{n}")
         rows += life(f"c0{n}", start, end, source=CLIENT, user=f"user-{n}")
-        rows += [row("attempt", end + 1, f"c0{n}", CLIENT), row("refused", end + 1.1, f"c0{n}", CLIENT)]
+        rows += [
+            row("attempt", end + 1, f"c0{n}", CLIENT),
+            row("refused", end + 1.1, f"c0{n}", CLIENT),
+        ]
     return rows
 
 
@@ -300,7 +303,9 @@ def test_shifted_in_time_the_same_rows_belong_together(milliseconds: int) -> Non
 def test_more_connections_rename_none(more: int) -> None:
     """Ids come from keys and first sightings, not from a count."""
     frame_ = frame(incident())
-    fleet = [r for n in range(more) for r in life(f"x{n}", 5000 + 10 * n, 5005 + 10 * n, key=f"x{n}")]
+    fleet = [
+        r for n in range(more) for r in life(f"x{n}", 5000 + 10 * n, 5005 + 10 * n, key=f"x{n}")
+    ]
     before = identify(frame_)["session"].drop_nulls().unique()
     pos = {"pos": 10**6}
     extra = frame([r | {"pos": pos["pos"] + n} for n, r in enumerate(fleet)])

@@ -8,7 +8,9 @@ from story import CLIENT, PROXY, SERVER, judge, life, row
 NAME = "handshake-rejected"
 
 
-def rejected(conn: str, t: float, code: int, source: str = "wire.pcap", **known: object) -> list[dict]:
+def rejected(
+    conn: str, t: float, code: int, source: str = "wire.pcap", **known: object
+) -> list[dict]:
     return [
         row("attempt", t, conn, source, **{k: v for k, v in known.items() if k != "reason"}),
         row("rejected", t + 0.01, conn, source, code=code, **known),

@@ -167,9 +167,7 @@ def test_pings_break_the_silence() -> None:
 
 def test_a_peer_given_up_by_its_heartbeat_was_not_idle() -> None:
     rows = [r for n in range(4) for r in life(f"ab0{n}", 10 * n, 10 * n + 60, source=SERVER)]
-    rows += [
-        row("heartbeat_timeout", 10 * n + 60, f"ab0{n}", SERVER, dir="s2c") for n in range(4)
-    ]
+    rows += [row("heartbeat_timeout", 10 * n + 60, f"ab0{n}", SERVER, dir="s2c") for n in range(4)]
     assert judge(NAME, rows).findings == []
 
 

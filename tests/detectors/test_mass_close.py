@@ -13,9 +13,7 @@ def ending(
 ) -> list[dict]:
     """This many connections end one shortly after another."""
     return [
-        r
-        for n in range(number)
-        for r in life(f"c{first + n}", 0.5 * n, ended + apart * n, **how)
+        r for n in range(number) for r in life(f"c{first + n}", 0.5 * n, ended + apart * n, **how)
     ]
 
 
@@ -34,7 +32,11 @@ def test_a_restart_with_its_code(code: int) -> None:
 
 def test_a_crash_has_no_close_frames_and_then_refusals() -> None:
     rows = ending(8)
-    rows += [r for n in range(3) for r in (row("attempt", 61 + n, f"r{n}"), row("refused", 61.01 + n, f"r{n}"))]
+    rows += [
+        r
+        for n in range(3)
+        for r in (row("attempt", 61 + n, f"r{n}"), row("refused", 61.01 + n, f"r{n}"))
+    ]
     said = judge(NAME, rows)
     assert said.traits == {"no-close-frame", "refused-after"}
 
@@ -123,7 +125,10 @@ def test_handshakes_that_failed_do_not_end() -> None:
     rows = [
         r
         for n in range(8)
-        for r in (row("attempt", n * 0.1, f"r{n}"), row("rejected", n * 0.1 + 0.01, f"r{n}", code=503))
+        for r in (
+            row("attempt", n * 0.1, f"r{n}"),
+            row("rejected", n * 0.1 + 0.01, f"r{n}", code=503),
+        )
     ]
     assert judge(NAME, rows).findings == []
 

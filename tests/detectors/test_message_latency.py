@@ -24,7 +24,11 @@ def test_exactly_on_target_is_clean() -> None:
 
 
 def test_few_stragglers_are_within_the_percentile() -> None:
-    rows = [*life("a", 0, 60), *chat("a", range(1, 40), ms=5.0), *chat("a", [50], ms=400.0, first=99)]
+    rows = [
+        *life("a", 0, 60),
+        *chat("a", range(1, 40), ms=5.0),
+        *chat("a", [50], ms=400.0, first=99),
+    ]
     assert judge(NAME, rows).verdict == "pass"
     assert judge(NAME, rows, percentile=100.0).verdict == "breach"
 
@@ -65,7 +69,10 @@ def test_both_legs_are_one_message() -> None:
 
 def test_ids_of_different_connections_do_not_meet() -> None:
     rows = [*life("a", 0, 60), *life("b", 0.5, 60)]
-    rows += [row("message", 1, "a", dir="c2s", trace="1"), row("message", 9, "b", dir="s2c", trace="1")]
+    rows += [
+        row("message", 1, "a", dir="c2s", trace="1"),
+        row("message", 9, "b", dir="s2c", trace="1"),
+    ]
     assert judge(NAME, rows).verdict == "not-applicable"
 
 

@@ -8,9 +8,7 @@ from story import CLIENT, SERVER, judge, life, proxied, row
 NAME = "reconnect-time"
 
 
-def returns(
-    *gaps: float, code: int | None = 1012, by: str = "s2c", **known: object
-) -> list[dict]:
+def returns(*gaps: float, code: int | None = 1012, by: str = "s2c", **known: object) -> list[dict]:
     """Each user's connection ends at 60 s and is followed by another after the gap."""
     rows = []
     for number, gap in enumerate(gaps):
@@ -69,7 +67,10 @@ def test_two_users_do_not_reconnect_for_each_other() -> None:
 
 
 def test_a_client_logs_own_name_is_an_identity() -> None:
-    rows = [*life("c00", 0, 60, code=1012, source=CLIENT), *life("c00", 110, stops=300, source=CLIENT)]
+    rows = [
+        *life("c00", 0, 60, code=1012, source=CLIENT),
+        *life("c00", 110, stops=300, source=CLIENT),
+    ]
     assert judge(NAME, rows).count == 1
 
 

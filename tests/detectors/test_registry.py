@@ -39,7 +39,9 @@ def test_the_docstring_is_a_manual(name: str) -> None:
     manual = DETECTORS[name].__doc__ or ""
     first, _, rest = manual.partition("\n")
     assert first.endswith(".")
-    heads = re.findall(r"^(What it finds|Why it matters|How it decides|What it cannot see):", rest, re.M)
+    heads = re.findall(
+        r"^(What it finds|Why it matters|How it decides|What it cannot see):", rest, re.M
+    )
     assert heads == ["What it finds", "Why it matters", "How it decides", "What it cannot see"]
 
 
@@ -81,7 +83,7 @@ def test_select_and_ignore() -> None:
 
 @pytest.mark.parametrize("words", [(("idle_cut",), ()), ((), ("no-such",))])
 def test_an_unknown_id_is_named(words: tuple[tuple[str, ...], tuple[str, ...]]) -> None:
-    with pytest.raises(KeyError, match="idle_cut|no-such"):
+    with pytest.raises(KeyError, match=r"idle_cut|no-such"):
         chosen(*words)
 
 

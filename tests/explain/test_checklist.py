@@ -1,0 +1,80 @@
+"""The checklist: decided from evidence alone, absence is never a pass."""
+
+from __future__ import annotations
+
+import pytest
+from story import CLIENT, PROXY, SERVER, at, chat, life, pings, row
+
+from explain.cases import finding, from_findings, from_rows
+from wsdiag.explain import Case, checklist
+
+TOKEN = "auth token valid at connect"
+HEARTBEAT = "heartbeat implemented"
+RECONNECTION = "reconnection with exponential backoff and jitter"
+
+
+def items(case: Case) -> dict[str, tuple[str, str]]:
+    return {
+        item.item: (item.verdict, item.why)
+        for item in checklist(case.frame, case.verdicts, case.story)
+    }
+
+
+def verdict(rows: list[dict], item: str) -> str:
+    return items(from_rows(rows))[item][0]
+
+
+def test_five_items_each_with_a_reason() -> None:
+    said = items(from_rows([]))
+    assert len(said) == 5
+    assert {decided for decided, _ in said.values()} == {"NOT DECIDABLE"}
+    assert all(why for _, why in said.values())
+
+
+def test_the_token() -> None:
+    expires = {"token": "token-1", "expires": at(60)}
+    assert verdict(life("a", 0, 30, code=1000, **expires), TOKEN) == "PASS"
+    assert verdict(life("a", 0, 60, code=4401, **expires), TOKEN) == "PARTIAL"
+    late = [row("attempt", 70, "a", **expires), row("rejected", 70.1, "a", code=401, **expires)]
+    assert verdict(late, TOKEN) == "FAIL"
+    assert verdict(life("a", 0, 60, code=1000), TOKEN) == "NOT DECIDABLE"
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [(401, "FAIL"), (403, "FAIL"), (503, "NOT DECIDABLE")]
+)
+def test_a_rejected_handshake(status: int, expected: str) -> None:
+    rows = [row("attempt", 0, "a"), row("rejected", 0.1, "a", code=status)]
+    assert verdict(rows, TOKEN) == expected
+
+
+def test_the_heartbeat() -> None:
+    assert verdict([*life("a", 0, 100, code=1000), *pings("a", [20, 40])], HEARTBEAT) == "PASS"
+    given_up = [
+        *life("ab12", 0, 100, source=SERVER),
+        row("heartbeat_timeout", 100, "ab12", SERVER, dir="s2c"),
+    ]
+    assert verdict(given_up, HEARTBEAT) == "PASS"
+
+
+def test_a_wire_without_pings_through_a_long_silence() -> None:
+    assert verdict([*life("a", 0, 200, code=1000), *chat("a", [5, 190])], HEARTBEAT) == "FAIL"
+    busy = [*life("a", 0, 200, code=1000), *chat("a", range(1, 200, 10))]
+    assert verdict(busy, HEARTBEAT) == "NOT DECIDABLE"
+
+
+@pytest.mark.parametrize("source", [SERVER, PROXY, CLIENT])
+def test_a_source_that_cannot_show_pings_decides_nothing(source: str) -> None:
+    assert verdict(life("ab12", 0, 900, source=source), HEARTBEAT) == "NOT DECIDABLE"
+
+
+def test_reconnection() -> None:
+    storm = from_findings(finding("reconnect-storm", "no-backoff", "no-jitter"))
+    assert items(storm)[RECONNECTION][0] == "FAIL"
+    assert verdict(life("a", 0, 60, code=1000), RECONNECTION) != "PASS"
+
+
+def test_what_no_log_shows_is_not_decided() -> None:
+    said = items(from_rows([*life("a", 0, 100, code=1000), *pings("a", [20, 40])]))
+    assert said["connection status indicator in the UI"][0] == "NOT DECIDABLE"
+    assert said["fallback polling if WebSocket fails"][0] == "NOT DECIDABLE"

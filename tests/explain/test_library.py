@@ -1,0 +1,71 @@
+"""The package's cause files against its detectors: no clause waits for what nobody says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import wsdiag.detectors
+from wsdiag.detectors import DETECTORS
+from wsdiag.explain import load_causes
+
+SOURCES = {
+    name: (Path(wsdiag.detectors.__file__).parent / f"{name.replace('-', '_')}.py").read_text(
+        "utf-8"
+    )
+    for name in DETECTORS
+}
+TERMS = sorted(
+    {
+        (cause.id, term)
+        for cause in load_causes().values()
+        for condition in (*cause.when, *cause.against)
+        for term in (*condition.all, *condition.any, *condition.none)
+    }
+)
+
+
+@pytest.mark.parametrize(("cause", "term"), TERMS)
+def test_every_term_can_be_said(cause: str, term: str) -> None:
+    """The detector exists, and its source has the mark, or the pattern that makes it."""
+    detector, _, mark = term.partition(":")
+    assert detector in DETECTORS
+    made = re.sub(r"(status|code)-\d+|(by|limit-of)-\w+", r"\1\2-{}", mark)
+    assert f'"{mark}"' in SOURCES[detector] or f'"{made}"' in SOURCES[detector] or not mark
+
+
+def test_what_is_outranked_exists() -> None:
+    causes = load_causes()
+    for cause in causes.values():
+        assert set(cause.outranks) <= set(causes)
+        assert cause.id not in cause.outranks
+
+
+def test_outranking_is_no_circle() -> None:
+    causes = load_causes()
+
+    def above(name: str, seen: tuple[str, ...] = ()) -> None:
+        assert name not in seen, " > ".join((*seen, name))
+        for lower in causes[name].outranks:
+            above(lower, (*seen, name))
+
+    for name in causes:
+        above(name)
+
+
+def test_numbers_are_confidences() -> None:
+    for cause in load_causes().values():
+        for clause in cause.when:
+            assert 0 < clause.confidence <= 0.97
+            assert clause.because
+            assert clause.named(), "a clause without terms would hold for any evidence"
+        for counter in cause.against:
+            assert 0 <= counter.factor < 1
+            assert counter.because
+
+
+@pytest.mark.parametrize("name", ["healthy", "unknown", "thin-evidence"])
+def test_the_nameless_have_no_clause(name: str) -> None:
+    assert load_causes()[name].when == []
