@@ -33,7 +33,10 @@ AROUND, AFTER = pl.duration(seconds=10), pl.duration(seconds=120)
 RELOAD_BEFORE = pl.duration(seconds=300)
 """nginx workers drain for `worker_shutdown_timeout` after a reload; ingress-nginx sets 240 s."""
 
-_KILLED = "(?i)sigkill|killed|exit code 137|out of memory|oom|panic|segfault|core dumped|crash|signal 9|not expected"
+_KILLED = (
+    "(?i)sigkill|killed|exit code 137|out of memory|oom|panic|segfault|core dumped|crash|signal 9"
+    "|not expected"
+)
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
