@@ -214,6 +214,11 @@ def test_over_target_counts_only_what_is_over() -> None:
     assert finding["sessions"] == ["s-1", "s-2", "s-3"]
 
 
+def test_exactly_on_target_is_not_over() -> None:
+    (finding,) = over(latencies(50, 50, 60, 70))
+    assert finding["count"] == 2
+
+
 @pytest.mark.parametrize(
     ("values", "percentile"),
     [((50.0, 50.0), 95.0), ((1.0,) * 39 + (500.0,), 95.0), ((1.0, 1.0, 90.0), 50.0), ((), 95.0)],

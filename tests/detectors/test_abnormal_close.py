@@ -90,6 +90,15 @@ def test_a_connection_told_by_four_is_one() -> None:
     assert judge(NAME, rows).count == 1
 
 
+def test_told_twice_by_sources_that_nothing_ties_it_is_counted_once() -> None:
+    """Six die together on the wire and in the clients' log; which is which nobody can say."""
+    rows = [r for n in range(6) for r in life(f"w{n}", 0.01 * n, 60 + 0.01 * n)]
+    for n in range(6):
+        start, end = 0.01 * n + 0.005, 60.005 + 0.01 * n
+        rows += life(f"c0{n}", start, end, source=CLIENT, user=f"user-{n}")
+    assert judge(NAME, rows).count == 6
+
+
 def test_a_live_connection_has_no_end() -> None:
     assert judge(NAME, life("a", 0, stops=30)).findings == []
 

@@ -53,6 +53,13 @@ def test_the_same_refusal_seen_twice_is_one() -> None:
     assert judge(NAME, rows).count == 3
 
 
+def test_refusals_too_dense_to_tie_are_counted_once() -> None:
+    times = [0.02 * n for n in range(12)]
+    later = [t + 0.009 for t in times]
+    rows = [*refusals(*times), *refusals(*later, source=CLIENT, name="c")]
+    assert judge(NAME, rows).count == 12
+
+
 def test_attempts_that_open_are_clean() -> None:
     said = judge(NAME, [*life("a", 0, 9, code=1000, by="c2s"), *life("b", 1, stops=20)])
     assert (said.verdict, said.why) == ("pass", "2 attempts seen, none refused")

@@ -110,6 +110,19 @@ def test_the_same_attempts_on_the_wire_and_in_logs_are_not_more() -> None:
     assert judge(NAME, rows).findings == []
 
 
+def test_attempts_that_nothing_ties_are_not_counted_twice() -> None:
+    """Four tries of each client; the log's times fall between those of the wire."""
+    rows = []
+    for number in range(20):
+        for tried in range(4):
+            t = 60 + 2 * tried + 0.02 * number
+            wire, name = f"w{number:02}-{tried}", f"c{number:02}"
+            rows += [row("attempt", t, wire), row("refused", t + 0.001, wire)]
+            rows += [row("attempt", t + 0.009, name, CLIENT)]
+            rows += [row("refused", t + 0.01, name, CLIENT)]
+    assert judge(NAME, rows).findings == []
+
+
 def test_both_legs_are_one_attempt() -> None:
     rows = []
     for number in range(20):
