@@ -184,6 +184,7 @@ def test_the_finest_clock_tells_the_moment() -> None:
     rows = [
         *life("w", 0.4, 60.4, key="k"),
         *life("*1", 0.0, 60.0, source=PROXY, key="k"),
+        *life("ab12", 0.39, 60.39, source=SERVER, key="k"),
     ]
     seen = only(rows)
     assert (seen["opened"], seen["ended"]) == (at(0.4), at(60.402))

@@ -60,14 +60,16 @@ def test_two_keys_are_two_connections_whatever_else_agrees() -> None:
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("peer", "192.0.2.1:40001"), ("trace", "req-77"), ("user", "user-1"), ("token", "token-1")],
+    [("peer", "192.0.2.1:4000{}"), ("trace", "req-{}"), ("user", "user-{}"), ("token", "token-{}")],
 )
 def test_what_both_sources_know(column: str, value: str) -> None:
-    rows = [
-        *life("*1", 0, 60, source=PROXY, **{column: value}),
-        *life("ab12", 0.2, 60.2, source=SERVER, **{column: value}),
-    ]
-    assert number(rows) == 1
+    """Times alone could not tell: all begin and end together."""
+    rows = []
+    for n in range(5):
+        known = {column: value.format(n)}
+        rows += life(f"*{n}", 0.01 * n, 60 + 0.01 * n, source=PROXY, **known)
+        rows += life(f"ab{n}0", 0.01 * (5 - n), 60 + 0.01 * (5 - n), source=SERVER, **known)
+    assert families(rows) == sorted([f"{PROXY} *{n}", f"{SERVER} ab{n}0"] for n in range(5))
 
 
 def test_a_connection_id_that_two_logs_share() -> None:

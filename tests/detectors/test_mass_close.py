@@ -107,6 +107,23 @@ def test_tokens_that_expire_together_are_no_restart(code: int) -> None:
     assert judge(NAME, ending(12, code=code, by="s2c")).findings == []
 
 
+def test_idle_timers_that_fire_together_are_no_restart() -> None:
+    """Clients that connected together fall silent together."""
+    rows = [r for n in range(5) for r in life(f"*{n}", 0.1 * n, 60 + 0.1 * n, source=PROXY)]
+    rows += [
+        row(
+            "timeout",
+            60 + 0.1 * n,
+            f"*{n}",
+            PROXY,
+            pos=n,
+            reason="while proxying upgraded connection",
+        )
+        for n in range(5)
+    ]
+    assert judge(NAME, rows).findings == []
+
+
 def test_evidence_that_stops_ends_nothing() -> None:
     assert judge(NAME, living(10)).findings == []
 
