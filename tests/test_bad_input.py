@@ -220,7 +220,7 @@ def test_a_process_of_its_own(tmp_path: Path) -> None:
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             cwd=tmp_path,
         )
-        assert done.returncode in DOCUMENTED
+        assert done.returncode in DOCUMENTED, done.stderr
         assert b"Traceback" not in done.stderr
 
 
@@ -609,21 +609,21 @@ def test_there_are_seeds() -> None:
     assert {path.suffix for path in SEEDS} >= {".log", ".jsonl", ".pcap", ".pcapng", ".har"}
 
 
-@settings(FUZZ, max_examples=400)
+@settings(FUZZ, max_examples=250)
 @given(mutated())
 def test_reading_never_fails(room: Path, given_: tuple[str, bytes]) -> None:
     if given_[1]:
         read(room, *given_)
 
 
-@settings(FUZZ, max_examples=100)
+@settings(FUZZ, max_examples=60)
 @given(mutated())
 def test_diagnosing_never_fails(room: Path, given_: tuple[str, bytes]) -> None:
     fares_well(room, *given_)
 
 
 @pytest.mark.slow
-@settings(FUZZ, derandomize=False, max_examples=1_500)
+@settings(FUZZ, max_examples=300)
 @given(mutated())
 def test_diagnosing_never_fails_at_length(room: Path, given_: tuple[str, bytes]) -> None:
     fares_well(room, *given_)
