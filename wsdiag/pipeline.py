@@ -17,7 +17,10 @@ from wsdiag.redact import Redactor
 from wsdiag.report import Report
 
 
-def diagnose(paths: Sequence[str], config: Config) -> Report:
+DEFAULTS = Config()
+
+
+def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
     """Read everything under `paths` and say what happened.
 
     Raises `NoEvidence` when no input holds anything usable, `ConfigError` on an unknown detector.
@@ -53,7 +56,7 @@ def diagnose(paths: Sequence[str], config: Config) -> Report:
         )
 
 
-def read_events(paths: Sequence[str], config: Config) -> pl.DataFrame:
+def read_events(paths: Sequence[str], config: Config = DEFAULTS) -> pl.DataFrame:
     """The EVENT frame under `paths`, on one clock, with sessions. Raises `NoEvidence`."""
     with evidence.collect(paths) as found:
         return gather(found, config).events
