@@ -16,7 +16,6 @@ from wsdiag.gather import NoEvidence, gather
 from wsdiag.redact import Redactor
 from wsdiag.report import Report
 
-
 DEFAULTS = Config()
 
 
