@@ -360,7 +360,7 @@ def test_a_capture_cut_at_every_byte(tmp_path: Path, name: str) -> None:
     full = read(tmp_path, name, whole)
     assert full.events.height > 5
     edge = {end + by for end in ends for by in (-1, 0, 1)}
-    for at in sorted({*range(len(few)), *edge, *range(0, len(whole), 23)} - {0}):
+    for at in sorted({*range(len(few)), *edge, *range(0, len(whole), 61)} - {0}):
         if at > len(whole):
             continue
         reading = read(tmp_path, name, whole[:at])
@@ -441,13 +441,13 @@ def test_a_gz_cut_short(tmp_path: Path, share: float) -> None:
     lines = b"".join(
         b"2026-03-04 10:%02d:%02d ws closed 192.0.2.7:%d code=1006\n"
         % (i // 60, i % 60, 40_000 + i)
-        for i in range(3_000)
+        for i in range(1_000)
     )
     packed = gzip.compress(lines)
     result = beside_good(tmp_path, "odd.log.gz", packed[: int(len(packed) * share)])
     item = result.item("odd.log")
     assert "cut short" in item["remarks"][0]
-    assert share * 0.5 < item["events"] / 3_000 <= 1
+    assert share * 0.5 < item["events"] / 1_000 <= 1
 
 
 def test_zip_with_hostile_members(tmp_path: Path) -> None:
@@ -616,7 +616,7 @@ def test_reading_never_fails(room: Path, given_: tuple[str, bytes]) -> None:
         read(room, *given_)
 
 
-@settings(FUZZ, max_examples=60)
+@settings(FUZZ, max_examples=35)
 @given(mutated())
 def test_diagnosing_never_fails(room: Path, given_: tuple[str, bytes]) -> None:
     fares_well(room, *given_)
