@@ -15,10 +15,13 @@ from wsdiag.report import Facts, Verdict
 from wsdiag.targets import Targets
 
 
-def from_rows(rows: Iterable[Mapping[str, Any]], *stacks: str) -> Case:
-    """What the pipeline would hand over for these rows."""
+def from_rows(
+    rows: Iterable[Mapping[str, Any]], *stacks: str, only: Iterable[str] = detectors.DETECTORS
+) -> Case:
+    """What the pipeline would hand over for these rows; `only` these detectors, to be quick."""
     told = story(rows)
-    frame, verdicts = detectors.judge(told, Targets(), detectors.DETECTORS)
+    chosen = {name: detectors.DETECTORS[name] for name in only}
+    frame, verdicts = detectors.judge(told, Targets(), chosen)
     seen = told.events.select("vantage").collect()["vantage"]
     return Case(
         story=told,
