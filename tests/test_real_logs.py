@@ -243,12 +243,8 @@ def test_a_restart_closes_with_1012(log: str) -> None:
     "log",
     [
         "uvicorn-websockets",
-        pytest.param(
-            "uvicorn-sansio", marks=pytest.mark.xfail(strict=True, reason="1012 passes for health")
-        ),
-        pytest.param(
-            "uvicorn-wsproto", marks=pytest.mark.xfail(strict=True, reason="1012 passes for health")
-        ),
+        "uvicorn-sansio",
+        "uvicorn-wsproto",
     ],
 )
 def test_a_restart_under_open_connections_is_not_health(log: str) -> None:

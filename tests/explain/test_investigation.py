@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from story import CLIENT, PROXY, SERVER, chat, life, proxied, row
 
 from explain.cases import finding, from_findings, from_rows
@@ -94,7 +93,6 @@ def test_a_moment_and_a_span() -> None:
     assert text.splitlines()[-1].endswith("timeless was found")
 
 
-@pytest.mark.xfail(strict=True, reason="severities are sorted as words: info before warning")
 def test_an_explanation_stands_behind_what_hurts() -> None:
     found = [
         finding("explains", severity="info"),

@@ -8,6 +8,15 @@ from wsdiag.connections.codes import LOCAL_CODES
 from wsdiag.event import ORDER
 from wsdiag.finding import POINTER
 
+KIND, VANTAGE, TS = pl.col("kind"), pl.col("vantage"), pl.col("ts")
+WIRE = VANTAGE == "network"
+CLOSE, END = KIND == "close", KIND == "end"
+STOPS = END & (pl.col("reason") == "evidence-stops").fill_null(False)
+ENDED = END & ~STOPS
+TRAFFIC = KIND.is_in(["message", "ping", "pong"])
+# Polling transports shake hands over plain HTTP: a refusal there is one of the handshake.
+REFUSAL = (KIND == "rejected") | ((KIND == "response") & (pl.col("code") >= 400))
+
 
 def pointers(*, of: pl.Expr | None = None, limit: int = 4) -> pl.Expr:
     """Aggregate rows into at most `limit` proof pointers (List of POINTER)."""
@@ -29,122 +38,123 @@ def table(events: pl.LazyFrame) -> pl.LazyFrame:
     lines that do not name the connection).
     """
     rows = events.filter(pl.col("session").is_not_null()).with_columns(
-        kind=pl.col("kind").cast(pl.String),
-        vantage=pl.col("vantage").cast(pl.String),
+        kind=KIND.cast(pl.String),
+        vantage=VANTAGE.cast(pl.String),
         dir=pl.col("dir").cast(pl.String),
     )
-    kind, vantage = pl.col("kind"), pl.col("vantage")
-    wire = vantage == "network"
-    close, end = kind == "close", kind == "end"
-    over = end & (pl.col("reason") == "evidence-stops").fill_null(False)
-    gone = close | (end & ~over)
-    traffic = kind.is_in(["message", "ping", "pong"])
-    stated = close & pl.col("code").is_not_null() & ~pl.col("code").is_in(list(LOCAL_CODES))
-    on_wire = close & wire
-    # First the wire's own Close frame, then a log that says who sent it, then any log with a code
-    # that can cross the wire, then an empty Close frame seen by an API.
-    # Polling transports shake hands over plain HTTP: a refusal there is one of the handshake.
-    refusal = (kind == "rejected") | ((kind == "response") & (pl.col("code") >= 400))
-    initiating = (
-        pl.when(on_wire)
-        .then(0)
-        .when(stated & pl.col("dir").is_not_null())
-        .then(1)
-        .when(stated)
-        .then(2)
-        .when(close & (pl.col("code") == 1005).fill_null(False))
-        .then(3)
-        .otherwise(9)
-    )
-    ending = pl.when(wire).then(0).when(vantage == "proxy").then(1).otherwise(2)
     summary = (
-        rows.with_columns(_rank=initiating, _end_rank=ending)
-        .sort(*ORDER, nulls_last=True, maintain_order=True)
+        rows.sort(*ORDER, nulls_last=True, maintain_order=True)
         .group_by("session", maintain_order=True)
-        .agg(
-            pl.col("user").drop_nulls().first(),
-            pl.col("token").drop_nulls().first(),
-            pl.col("expires").drop_nulls().max(),
-            pl.col("key").drop_nulls().first(),
-            pl.col("name")
-            .filter(kind.is_in(["attempt", "open", "rejected"]))
-            .drop_nulls()
-            .first()
-            .alias("path"),
-            pl.col("peer").drop_nulls().first(),
-            vantage.unique().sort().alias("vantages"),
-            pl.col("source").unique().sort().alias("sources"),
-            pl.col("conn").filter(vantage == "client").first().alias("_client_conn"),
-            pl.col("source").filter(vantage == "client").first().alias("_client_source"),
-            pl.col("ts").min().alias("first"),
-            pl.col("ts").max().alias("last_seen"),
-            pl.col("ts").filter(traffic | (kind == "open")).diff().max().alias("_longest_gap"),
-            _moment(kind == "attempt").alias("attempted"),
-            _moment(kind == "open").alias("opened"),
-            (kind == "open").any().alias("was_open"),
-            _handshake(vantage, kind),
-            refusal.any().alias("rejected"),
-            pl.col("code").filter(refusal).drop_nulls().first().alias("status"),
-            pl.col("reason").filter(refusal).drop_nulls().first().alias("rejection"),
-            (kind == "refused").any().alias("refused"),
-            _moment(close).alias("closed"),
-            *(
-                pl.col(column)
-                .filter(close & (pl.col("_rank") < 9))
-                .sort_by(pl.col("_rank").filter(close & (pl.col("_rank") < 9)), maintain_order=True)
-                .first()
-                .alias(name)
-                for column, name in (("code", "code"), ("reason", "_reason"), ("dir", "close_dir"))
-            ),
-            pl.col("reason").filter(close).drop_nulls().first().alias("_any_reason"),
-            pl.struct("source", "code")
-            .filter(close & pl.col("code").is_not_null())
-            .unique(maintain_order=True)
-            .alias("reported"),
-            on_wire.any().alias("_close_on_wire"),
-            wire.any().alias("_on_wire"),
-            (close & pl.col("code").is_in([1006])).any().alias("_local_1006"),
-            _moment(gone).alias("ended"),
-            gone.any().alias("gone"),
-            *(
-                pl.col(column)
-                .filter(end & ~over)
-                .sort_by(pl.col("_end_rank").filter(end & ~over), maintain_order=True)
-                .first()
-                .alias(name)
-                for column, name in (("reason", "end_reason"), ("dir", "end_dir"))
-            ),
-            over.any().alias("_over"),
-            (kind == "timeout").any().alias("timer"),
-            ((kind == "timeout") & (vantage == "proxy")).any().alias("proxy_timer"),
-            (kind == "heartbeat_timeout").any().alias("heartbeat_timeout"),
-            pl.col("conn").filter(wire).n_unique().alias("legs"),
-            pl.struct("conn", "ts", "dir").filter(wire & end & ~over).alias("_wire_ends"),
-            pl.col("ts").filter(traffic & (pl.col("dir") == "c2s")).max().alias("last_c2s"),
-            pl.col("ts").filter(traffic & (pl.col("dir") == "s2c")).max().alias("last_s2c"),
-            pl.col("ts").filter(traffic).max().alias("_last_traffic"),
-            (wire | (traffic & (vantage == "client"))).any().alias("_traffic_seen"),
-            pl.col("ms").filter(end & (vantage == "proxy")).max().alias("_stated_age_ms"),
-            *(
-                _on_one_leg(kind == what, direction).alias(name)
-                for what, direction, name in (
-                    ("message", "c2s", "messages_c2s"),
-                    ("message", "s2c", "messages_s2c"),
-                    ("ping", None, "pings"),
-                    ("pong", None, "pongs"),
-                )
-            ),
-            pointers(of=refusal | kind.is_in(["attempt", "open", "refused"])).alias("opening"),
-            pointers(of=close | (end & ~over) | kind.is_in(["timeout", "heartbeat_timeout"])).alias(
-                "closing"
-            ),
-            (
-                pl.col("conn").str.contains("^(~|\\*|bare |line |@)").all()
-                & ~kind.is_in(["attempt", "open"]).any()
-            ).alias("fragment"),
-        )
+        .agg(*_who(), *_beginning(), *_traffic(), *_ending(), *_proofs())
     )
     return _conclude(summary)
+
+
+def _who() -> list[pl.Expr]:
+    handshake = KIND.is_in(["attempt", "open", "rejected"])
+    by_client = VANTAGE == "client"
+    return [
+        *(pl.col(name).drop_nulls().first() for name in ("user", "token", "key", "peer")),
+        pl.col("expires").drop_nulls().max(),
+        pl.col("name").filter(handshake).drop_nulls().first().alias("path"),
+        VANTAGE.unique().sort().alias("vantages"),
+        pl.col("source").unique().sort().alias("sources"),
+        pl.col("conn").filter(by_client).first().alias("_client_conn"),
+        pl.col("source").filter(by_client).first().alias("_client_source"),
+    ]
+
+
+def _beginning() -> list[pl.Expr]:
+    return [
+        TS.min().alias("first"),
+        _moment(KIND == "attempt").alias("attempted"),
+        _moment(KIND == "open").alias("opened"),
+        (KIND == "open").any().alias("was_open"),
+        _handshake(VANTAGE, KIND),
+        REFUSAL.any().alias("rejected"),
+        pl.col("code").filter(REFUSAL).drop_nulls().first().alias("status"),
+        pl.col("reason").filter(REFUSAL).drop_nulls().first().alias("rejection"),
+        (KIND == "refused").any().alias("refused"),
+    ]
+
+
+def _traffic() -> list[pl.Expr]:
+    message = KIND == "message"
+    counts: dict[str, tuple[pl.Expr, str | None]] = {
+        "messages_c2s": (message, "c2s"),
+        "messages_s2c": (message, "s2c"),
+        "pings": (KIND == "ping", None),
+        "pongs": (KIND == "pong", None),
+    }
+    return [
+        TS.max().alias("last_seen"),
+        TS.filter(TRAFFIC).max().alias("_last_traffic"),
+        TS.filter(TRAFFIC | (KIND == "open")).diff().max().alias("_longest_gap"),
+        (WIRE | (TRAFFIC & (VANTAGE == "client"))).any().alias("_traffic_seen"),
+        *(
+            TS.filter(TRAFFIC & (pl.col("dir") == way)).max().alias(f"last_{way}")
+            for way in ("c2s", "s2c")
+        ),
+        *(_on_one_leg(what, way).alias(name) for name, (what, way) in counts.items()),
+    ]
+
+
+def _ending() -> list[pl.Expr]:
+    gone = CLOSE | ENDED
+    stated = CLOSE & pl.col("code").is_not_null() & ~pl.col("code").is_in(list(LOCAL_CODES))
+    # First the wire's own Close frame, then a log that says who sent it, then any log with a code
+    # that can cross the wire, then an empty Close frame seen by an API.
+    told = (
+        CLOSE & WIRE,
+        stated & pl.col("dir").is_not_null(),
+        stated,
+        CLOSE & (pl.col("code") == 1005).fill_null(False),
+    )
+    ended = (ENDED & WIRE, ENDED & (VANTAGE == "proxy"), ENDED)
+    return [
+        _moment(CLOSE).alias("closed"),
+        _moment(gone).alias("ended"),
+        gone.any().alias("gone"),
+        STOPS.any().alias("_over"),
+        _by_rank("code", told).alias("code"),
+        _by_rank("reason", told).alias("_reason"),
+        _by_rank("dir", told).alias("close_dir"),
+        _by_rank("reason", ended).alias("end_reason"),
+        _by_rank("dir", ended).alias("end_dir"),
+        pl.col("reason").filter(CLOSE).drop_nulls().first().alias("_any_reason"),
+        pl.struct("source", "code")
+        .filter(CLOSE & pl.col("code").is_not_null())
+        .unique(maintain_order=True)
+        .alias("reported"),
+        WIRE.any().alias("_on_wire"),
+        (CLOSE & WIRE).any().alias("_close_on_wire"),
+        (CLOSE & (pl.col("code") == 1006)).any().alias("_local_1006"),
+        (KIND == "timeout").any().alias("timer"),
+        ((KIND == "timeout") & (VANTAGE == "proxy")).any().alias("proxy_timer"),
+        (KIND == "heartbeat_timeout").any().alias("heartbeat_timeout"),
+        pl.col("conn").filter(WIRE).n_unique().alias("legs"),
+        pl.struct("conn", "ts", "dir").filter(WIRE & ENDED).alias("_wire_ends"),
+        pl.col("ms").filter(END & (VANTAGE == "proxy")).max().alias("_stated_age_ms"),
+    ]
+
+
+def _proofs() -> list[pl.Expr]:
+    begins = KIND.is_in(["attempt", "open"])
+    nameless = pl.col("conn").str.contains("^(~|\\*|bare |line |@)").all()
+    over = CLOSE | ENDED | KIND.is_in(["timeout", "heartbeat_timeout"])
+    return [
+        pointers(of=REFUSAL | begins | (KIND == "refused")).alias("opening"),
+        pointers(of=over).alias("closing"),
+        (nameless & ~begins.any()).alias("fragment"),
+    ]
+
+
+def _by_rank(column: str, ranks: tuple[pl.Expr, ...]) -> pl.Expr:
+    """The column in the first row of the first rank that has any row."""
+    found: pl.Expr = pl.when(ranks[-1].any()).then(pl.col(column).filter(ranks[-1]).first())
+    for rank in reversed(ranks[:-1]):
+        found = pl.when(rank.any()).then(pl.col(column).filter(rank).first()).otherwise(found)
+    return found
 
 
 def _handshake(vantage: pl.Expr, kind: pl.Expr) -> pl.Expr:

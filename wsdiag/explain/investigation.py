@@ -6,7 +6,7 @@ import polars as pl
 
 from wsdiag.connections import Story
 from wsdiag.explain.prose import at, ms, plural, seconds
-from wsdiag.finding import Finding
+from wsdiag.finding import Finding, Severity
 from wsdiag.report import Facts, Quantiles
 from wsdiag.targets import Targets
 
@@ -25,7 +25,8 @@ PLACES = {
 def symptoms(findings: list[Finding], facts: Facts, targets: Targets) -> str:
     """What happened, in numbers: how many connections, how they ended, what misses its target."""
     lines = [f"- {plural(facts.connections, 'connection')}{_codes(facts)}{_failed(facts)}"]
-    worst = sorted(findings, key=lambda finding: (finding.severity, -finding.count))
+    order = list(Severity)
+    worst = sorted(findings, key=lambda finding: (order.index(finding.severity), -finding.count))
     lines += [f"- {finding.message}{_when(finding)}" for finding in worst[:MAX_SYMPTOMS]]
     if len(worst) > MAX_SYMPTOMS:
         lines.append(f"- and {len(worst) - MAX_SYMPTOMS} more findings")

@@ -170,6 +170,7 @@ def _all_ended_well(story: Story) -> bool:
             pl.col("gone") & pl.col("code").is_null() & ~pl.col("vantages").list.contains("network")
         ).sum(),
         known=(pl.col("code").is_not_null() | pl.col("live")).sum(),
+        restarted=(pl.col("code") == 1012).sum(),
     )
     errors = story.events.filter(
         (pl.col("kind") == "error") & pl.col("session").is_not_null()
@@ -180,6 +181,7 @@ def _all_ended_well(story: Story) -> bool:
         and counts["known"]
         and not counts["unopened"]
         and not counts["untold"]
+        and not counts["restarted"]
         and not counts["errors"]
     )
 
