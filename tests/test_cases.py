@@ -65,9 +65,6 @@ def test_facts(case: str) -> None:
     assert {name: measured[name] for name in expected} == expected
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an entry's `time` is taken for the handshake where its timings are -1"
-)
 def test_a_har_does_not_state_its_handshakes() -> None:
     """The console of the same browser measured 23 ms at most."""
     assert (report("har-idle").facts.connect_ms.max or 0) < 100
@@ -89,9 +86,6 @@ def test_findings_and_facts_count_alike(case: str) -> None:
     assert counts["connection-refused"] == facts.refused
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the wire counts the attempts, and only the clients' log knows whose"
-)
 def test_a_fixed_delay_is_told() -> None:
     """Forty clients wait 0.5 s each time: the storm is not only counted, its law is known."""
     said = {item.item: item.verdict for item in report("restart-storm").checklist}

@@ -144,9 +144,6 @@ def test_both_legs_are_one_attempt() -> None:
     assert judge(NAME, rows).findings == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the wire counts the attempts, and only the clients' log knows whose"
-)
 def test_the_clients_log_tells_the_delay_though_the_wire_saw_as_much() -> None:
     """Tries too dense to tie: the wire counts them, but only the log knows whose they are."""
     logged = restart(20, fixed(0.5))

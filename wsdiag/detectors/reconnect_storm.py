@@ -51,30 +51,33 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def summarise(story: Story) -> pl.LazyFrame:
     """One narrow row per attempt; rows of several parts may be concatenated."""
-    tried = pl.coalesce(
-        "attempted", pl.when(~pl.col("fragment")).then(pl.coalesce("opened", "first"))
-    )
-    failed = pl.col("rejected") | pl.col("refused") | ~pl.col("was_open")
-    attempts = story.connections.filter(
+    return _attempts(counted(story.connections.filter(_tried())))
+
+
+def _tried() -> pl.Expr:
+    return (
         pl.col("was_open")
         | pl.col("refused")
         | pl.col("rejected")
         | pl.col("attempted").is_not_null()
     )
-    return (
-        counted(attempts)
-        .select(
-            "session",
-            "opening",
-            tried=tried,
-            over=pl.coalesce("ended", "closed"),
-            opened="opened",
-            failed=failed,
-            who=pl.coalesce("client", pl.col("peer").str.replace(":\\d+$", "")),
-            known=pl.col("client").is_not_null(),
-        )
-        .filter(pl.col("tried").is_not_null())
+
+
+def _attempts(connections: pl.LazyFrame) -> pl.LazyFrame:
+    tried = pl.coalesce(
+        "attempted", pl.when(~pl.col("fragment")).then(pl.coalesce("opened", "first"))
     )
+    failed = pl.col("rejected") | pl.col("refused") | ~pl.col("was_open")
+    return connections.select(
+        "session",
+        "opening",
+        tried=tried,
+        over=pl.coalesce("ended", "closed"),
+        opened="opened",
+        failed=failed,
+        who=pl.coalesce("client", pl.col("peer").str.replace(":\\d+$", "")),
+        known=pl.col("client").is_not_null(),
+    ).filter(pl.col("tried").is_not_null())
 
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -86,7 +89,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     rows = (
         attempts.join(busiest, how="cross")
         .filter(pl.col("tried").is_between(pl.col("t0"), pl.col("t0") + WINDOW))
-        .join(_laws(attempts), on="who", how="left")
+        .join(_laws(_attempts(story.connections.filter(_tried()))), how="cross")
         .with_columns(
             clients=pl.max_horizontal(
                 pl.when(pl.col("known").any())
@@ -98,7 +101,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             (pl.col("clients") >= CLIENTS)
             & (pl.col("peak") >= ATTEMPTS)
             & (pl.col("peak") / pl.col("clients") > PER_CLIENT)
-            & (pl.col("growing").fill_null(False).mean() < 0.5)
+            & (pl.col("growing").fill_null(0.0) < 0.5)
         )
         .select(
             "session",
@@ -113,7 +116,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pointers="opening",
         )
     )
-    delay = pl.col("delay").drop_nulls().median()
+    delay = pl.col("delay").first()
     return flag(
         rows,
         detector=ID,
@@ -130,7 +133,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         ),
         traits=(
             pl.when(delay.is_not_null()).then(pl.lit("no-backoff")),
-            pl.when(pl.col("even").drop_nulls().mean() >= 0.5).then(pl.lit("no-jitter")),
+            pl.when(pl.col("even").first() >= 0.5).then(pl.lit("no-jitter")),
             pl.when(pl.col("failed").mean() >= 0.5).then(pl.lit("mostly-failed")),
         ),
         target=PER_CLIENT,
@@ -151,7 +154,7 @@ def _counted(attempts: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _laws(attempts: pl.LazyFrame) -> pl.LazyFrame:
-    """Each known client's delays after its first failure: median, whether they grow, whether even.
+    """The clients' delays after a first failure, as one row: median, share that grow, share even.
 
     Only the first six gaps count: a cap flattens the later ones.
     """
@@ -171,8 +174,7 @@ def _laws(attempts: pl.LazyFrame) -> pl.LazyFrame:
     half = pl.col("gap").list.len() // 2
     early, late = pl.col("gap").list.head(half), pl.col("gap").list.tail(half)
     return gaps.filter(pl.col("gap").list.len() >= 2).select(
-        "who",
-        delay=pl.col("gap").list.median(),
-        growing=late.list.median() / early.list.median() >= GROWTH,
-        even=pl.col("gap").list.std() / pl.col("gap").list.mean() < 0.1,
+        delay=pl.col("gap").list.median().median(),
+        growing=(late.list.median() / early.list.median() >= GROWTH).mean(),
+        even=(pl.col("gap").list.std() / pl.col("gap").list.mean() < 0.1).mean(),
     )

@@ -20,7 +20,17 @@ from wsdiag.config import Config
 from wsdiag.event import Kind, Vantage, events
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.redact import Redactor, ping_payload
-from wsdiag.sources.har_items import TEXT, Entry, Message, content, epoch, instant, items, line
+from wsdiag.sources.har_items import (
+    TEXT,
+    Entry,
+    Message,
+    content,
+    epoch,
+    handshake_ms,
+    instant,
+    items,
+    line,
+)
 
 _STATUS = re.compile(r"[Rr]esponse code:? (?P<status>\d{3})|\bstatus(?: code)?:? (?P<other>\d{3})")
 _UNAUTHORIZED = "HTTP Authentication failed"  # how Chrome words a 401
@@ -101,7 +111,7 @@ class _Rows:
         headers = {header.name.lower(): header.value for header in entry.request.headers}
         request = Request(entry.request.method, _target(url), headers, pos, 0)
         started = instant(entry.started_date_time)
-        took = entry.time if entry.time is not None and entry.time >= 0 else None
+        took = handshake_ms(entry)
         answered = _later(started, took)
         columns: dict[str, Any] = {
             "conn": f"entry {pos}",

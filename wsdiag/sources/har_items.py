@@ -62,6 +62,7 @@ class Entry(msgspec.Struct, rename="camel"):
     response: Answered = msgspec.field(default_factory=Answered)
     started_date_time: str = ""
     time: float | None = None
+    timings: dict[str, object] = {}
     resource_type: str = msgspec.field(default="", name="_resourceType")
     messages: list[msgspec.Raw] | None = msgspec.field(default=None, name="_webSocketMessages")
 
@@ -126,6 +127,18 @@ def content(message: Message) -> bytes:
         except (binascii.Error, ValueError):
             pass
     return data.encode("utf-8", "surrogatepass")
+
+
+def handshake_ms(entry: Entry) -> float | None:
+    """How long the exchange took; None where it is not stated.
+
+    Playwright leaves every timing of a WebSocket at -1 and lets `time` grow with its messages.
+    """
+    unknown = entry.timings and all(
+        isinstance(spent := entry.timings.get(phase), int | float) and spent < 0
+        for phase in ("send", "wait", "receive")
+    )
+    return None if unknown or entry.time is None or entry.time < 0 else entry.time
 
 
 def instant(text: str) -> datetime | None:
