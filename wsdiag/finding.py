@@ -75,6 +75,9 @@ POINTER: pl.DataType = pl.Struct(
     {"source": pl.String, "pos": pl.Int64, "ts": pl.Datetime("us", "UTC"), "vantage": pl.String}
 )
 
+SPOT: pl.Expr = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
+"""The proof pointer of an event's row."""
+
 FINDINGS = pl.Schema(
     {
         "detector": pl.String(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections.codes import POLITE_CODES
-from wsdiag.finding import POINTER
+from wsdiag.finding import SPOT
 
 
 def reconnects(connections: pl.LazyFrame) -> pl.LazyFrame:
@@ -49,17 +49,16 @@ def round_trips(events: pl.LazyFrame) -> pl.LazyFrame:
     place: never a difference between two vantages.
     """
     rows = events.filter((pl.col("kind") == "message") & pl.col("session").is_not_null())
-    spot = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
     stated = rows.filter(pl.col("ms").is_not_null()).select(
         "session",
         "source",
         started=pl.col("ts") - pl.duration(microseconds=pl.col("ms") * 1000),
         ended="ts",
         ms="ms",
-        pointers=pl.concat_list(spot),
+        pointers=pl.concat_list(SPOT),
     )
     legs = rows.filter(pl.col("trace").is_not_null() & pl.col("ms").is_null()).with_columns(
-        _spot=spot, dir=pl.col("dir").cast(pl.String)
+        _spot=SPOT, dir=pl.col("dir").cast(pl.String)
     )
     # On both legs of a proxied connection the client's leg is the one whose requests come first.
     asked = (

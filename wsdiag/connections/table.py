@@ -6,7 +6,7 @@ import polars as pl
 
 from wsdiag.connections.codes import LOCAL_CODES
 from wsdiag.event import ORDER
-from wsdiag.finding import POINTER
+from wsdiag.finding import SPOT
 
 KIND, VANTAGE, TS = pl.col("kind"), pl.col("vantage"), pl.col("ts")
 WIRE = VANTAGE == "network"
@@ -20,8 +20,7 @@ REFUSAL = (KIND == "rejected") | ((KIND == "response") & (pl.col("code") >= 400)
 
 def pointers(*, of: pl.Expr | None = None, limit: int = 4) -> pl.Expr:
     """Aggregate rows into at most `limit` proof pointers (List of POINTER)."""
-    entry = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
-    chosen = entry if of is None else entry.filter(of)
+    chosen = SPOT if of is None else SPOT.filter(of)
     return chosen.head(limit)
 
 

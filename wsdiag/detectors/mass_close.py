@@ -15,7 +15,7 @@ from datetime import timedelta
 import polars as pl
 
 from wsdiag.connections import AUTH_CODES, POLITE_CODES, RESTART_CODES, Story, counted
-from wsdiag.finding import POINTER, Severity, flag
+from wsdiag.finding import SPOT, Severity, flag
 from wsdiag.targets import Targets
 
 ID = "mass-close"
@@ -166,7 +166,6 @@ def _context(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
     waves = rows.group_by("wave").agg(
         pl.col("ended").min().alias("t0"), pl.col("ended").max().alias("t1")
     )
-    spot = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
     marks = story.events.filter(
         pl.col("kind").is_in(["server_stop", "server_start", "reload", "error", "refused"])
         & pl.col("ts").is_not_null()
@@ -175,7 +174,7 @@ def _context(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
         kind=pl.col("kind").cast(pl.String),
         reason=pl.col("reason").fill_null(""),
         proxy=pl.col("vantage") == "proxy",
-        spot=spot,
+        spot=SPOT,
     )
     near = pl.col("ts").is_between(pl.col("t0") - AROUND, pl.col("t1") + AROUND)
     after = pl.col("ts").is_between(pl.col("t0"), pl.col("t1") + AFTER)

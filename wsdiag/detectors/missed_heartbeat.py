@@ -15,7 +15,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, counted
-from wsdiag.finding import POINTER, Severity, flag, plural
+from wsdiag.finding import SPOT, Severity, flag, plural
 from wsdiag.targets import Targets
 
 ID = "missed-heartbeat"
@@ -118,14 +118,13 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def _stated(events: pl.LazyFrame) -> pl.LazyFrame:
     """Connections whose log says that a heartbeat did not come."""
-    spot = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
     return (
         events.filter((pl.col("kind") == "heartbeat_timeout") & pl.col("session").is_not_null())
         .group_by("session")
         .agg(
             pl.lit(True).alias("stated"),
             pl.col("ts").min().alias("given_up"),
-            spot.head(2).alias("stated_at"),
+            SPOT.head(2).alias("stated_at"),
         )
     )
 
@@ -144,7 +143,6 @@ def _unanswered(events: pl.LazyFrame) -> pl.LazyFrame:
         .otherwise(pl.col("dir").cast(pl.String).replace({"c2s": "s2c", "s2c": "c2s"})),
     )
     over = ("session", "source", "conn", "beat")
-    spot = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
     return (
         beats.with_columns(answered=pl.col("ts").filter(pl.col("kind") == "pong").max().over(over))
         .group_by(*over, maintain_order=True)
@@ -153,7 +151,7 @@ def _unanswered(events: pl.LazyFrame) -> pl.LazyFrame:
             pl.col("ts").filter(pl.col("kind") == "ping").diff().median().alias("interval"),
             _open_pings(pl.col("ts")).min().alias("asked"),
             _open_pings(pl.col("ts")).len().alias("open_pings"),
-            _open_pings(spot).head(2).alias("asked_at"),
+            _open_pings(SPOT).head(2).alias("asked_at"),
             pl.col("ms").filter(pl.col("kind") == "pong").max().alias("slowest"),
         )
         .with_columns(

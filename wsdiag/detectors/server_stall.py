@@ -15,7 +15,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, round_trips
-from wsdiag.finding import POINTER, Severity, flag, plural
+from wsdiag.finding import SPOT, Severity, flag, plural
 from wsdiag.targets import Targets
 
 ID = "server-stall"
@@ -115,14 +115,13 @@ def _slotted(rows: pl.LazyFrame, moment: str) -> pl.LazyFrame:
 
 
 def _stated(story: Story) -> pl.LazyFrame:
-    spot = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
     rows = story.events.filter(pl.col("kind") == "stall").select(
         "session",
         "reason",
         started="ts",
         ended="ts",
         measured="ms",
-        pointers=pl.concat_list(spot),
+        pointers=pl.concat_list(SPOT),
     )
     return flag(
         rows,
@@ -154,7 +153,6 @@ def _waits(story: Story, targets: Targets) -> pl.LazyFrame:
         pointers=pl.col("opening").list.head(2),
         slow=pl.col("handshake_ms") > targets.connect_ms,
     )
-    spot = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
     # A pong the server owes; what a client owes says nothing about the server.
     pongs = story.events.filter(
         (pl.col("kind") == "pong")
@@ -166,7 +164,7 @@ def _waits(story: Story, targets: Targets) -> pl.LazyFrame:
         started=pl.col("ts") - pl.duration(microseconds=pl.col("ms") * 1000),
         ended="ts",
         ms="ms",
-        pointers=pl.concat_list(spot),
+        pointers=pl.concat_list(SPOT),
         slow=pl.col("ms") > targets.message_ms,
     )
     return pl.concat([messages, handshakes, pongs], how="vertical_relaxed").filter(
