@@ -7,11 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.resources import files
 
-import jinja2
 import pytest
 
-from wsdiag.cause import Cause, parse
-from wsdiag.explain import at, ms, pct, plural, seconds
+from wsdiag import timers
+from wsdiag.cause import Cause
+from wsdiag.explain import environment, load_causes, seconds
 from wsdiag.finding import Finding, Severity
 from wsdiag.report import Facts, Quantiles
 from wsdiag.targets import Targets
@@ -122,18 +122,7 @@ NAMES = sorted(f.name.removesuffix(".md") for f in FOLDER.iterdir() if f.name.en
 
 
 def read(name: str) -> Cause:
-    return parse(name, (FOLDER / f"{name}.md").read_text(encoding="utf-8"))
-
-
-def environment() -> jinja2.Environment:
-    env = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # Markdown, not HTML
-    )
-    env.filters.update(seconds=seconds, ms=ms, pct=pct, at=at, plural=plural)
-    return env
+    return load_causes()[name]
 
 
 def finding(detector: str, measured: float | None = 60.06, unit: str = "s") -> Finding:
@@ -165,7 +154,12 @@ def context(**known: object) -> dict[str, object]:
         "stacks": set(),
         "targets": Targets(),
         "cite": lambda detector: "",
+        "silence": None,
+        "age": None,
+        "every": 20,
+        "timers": [],
         "candidates": [],
+        "deciding": {},
         "missing": [],
         "unjudged": [],
     }
@@ -197,6 +191,11 @@ def everything(**known: object) -> dict[str, object]:
         "found": {detector: finding(detector) for detector in DETECTORS},
         "marks": MARKS,
         "cite": lambda detector: "`nginx-error.log:12`, `wire.pcap#812`",
+        "silence": 60.06,
+        "age": 7200.4,
+        "every": 20,
+        "timers": timers.matching(60.06, ("idle", "age")),
+        "deciding": {"peer-gone": "a capture beside the server"},
         "candidates": [("peer-gone", "The peer is gone", 0.42), ("half-open", "Half-open", 0.4)],
         "missing": ["a packet capture of the server's side", "the client's log"],
         "unjudged": [("missed-heartbeat", "no source shows ping frames")],
@@ -259,6 +258,15 @@ def test_the_folder_holds_what_the_list_names() -> None:
     assert set(NAMES) == WRITTEN
 
 
+def test_every_shared_fix_is_used_by_some_cause() -> None:
+    """Written out in place: no include is left in a section, and none is written for nobody."""
+    texts = [f.read_text("utf-8") for f in FOLDER.iterdir() if f.name.endswith(".md")]
+    texts += [f.read_text("utf-8") for f in (FOLDER / "fixes").iterdir()]
+    for shared in (FOLDER / "fixes").iterdir():
+        assert any(f"{{% include '{shared.name}' %}}" in text for text in texts), shared.name
+    assert not any("{% include" in body for name in NAMES for body in read(name).sections.values())
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_front_matter(name: str) -> None:
     cause = read(name)
@@ -301,8 +309,7 @@ def test_prevention_is_one_to_three_bullets(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_term_is_one_that_a_detector_can_say(name: str) -> None:
-    text = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
-    body = text.split("\n+++\n", 1)[1]
+    body = "\n".join(read(name).sections.values())
     asked = re.findall(r"'([\w-]+:[\w-]+)' in marks", body)
     assert set(asked) <= MARKS
     detectors = re.findall(r"cite\('([\w-]+)'\)|found\.get\('([\w-]+)'\)", body)

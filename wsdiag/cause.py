@@ -1,9 +1,10 @@
 """A root cause as a Markdown file: front matter says when it holds, the body is what it says.
 
 The `when` language has three words over a set of terms. A term is the id of a detector that found
-something (`idle-cut`), or that id with a mark its findings carry (`idle-cut:proxy-timer-logged`).
-`all` must hold, `any` needs one, `none` must not hold. Nothing else: what needs arithmetic is
-decided by a detector and leaves a mark.
+something (`idle-cut`), that id with a mark its findings carry (`idle-cut:proxy-timer-logged`), a
+program that the evidence shows in use (`stack:nginx`), or a place that it was seen from
+(`seen:network`). `all` must hold, `any` needs one, `none` must not hold. Nothing else: what needs
+arithmetic is decided by a detector and leaves a mark.
 """
 
 from __future__ import annotations
@@ -72,12 +73,18 @@ class Against(Condition, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """One root cause. `outranks` names causes that it stands before when both hold."""
+    """One root cause.
+
+    `outranks` names causes that it stands before when both hold; `amplifies` names those that it
+    makes worse once they have begun. `decides` says what evidence would settle whether it is this.
+    """
 
     id: str
     title: str
     sources: list[str] = []
     outranks: list[str] = []
+    amplifies: list[str] = []
+    decides: str = ""
     when: list[When] = []
     against: list[Against] = []
     sections: dict[str, str] = {}
@@ -92,6 +99,8 @@ class _FrontMatter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     title: str
     sources: list[str] = []
     outranks: list[str] = []
+    amplifies: list[str] = []
+    decides: str = ""
     when: list[When] = []
     against: list[Against] = []
 

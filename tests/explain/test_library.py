@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import wsdiag.detectors
+from wsdiag import timers
 from wsdiag.detectors import DETECTORS
+from wsdiag.event import Vantage
 from wsdiag.explain import load_causes
+from wsdiag.sources.stack_marks import STACK_MARKS
 
 SOURCES = {
     name: (Path(wsdiag.detectors.__file__).parent / f"{name.replace('-', '_')}.py").read_text(
         "utf-8"
     )
     for name in DETECTORS
+}
+FORMATS = Path(wsdiag.__file__).parent / "formats"
+STACKS = {
+    *STACK_MARKS.values(),
+    *(tomllib.loads(path.read_text("utf-8"))["stack"] for path in FORMATS.glob("*.toml")),
+    *(stack for timer in timers.catalogue() for stack in timer.stacks),
 }
 TERMS = sorted(
     {
@@ -31,6 +41,15 @@ TERMS = sorted(
 def test_every_term_can_be_said(cause: str, term: str) -> None:
     """The detector exists, and its source has the mark, or the pattern that makes it."""
     detector, _, mark = term.partition(":")
+    if detector == "stack":
+        assert mark in STACKS
+        return
+    if detector == "seen":
+        assert mark in {vantage.value for vantage in Vantage}
+        return
+    if mark.startswith("fits-"):
+        assert mark in {f"fits-{timer.id}" for timer in timers.catalogue()}
+        return
     assert detector in DETECTORS
     made = re.sub(r"(status|code)-\d+|(by|limit-of)-\w+", r"\1\2-{}", mark)
     assert f'"{mark}"' in SOURCES[detector] or f'"{made}"' in SOURCES[detector] or not mark
@@ -40,7 +59,8 @@ def test_what_is_outranked_exists() -> None:
     causes = load_causes()
     for cause in causes.values():
         assert set(cause.outranks) <= set(causes)
-        assert cause.id not in cause.outranks
+        assert cause.id not in (*cause.outranks, *cause.amplifies)
+        assert set(cause.amplifies) <= set(causes)
 
 
 def test_outranking_is_no_circle() -> None:

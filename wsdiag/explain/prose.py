@@ -55,7 +55,8 @@ def fill(text: str, context: dict[str, object]) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Jinja2 as the cause files expect it."""
     # The text is Markdown for people, not HTML: what comes from evidence was masked and made inert
     # before it got here, and the HTML reporter escapes what it prints.
     environment = Environment(  # noqa: S701
@@ -67,4 +68,4 @@ def _environment() -> Environment:
 
 @cache
 def _template(text: str) -> Template:
-    return _environment().from_string(text)
+    return environment().from_string(text)

@@ -76,6 +76,11 @@ def _causes(causes: Mapping[str, Cause]) -> Iterable[Topic]:
         if cause.outranks:
             names = ", ".join(f"`{other}`" for other in cause.outranks)
             parts.append(f"Where both hold, it stands before {names}.")
+        if cause.amplifies:
+            names = ", ".join(f"`{other}`" for other in cause.amplifies)
+            parts.append(f"It makes worse what {names} began.")
+        if cause.decides:
+            parts.append(f"To settle it: {cause.decides}.")
         for heading in SECTIONS:
             text = cause.sections.get(heading, "")
             # What a template fills with an incident's numbers says little without them.

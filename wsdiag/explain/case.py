@@ -1,0 +1,53 @@
+"""What explaining starts from, and a cause that holds to some degree."""
+
+from __future__ import annotations
+
+import msgspec
+import polars as pl
+
+from wsdiag.cause import Cause, When
+from wsdiag.connections import Story
+from wsdiag.finding import Finding
+from wsdiag.report import Facts, Verdict
+from wsdiag.targets import Targets
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """All that explaining needs. `frame` holds the FINDINGS, `findings` the same rows in words."""
+
+    story: Story
+    frame: pl.DataFrame
+    findings: list[Finding]
+    verdicts: list[Verdict]
+    facts: Facts
+    stacks: frozenset[str]
+    vantages: frozenset[str]
+    targets: Targets
+
+    def terms(self) -> frozenset[str]:
+        """What conditions may ask for: detectors, their marks, stacks in use, places seen from."""
+        found = (
+            term
+            for detector, traits in self.frame.select("detector", "traits").iter_rows()
+            for term in (detector, *(f"{detector}:{trait}" for trait in traits))
+        )
+        in_use = (f"stack:{stack}" for stack in self.stacks)
+        seen = (f"seen:{vantage}" for vantage in self.vantages)
+        return frozenset((*found, *in_use, *seen))
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A cause that holds to some degree; `share` is the part of the troubled connections."""
+
+    cause: Cause
+    clause: When | None
+    confidence: float
+    share: float
+    explained: int
+    findings: list[Finding]
+    against: list[str]
+
+
+def sessions(frame: pl.DataFrame) -> set[str]:
+    """Every connection that these FINDINGS concern."""
+    return {session for row in frame["sessions"] for session in row}

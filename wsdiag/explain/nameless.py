@@ -1,0 +1,69 @@
+"""Healthy, thin evidence or unknown: the answers when no cause can be named."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections import Story, counted
+from wsdiag.explain.case import Candidate, Case, sessions
+from wsdiag.explain.causes import HEALTHY, THIN_EVIDENCE, UNKNOWN, load_causes
+
+
+def nameless(case: Case) -> Candidate:
+    """The honest answer, with what was found as its evidence."""
+    faults = [finding for finding in case.findings if finding.severity != "info"]
+    if not faults and _all_ended_well(case.story):
+        name, confidence = HEALTHY, 0.9 if len(case.vantages) > 1 else 0.6
+    elif "network" in case.vantages and len(case.vantages) > 1 and faults:
+        name, confidence = UNKNOWN, 0.5
+    else:
+        name, confidence = THIN_EVIDENCE, 0.5
+    return Candidate(
+        cause=load_causes()[name],
+        clause=None,
+        confidence=confidence,
+        share=1.0 if faults else 0.0,
+        explained=len(sessions(case.frame)),
+        findings=faults,
+        against=[],
+    )
+
+
+def missing(case: Case) -> list[str]:
+    """What the evidence lacks, in the words that the collecting advice looks for."""
+    wanted = {
+        "network": "a packet capture of the wire (network)",
+        "client": "the client's own log, a HAR or the browser console (client)",
+        "proxy": "the reverse proxy's access and error log, if there is a proxy",
+        "server": "the server's own log at debug level",
+    }
+    return [text for vantage, text in wanted.items() if vantage not in case.vantages]
+
+
+def _all_ended_well(story: Story) -> bool:
+    """Whether connections were seen, all opened, and each lives on or ended in a way that is known.
+
+    An access log that shows an end and not its kind is no proof of health, and neither is an error
+    that a log ties to a connection.
+    """
+    seen = counted(story.connections.filter(~pl.col("fragment"))).select(
+        opened=pl.col("was_open").sum(),
+        unopened=(~pl.col("was_open") & pl.col("attempted").is_not_null()).sum(),
+        untold=(
+            pl.col("gone") & pl.col("code").is_null() & ~pl.col("vantages").list.contains("network")
+        ).sum(),
+        known=(pl.col("code").is_not_null() | pl.col("live")).sum(),
+        restarted=(pl.col("code") == 1012).sum(),
+    )
+    errors = story.events.filter(
+        (pl.col("kind") == "error") & pl.col("session").is_not_null()
+    ).select(errors=pl.len())
+    counts = pl.concat(pl.collect_all([seen, errors]), how="horizontal").row(0, named=True)
+    return bool(
+        counts["opened"]
+        and counts["known"]
+        and not counts["unopened"]
+        and not counts["untold"]
+        and not counts["restarted"]
+        and not counts["errors"]
+    )
