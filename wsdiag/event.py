@@ -119,6 +119,20 @@ EVENTS = pl.Schema(
 ORDER = ("ts", "source", "pos")
 
 
+def ordered(events: pl.DataFrame) -> pl.DataFrame:
+    """The rows in the total order; what is in order already, as a capture, is not sorted again."""
+    before = {name: pl.col(name).shift(1) for name in ORDER}
+    later: pl.Expr = pl.col("pos") >= before["pos"]
+    for name in ("source", "ts"):
+        # No time comes last, as if it were the latest.
+        here, there = pl.col(name), before[name]
+        after = (here > there).fill_null(False) | (here.is_null() & there.is_not_null())
+        later = after | (here.eq_missing(there) & later.fill_null(False))
+    if events.select(later.slice(1).all()).item():
+        return events
+    return events.sort(*ORDER, nulls_last=True, maintain_order=True)
+
+
 def events(rows: list[dict[str, object]]) -> pl.DataFrame:
     """Make an EVENT frame from rows that name only the columns they know.
 

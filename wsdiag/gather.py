@@ -9,7 +9,7 @@ import polars as pl
 
 from wsdiag import clocks, sessions, sources
 from wsdiag.config import Config
-from wsdiag.event import EVENTS, ORDER
+from wsdiag.event import EVENTS, ordered
 from wsdiag.evidence import Found, InputFile, Reading
 from wsdiag.redact import sanitise
 
@@ -37,11 +37,7 @@ def gather(found: Found, config: Config) -> Gathered:
     Raises `NoEvidence` when no event is left.
     """
     readings = [sources.read(item, config) for item in found.inputs]
-    frames = [
-        reading.events.with_columns(source=pl.lit(item.name))
-        for item, reading in zip(found.inputs, readings, strict=True)
-    ]
-    read = pl.concat([pl.DataFrame(schema=EVENTS), *frames])
+    read = _together(found.inputs, readings)
     if read.is_empty():
         raise NoEvidence(_nothing(found, readings))
     steps = {
@@ -61,13 +57,26 @@ def gather(found: Found, config: Config) -> Gathered:
     )
 
 
+def _together(inputs: Sequence[InputFile], readings: Sequence[Reading]) -> pl.DataFrame:
+    """The events of all inputs, each under its input's name."""
+    frames = [
+        reading.events.with_columns(source=pl.lit(item.name))
+        for item, reading in zip(inputs, readings, strict=True)
+        if len(reading.events)
+    ]
+    events = pl.concat(frames) if frames else pl.DataFrame(schema=EVENTS)
+    # A column without values takes no memory, and no time when rows are moved.
+    empty = [name for name in EVENTS if not events[name].count()]
+    return events.with_columns(pl.lit(None, dtype=EVENTS[name]).alias(name) for name in empty)
+
+
 def _within(events: pl.DataFrame, config: Config) -> pl.DataFrame:
     ts = pl.col("ts")
     if config.since is not None:
         events = events.filter((ts >= config.since).fill_null(True))
     if config.until is not None:
         events = events.filter((ts <= config.until).fill_null(True))
-    return events.sort(*ORDER, nulls_last=True, maintain_order=True)
+    return ordered(events)
 
 
 def _nothing(found: Found, readings: Sequence[Reading]) -> str:

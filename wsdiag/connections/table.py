@@ -5,15 +5,16 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections.codes import LOCAL_CODES
+from wsdiag.connections.traffic import COUNTS, TRAFFIC, gaps, legs, place, totals
 from wsdiag.event import ORDER
 from wsdiag.finding import SPOT
 
 KIND, VANTAGE, TS = pl.col("kind"), pl.col("vantage"), pl.col("ts")
-WIRE = VANTAGE == "network"
+VANTAGES = ("client", "network", "proxy", "server")
+WIRE, BY_CLIENT = VANTAGE == "network", VANTAGE == "client"
 CLOSE, END = KIND == "close", KIND == "end"
 STOPS = END & (pl.col("reason") == "evidence-stops").fill_null(False)
 ENDED = END & ~STOPS
-TRAFFIC = KIND.is_in(["message", "ping", "pong"])
 # Polling transports shake hands over plain HTTP: a refusal there is one of the handshake.
 REFUSAL = (KIND == "rejected") | ((KIND == "response") & (pl.col("code") >= 400))
 
@@ -36,36 +37,46 @@ def table(events: pl.LazyFrame) -> pl.LazyFrame:
     messages_s2c, pings, pongs, opening and closing (proof pointers), fragment (only an end, in
     lines that do not name the connection).
     """
-    rows = events.filter(pl.col("session").is_not_null()).with_columns(
-        kind=KIND.cast(pl.String),
-        vantage=VANTAGE.cast(pl.String),
-        dir=pl.col("dir").cast(pl.String),
-    )
+    rows = events.filter(pl.col("session").is_not_null())
+    talk = legs(rows)
     summary = (
-        rows.sort(*ORDER, nulls_last=True, maintain_order=True)
-        .group_by("session", maintain_order=True)
-        .agg(*_who(), *_beginning(), *_traffic(), *_ending(), *_proofs())
+        pl.concat([rows.filter(~TRAFFIC), talk], how="diagonal")
+        .with_columns(_place=place())
+        .sort("_place", *ORDER, nulls_last=True, maintain_order=True)
+        .with_columns(_first_of_source=_differs("_place") | _differs("source"))
+        .group_by("_place", maintain_order=True)
+        .agg(pl.col("session").first(), *_who(), *_beginning(), *_ending(), *_proofs())
+        .join(totals(talk), on="session", how="left")
+        .join(gaps(rows), on="session", how="left")
+        .sort("first", "_source", "_pos", nulls_last=True, maintain_order=True)
     )
     return _conclude(summary)
 
 
+def _differs(column: str) -> pl.Expr:
+    return pl.col(column).ne_missing(pl.col(column).shift(1))
+
+
 def _who() -> list[pl.Expr]:
     handshake = KIND.is_in(["attempt", "open", "rejected"])
-    by_client = VANTAGE == "client"
     return [
         *(pl.col(name).drop_nulls().first() for name in ("user", "token", "key", "peer")),
         pl.col("expires").drop_nulls().max(),
         pl.col("name").filter(handshake).drop_nulls().first().alias("path"),
-        VANTAGE.unique().sort().alias("vantages"),
-        pl.col("source").unique().sort().alias("sources"),
-        pl.col("conn").filter(by_client).first().alias("_client_conn"),
-        pl.col("source").filter(by_client).first().alias("_client_source"),
+        *(VANTAGE.eq(name).any().alias(f"_{name}") for name in VANTAGES),
+        pl.col("source").filter("_first_of_source").alias("sources"),
+        pl.col("source").first().alias("_source"),
+        pl.col("pos").first().alias("_pos"),
+        pl.col("conn").filter(BY_CLIENT).first().alias("_client_conn"),
+        pl.col("source").filter(BY_CLIENT).first().alias("_client_source"),
     ]
 
 
 def _beginning() -> list[pl.Expr]:
     return [
         TS.min().alias("first"),
+        TS.max().alias("last_seen"),
+        (WIRE | (TRAFFIC & BY_CLIENT)).any().alias("_traffic_seen"),
         _moment(KIND == "attempt").alias("attempted"),
         _moment(KIND == "open").alias("opened"),
         (KIND == "open").any().alias("was_open"),
@@ -74,27 +85,6 @@ def _beginning() -> list[pl.Expr]:
         pl.col("code").filter(REFUSAL).drop_nulls().first().alias("status"),
         pl.col("reason").filter(REFUSAL).drop_nulls().first().alias("rejection"),
         (KIND == "refused").any().alias("refused"),
-    ]
-
-
-def _traffic() -> list[pl.Expr]:
-    message = KIND == "message"
-    counts: dict[str, tuple[pl.Expr, str | None]] = {
-        "messages_c2s": (message, "c2s"),
-        "messages_s2c": (message, "s2c"),
-        "pings": (KIND == "ping", None),
-        "pongs": (KIND == "pong", None),
-    }
-    return [
-        TS.max().alias("last_seen"),
-        TS.filter(TRAFFIC).max().alias("_last_traffic"),
-        TS.filter(TRAFFIC | (KIND == "open")).diff().max().alias("_longest_gap"),
-        (WIRE | (TRAFFIC & (VANTAGE == "client"))).any().alias("_traffic_seen"),
-        *(
-            TS.filter(TRAFFIC & (pl.col("dir") == way)).max().alias(f"last_{way}")
-            for way in ("c2s", "s2c")
-        ),
-        *(_on_one_leg(what, way).alias(name) for name, (what, way) in counts.items()),
     ]
 
 
@@ -125,7 +115,6 @@ def _ending() -> list[pl.Expr]:
         .filter(CLOSE & pl.col("code").is_not_null())
         .unique(maintain_order=True)
         .alias("reported"),
-        WIRE.any().alias("_on_wire"),
         (CLOSE & WIRE).any().alias("_close_on_wire"),
         (CLOSE & (pl.col("code") == 1006)).any().alias("_local_1006"),
         (KIND == "timeout").any().alias("timer"),
@@ -186,13 +175,6 @@ def _stated_by(who: str) -> pl.Expr:
     return pl.col("ms").filter((pl.col("kind") == "open") & (pl.col("vantage") == who)).max()
 
 
-def _on_one_leg(what: pl.Expr, direction: str | None) -> pl.Expr:
-    """Count on the leg that saw most: both legs of a proxied connection carry the same frames."""
-    chosen = what if direction is None else what & (pl.col("dir") == direction)
-    leg = pl.concat_str("source", pl.lit(" "), pl.col("conn").fill_null(""))
-    return leg.filter(chosen).value_counts().struct.field("count").max().fill_null(0).cast(pl.Int64)
-
-
 def _conclude(summary: pl.LazyFrame) -> pl.LazyFrame:
     """Who ended it, whether a Close frame came, and how long it had been silent."""
     moment = pl.coalesce("ended", "closed")
@@ -202,8 +184,15 @@ def _conclude(summary: pl.LazyFrame) -> pl.LazyFrame:
     silent = moment - pl.max_horizontal("_last_traffic", "opened")
     seen = pl.col("_traffic_seen")
     # On the wire an end without a Close frame has no code, whatever an API made of it.
-    framed = ~pl.col("_on_wire") | pl.col("_close_on_wire") | ~pl.col("gone")
-    coded = summary.with_columns(code=pl.when(framed | (pl.col("code") != 1005)).then("code"))
+    framed = ~pl.col("_network") | pl.col("_close_on_wire") | ~pl.col("gone")
+    vantages = pl.concat_list(pl.when(f"_{name}").then(pl.lit(name)) for name in VANTAGES)
+    coded = summary.with_columns(
+        *(pl.col(name).fill_null(0) for name in COUNTS),
+        code=pl.when(framed | (pl.col("code") != 1005)).then("code"),
+        vantages=vantages.list.drop_nulls(),
+        sources=pl.col("sources").list.unique().list.sort(),
+        last_seen=pl.max_horizontal("last_seen", "_last_traffic"),
+    )
     return coded.with_columns(
         client=_client(),
         reason=pl.coalesce("_reason", "_any_reason"),
@@ -237,9 +226,9 @@ def _frameless() -> pl.Expr:
 
     A proxy's log line about an end says nothing about frames, except a reset.
     """
-    on_wire = pl.col("_on_wire") & ~pl.col("_close_on_wire")
+    on_wire = pl.col("_network") & ~pl.col("_close_on_wire")
     by_proxy_only = pl.col("vantages").list.eval(pl.element() == "proxy").list.all()
-    said = ~pl.col("_on_wire") & (
+    said = ~pl.col("_network") & (
         (pl.col("end_reason") == "rst") | ((pl.col("end_reason") == "eof") & ~by_proxy_only)
     )
     shaken = ~pl.col("rejected") & ~pl.col("refused")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
@@ -35,8 +34,8 @@ CLEARER = 8
 """A match by time alone must be this many times closer than the next candidate."""
 
 
-def join(sightings: list[Sighting]) -> dict[Node, str]:
-    """The session of every sighting."""
+def join(sightings: list[Sighting]) -> Families:
+    """Which of the sightings are one connection."""
     families = Families(sightings)
     for one, other in (*_same_log(sightings), *_neighbours(sightings)):
         families.unite(one, other)
@@ -57,19 +56,7 @@ def join(sightings: list[Sighting]) -> dict[Node, str]:
                     families.unite(one, other)
     for one, other in (*_clear_pairs(sightings, families), *_clear_endings(sightings, families)):
         families.unite(one, other)
-    members: dict[Node, list[Sighting]] = defaultdict(list)
-    for sighting in sightings:
-        members[families.of(sighting.node)].append(sighting)
-    names = {family: _session(of) for family, of in members.items()}
-    return {sighting.node: names[families.of(sighting.node)] for sighting in sightings}
-
-
-def _session(sightings: list[Sighting]) -> str:
-    """A name that is the same on any day: from the key, else from the first sighting's own name."""
-    keys = sorted(sighting.key for sighting in sightings if sighting.key)
-    first = min((sighting.first or NEVER, sighting.node) for sighting in sightings)
-    digest = hashlib.sha256((keys[0] if keys else repr(first)).encode()).hexdigest()
-    return f"s-{digest[:10]}"
+    return families
 
 
 def _telling(group: list[Sighting]) -> bool:

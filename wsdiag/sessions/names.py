@@ -30,34 +30,51 @@ def name(events: pl.DataFrame) -> pl.DataFrame:
     named = events.with_columns(
         conn=pl.coalesce("conn", "key", "peer", pl.when(handshake).then("trace"), carried)
     )
-    # Rows of one line are about one connection: an access line gives its start and its end.
-    together = (
-        pl.col("conn").is_null()
-        & handshake
-        & (pl.len().over("source", "pos", "kind") < pl.len().over("source", "pos"))
-        & pl.col("kind").is_in(BEGIN).any().over("source", "pos")
-    )
-    named = named.with_columns(
-        conn=pl.when(together).then(pl.format("line {}", "pos")).otherwise(pl.col("conn"))
-    )
-    bare = named.with_row_index("_row").filter(
-        pl.col("conn").is_null() & pl.col("kind").is_in(PERSONAL)
-    )
-    if bare.is_empty():
+    if not named.select((pl.col("conn").is_null() & pl.col("kind").is_in(PERSONAL)).any()).item():
         return named
+    rows = named.with_row_index("_row")
+    lines = _line_names(rows)
+    bare = rows.filter(pl.col("conn").is_null() & pl.col("kind").is_in(PERSONAL)).join(
+        lines, on="_row", how="anti"
+    )
     paired: dict[int, str] = {}
-    for rows in bare.sort("source", "pos", "_row").partition_by("source"):
-        paired.update(_pair(rows.select("_row", "pos", "ts", "kind", "code").iter_rows()))
-    names = pl.DataFrame(
-        {"_row": list(paired), "_paired": list(paired.values())},
-        schema={"_row": pl.get_index_type(), "_paired": pl.String},
+    for told in bare.sort("source", "pos", "_row").partition_by("source"):
+        paired.update(_pair(told.select("_row", "pos", "ts", "kind", "code").iter_rows()))
+    pairs = pl.DataFrame(
+        {"_row": list(paired), "_given": list(paired.values())}, schema=lines.schema
     )
     return (
-        named.with_row_index("_row")
-        .join(names, on="_row", how="left", maintain_order="left")
-        .with_columns(conn=pl.coalesce("conn", "_paired"))
-        .drop("_row", "_paired")
+        rows.join(pl.concat([lines, pairs]), on="_row", how="left", maintain_order="left")
+        .with_columns(conn=pl.coalesce("conn", "_given"))
+        .drop("_row", "_given")
     )
+
+
+def _line_names(rows: pl.DataFrame) -> pl.DataFrame:
+    """`_row` and `_given` of nameless rows that are one connection because they are one line's:
+    an access line gives its start and its end."""
+    kind = pl.col("kind")
+    lines = (
+        rows.select("_row", "source", "pos", "kind", nameless=pl.col("conn").is_null())
+        .sort("source", "pos")
+        .with_columns(
+            line=(
+                (pl.col("pos") != pl.col("pos").shift(1))
+                | (pl.col("source") != pl.col("source").shift(1))
+            )
+            .fill_null(True)
+            .cum_sum()
+            .set_sorted()
+        )
+    )
+    whole = lines.group_by("line", maintain_order=True).agg(
+        ((kind.to_physical().min() < kind.to_physical().max()) & kind.is_in(BEGIN).any()).alias(
+            "whole"
+        )
+    )
+    return lines.filter(
+        whole["whole"].gather(lines["line"] - 1) & pl.col("nameless") & kind.is_in(LIFECYCLE)
+    ).select("_row", _given=pl.format("line {}", "pos"))
 
 
 def _pair(
@@ -100,11 +117,43 @@ def _pair(
 
 def split(events: pl.DataFrame) -> pl.DataFrame:
     """Number the lives of each (source, conn): `_node` is `conn`, then `conn #2` and so on."""
+    again = _begun_again(events)
+    if again.is_empty():
+        return events.with_columns(_node="conn")
+    return (
+        events.with_row_index("_row")
+        .join(again, on="_row", how="left", maintain_order="left")
+        .with_columns(_life=pl.col("_new").fill_null(False).cum_sum().over("source", "conn") + 1)
+        .with_columns(
+            _node=pl.when(pl.col("_life") == 1)
+            .then(pl.col("conn"))
+            .otherwise(pl.format("{} #{}", "conn", "_life"))
+        )
+        .drop("_row", "_new", "_life")
+    )
+
+
+def _begun_again(events: pl.DataFrame) -> pl.DataFrame:
+    """The rows with which a name begins another life: `_row`, and `_new`, which is true."""
     kind, gap = pl.col("kind"), pl.col("ts") - pl.col("_before")
     over = ("source", "conn")
-    lives = (
-        events.with_row_index("_row")
-        .filter(pl.col("conn").is_not_null() & kind.is_in(LIFECYCLE))
+    lifecycle = (
+        events.select("source", "conn", "ts", "pos", "kind")
+        .with_row_index("_row")
+        .filter(
+            pl.col("conn").is_not_null()
+            & kind.is_in(LIFECYCLE)
+            & ~pl.col("conn").str.starts_with("line ")
+        )
+    )
+    begins = kind.is_in(BEGIN)
+    several = (
+        lifecycle.group_by(over)
+        .agg(begins.sum().alias("times"), begins.first().alias("at once"))
+        .filter((pl.col("times") > 1) | ((pl.col("times") > 0) & ~pl.col("at once")))
+    )
+    return (
+        lifecycle.join(several, on=over, how="semi", maintain_order="left")
         .with_columns(
             _last=kind.shift(1).over(over),
             _before=pl.col("ts").shift(1).over(over),
@@ -124,18 +173,8 @@ def split(events: pl.DataFrame) -> pl.DataFrame:
             .then(pl.col("_last").is_in(["close", "end", "rejected", "refused"]) & (gap > SAME_TRY))
             .otherwise(False)
         )
+        .filter("_new")
         .select("_row", "_new")
-    )
-    return (
-        events.with_row_index("_row")
-        .join(lives, on="_row", how="left", maintain_order="left")
-        .with_columns(_life=pl.col("_new").fill_null(False).cum_sum().over(over) + 1)
-        .with_columns(
-            _node=pl.when(pl.col("_life") == 1)
-            .then(pl.col("conn"))
-            .otherwise(pl.format("{} #{}", "conn", "_life"))
-        )
-        .drop("_row", "_new", "_life")
     )
 
 

@@ -116,17 +116,19 @@ def _pick(
     return choose(one, other) if one and other else one or other
 
 
-def sightings(events: pl.DataFrame) -> list[Sighting]:
-    """Every connection of every source: the rows of one (source, `_node`)."""
+def nodes(events: pl.DataFrame) -> pl.DataFrame:
+    """Every connection of every source, one row each: the fields of `Sighting`, but source and
+    `_node` in place of `node`; and `_rows`, the numbers of its rows in `events`."""
     kind, ts = pl.col("kind"), pl.col("ts")
     lifecycle = kind.is_in(LIFECYCLE)
     stops = (pl.col("reason") == "evidence-stops").fill_null(False)
     ending = kind.is_in(["close", "end"]) & ~stops
-    rows = (
-        events.filter(pl.col("_node").is_not_null())
+    return (
+        events.with_row_index("_row")
+        .filter(pl.col("_node").is_not_null())
         .group_by("source", "_node", maintain_order=True)
         .agg(
-            pl.col("vantage").cast(pl.String).first(),
+            pl.col("vantage").first().cast(pl.String),
             pl.col("conn").first(),
             *(pl.col(name).drop_nulls().first() for name in ("key", "peer", "user", "token")),
             pl.col("trace").filter(lifecycle).drop_nulls().first(),
@@ -138,15 +140,20 @@ def sightings(events: pl.DataFrame) -> list[Sighting]:
             pl.col("pos").filter(kind.is_in(["open", "rejected"])).min().alias("open_pos"),
             pl.col("pos").filter(ending).min().alias("end_pos"),
             kind.filter(kind.is_in(["open", "rejected", "refused"]))
-            .cast(pl.String)
             .first()
+            .cast(pl.String)
             .alias("outcome"),
             pl.col("code").filter(kind == "close").drop_nulls().first(),
+            pl.col("_row").alias("_rows"),
         )
     )
+
+
+def sightings(nodes: pl.DataFrame) -> list[Sighting]:
+    """The nodes as sightings."""
     return [
         Sighting(node=(row.pop("source"), row.pop("_node")), **row)
-        for row in rows.iter_rows(named=True)
+        for row in nodes.drop("_rows").iter_rows(named=True)
     ]
 
 

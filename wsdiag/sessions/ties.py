@@ -1,0 +1,61 @@
+"""Which sightings anything could tie to another: most of a large log's are told apart at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import polars as pl
+
+from wsdiag.sessions.names import NAMELESS, SAME_OPEN
+from wsdiag.sessions.sightings import SAME_MOMENT
+
+
+def tied(nodes: pl.DataFrame) -> list[int]:
+    """The rows of `nodes` that could be one connection with another row, in order.
+
+    They share a key or a request id, or another name with another source; or their log has
+    nameless sentences beside named ones; or another source tells of a beginning or an end at that
+    time.
+    """
+    return sorted({row for rows in _ties(nodes.with_row_index("row")) for row in rows})
+
+
+def _ties(nodes: pl.DataFrame) -> Iterator[pl.Series]:
+    for name in ("key", "trace"):
+        named = nodes.filter(pl.col(name).is_not_null())
+        yield named.filter(pl.col(name).is_duplicated())["row"]
+    mixed = nodes.group_by("source").agg(
+        _nameless().any().alias("nameless"), (~_nameless()).any().alias("named")
+    )
+    speaking = mixed.filter(pl.col("nameless") & pl.col("named"))["source"]
+    yield nodes.filter(pl.col("source").is_in(speaking.implode()))["row"]
+    if len(mixed) == 1:
+        return
+    for name in ("peer", "conn", "user", "token"):
+        named = nodes.filter(pl.col(name).is_not_null())
+        yield named.filter(pl.col("source").n_unique().over(name) > 1)["row"]
+    opened = nodes.filter(pl.col("opened").is_not_null() & pl.col("outcome").is_not_null())
+    ended = nodes.filter(pl.col("ended").is_not_null())
+    for source in mixed["source"]:
+        yield _beside(opened, source, "opened", SAME_MOMENT)
+        yield _beside(ended, source, "ended", SAME_OPEN)
+
+
+def _nameless() -> pl.Expr:
+    """As `Sighting.nameless`."""
+    conn = pl.col("conn")
+    given = pl.any_horizontal(conn.str.starts_with(start) for start in NAMELESS)
+    carried = pl.any_horizontal(conn == pl.col(name) for name in ("key", "peer", "trace"))
+    return given | carried.fill_null(False)
+
+
+def _beside(nodes: pl.DataFrame, source: str, column: str, reach: timedelta) -> pl.Series:
+    """The rows of a source whose moment is that of a row of another source, within reach."""
+    here = pl.col("source") == source
+    others = pl.lit(nodes.filter(~here)[column].sort())
+    moment = pl.col(column)
+    return nodes.filter(here).filter(
+        others.search_sorted(moment - reach, side="left")
+        < others.search_sorted(moment + reach, side="right")
+    )["row"]
