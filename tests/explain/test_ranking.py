@@ -265,8 +265,8 @@ def test_absence_of_evidence_is_not_health(rows: list[dict]) -> None:
 def test_a_fault_that_no_cause_fits_is_unknown() -> None:
     rows = []
     for n in range(4):
-        rows += life(f"w{n}", 3 * n, 100 + 31 * n, code=1002, key=f"k{n}")
-        rows += life(f"ab{n}0", 3 * n, 100 + 31 * n, source=SERVER, code=1002, key=f"k{n}")
+        rows += life(f"w{n}", 3 * n, 100 + 31 * n, code=4242, key=f"k{n}")
+        rows += life(f"ab{n}0", 3 * n, 100 + 31 * n, source=SERVER, code=4242, key=f"k{n}")
     (only,) = explain(from_rows(rows))
     assert only.id == "unknown"
     assert only.findings

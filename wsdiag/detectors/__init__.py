@@ -22,9 +22,12 @@ from wsdiag.detectors import (
     message_latency,
     message_too_big,
     missed_heartbeat,
+    protocol_violation,
     reconnect_storm,
     reconnect_time,
+    resource_limit,
     server_stall,
+    tls_failure,
     token_expiry,
 )
 from wsdiag.finding import FINDINGS
@@ -60,6 +63,9 @@ _IDLE_CUT: Detector = idle_cut
 _MASS_CLOSE: Detector = mass_close
 _MESSAGE_TOO_BIG: Detector = message_too_big
 _SERVER_STALL: Detector = server_stall
+_PROTOCOL_VIOLATION: Detector = protocol_violation
+_TLS_FAILURE: Detector = tls_failure
+_RESOURCE_LIMIT: Detector = resource_limit
 
 DETECTORS: dict[str, Detector] = {
     detector.ID: detector
@@ -75,8 +81,11 @@ DETECTORS: dict[str, Detector] = {
         _SERVER_STALL,
         _ABNORMAL_CLOSE,
         _MESSAGE_TOO_BIG,
+        _PROTOCOL_VIOLATION,
+        _TLS_FAILURE,
         _HANDSHAKE_REJECTED,
         _CONNECTION_REFUSED,
+        _RESOURCE_LIMIT,
     )
 }
 

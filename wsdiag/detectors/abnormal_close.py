@@ -18,6 +18,7 @@ import polars as pl
 from wsdiag.connections import POLITE_CODES, RESTART_CODES, Story, counted, with_room
 from wsdiag.finding import Severity, flag, plural
 from wsdiag.targets import Targets
+from wsdiag.wordings import book, marks, tied, untied
 
 ID = "abnormal-close"
 TITLE = "Connections end abnormally"
@@ -25,6 +26,8 @@ NEEDS = (
     "no source tells how a connection ended: a capture, a server log with close codes or a client "
     "log does"
 )
+
+HANDLER = next(wording.pattern for wording in book() if wording.mark == "handler-failed")
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -42,7 +45,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for each close code, and one for the ends without a Close frame."""
     announced = pl.col("code").is_in([*POLITE_CODES, *RESTART_CODES])
     abnormal = pl.col("frameless") | (pl.col("code").is_not_null() & ~announced)
-    rows = counted(with_room(story.connections).filter(pl.col("gone") & abnormal)).select(
+    closed = counted(with_room(story.connections).filter(pl.col("gone") & abnormal)).select(
         "session",
         "code",
         "closed_by",
@@ -52,8 +55,16 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         ended=pl.coalesce("ended", "closed"),
         measured=pl.lit(None, dtype=pl.Float64),
         pointers="closing",
+        alone=pl.lit(False),
     )
-    by_code = pl.when(pl.col("code").first().is_null())
+    alone = untied(closed, story.events, ID).filter(pl.col("text").str.contains(HANDLER))
+    rows = pl.concat(
+        [
+            tied(closed, story.events, ID),
+            alone.with_columns(reason="text", alone=pl.lit(True)),
+        ],
+        how="diagonal_relaxed",
+    )
     who = pl.col("closed_by").drop_nulls().mode().sort().first().fill_null("unknown")
     said = pl.col("reason").drop_nulls().first()
     return flag(
@@ -61,10 +72,12 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         detector=ID,
         severity=Severity.ERROR,
         confidence=0.9,
-        by=["code"],
-        message=by_code.then(
-            pl.format("{} ended without a Close frame, ended by: {}", plural("connection"), who)
-        ).otherwise(
+        by=["code", "alone"],
+        message=pl.when(pl.col("alone").first())
+        .then(pl.format("{} of a failed handler ({})", plural("report"), said))
+        .when(pl.col("code").first().is_null())
+        .then(pl.format("{} ended without a Close frame, ended by: {}", plural("connection"), who))
+        .otherwise(
             pl.format(
                 "{} closed with {}{}, closed by: {}",
                 plural("connection"),
@@ -74,10 +87,11 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             )
         ),
         traits=(
-            by_code.then(pl.lit("no-close-frame")).otherwise(
-                pl.format("code-{}", pl.col("code").first())
+            *marks(ID, pl.concat_str("reason", "text", separator=" | ", ignore_nulls=True)),
+            pl.when(~pl.col("alone").first()).then(
+                pl.coalesce(pl.format("code-{}", pl.col("code").first()), pl.lit("no-close-frame"))
             ),
-            pl.format("by-{}", who),
+            pl.when(~pl.col("alone").first()).then(pl.format("by-{}", who)),
             pl.when((pl.col("end_reason") == "rst").any()).then(pl.lit("reset")),
         ),
     )

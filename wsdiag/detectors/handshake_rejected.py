@@ -13,28 +13,14 @@ import polars as pl
 from wsdiag.connections import Story, counted
 from wsdiag.finding import Severity, flag, plural
 from wsdiag.targets import Targets
+from wsdiag.wordings import SAME_MOMENT, marks, stated
 
 ID = "handshake-rejected"
 TITLE = "The handshake is rejected"
 NEEDS = "no handshake in the evidence: access logs, a capture or a HAR show them"
 
-SAME_MOMENT = "2s"
-
-_UPGRADE_LOST = (
-    "(?i)'upgrade' token not found|not using the websocket protocol|bad \"?upgrade\"? header"
-    "|unsupported upgrade|transport_mismatch|hijack failed|failed to upgrade|upgrade required"
-    "|missing (or invalid )?(connection|upgrade)|invalid (connection|upgrade) header|upgrade header"
-    '|can ?"?upgrade"? only to "?websocket'
-)
-_SID_UNKNOWN = "(?i)session id unknown|invalid session|unknown sid|session not found"
-_CREDENTIALS = (
-    "(?i)unauthori[sz]ed|invalid token|bad token|missing token|no token|forbidden"
-    "|invalid credential|authentication|not authenticated|signature|\\bjwt\\b"
-    "|access denied|invalid api key"
-)
 _POLLING = "(?i)\\bxhr\\b|polling|socket\\.io|engine\\.io"
 _ENGINE_IO = "(?i)^transport (error|close)$"
-_EXPIRED = "(?i)expired"
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -97,6 +83,17 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pointers="opening",
         )
     )
+    # A client that tells of its failed handshakes tells of the refusals that others log.
+    errors = story.events.filter(pl.col("kind") == "error")
+    alone = (
+        stated(errors, ID)
+        .join(rows.select(told=pl.len()), how="cross")
+        .filter(pl.col("told") == 0)
+        .join(opened, how="cross")
+        .with_columns(rejection="text", again=pl.lit(False), engine_io=pl.lit(False))
+        .drop("told")
+    )
+    rows = pl.concat([rows, alone], how="diagonal_relaxed")
     text, reason = pl.col("text"), pl.col("rejection").drop_nulls().first()
     status = pl.col("status").first()
     return flag(
@@ -115,10 +112,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         ),
         traits=(
             pl.format("status-{}", status),
-            pl.when(text.str.contains(_UPGRADE_LOST).any()).then(pl.lit("upgrade-lost")),
-            pl.when(text.str.contains(_SID_UNKNOWN).any()).then(pl.lit("sid-unknown")),
-            pl.when(text.str.contains(_CREDENTIALS).any()).then(pl.lit("credentials-said")),
-            pl.when(text.str.contains(_EXPIRED).any()).then(pl.lit("expired-said")),
+            *marks(ID, text),
             pl.when(pl.col("again").any()).then(pl.lit("same-token-again")),
             pl.when(pl.col("opened_any").first())
             .then(pl.lit("others-open"))

@@ -114,10 +114,12 @@ def rows_of(message: str, fields: Mapping[str, object]) -> list[Row]:
     line = _Line(message, fields)
     if "frame(" in line.low and (frame := _FRAME.match(line.text)):
         return [_frame_row(frame)]
-    found = _settled(_phrases(line))
+    told = {phrase.kind: (phrase, match) for phrase, match in _phrases(line)}
+    found = _settled(told)
     if found and v.ECHO.search(line.low):
         return []
     rows = [row for phrase, match in found for row in _rows(phrase, match, line.text, line.said)]
+    _explain(rows, told, line.text)
     return rows or _figures(line)
 
 
@@ -283,9 +285,9 @@ def _is_bare(match: re.Match[str], low: str) -> bool:
     return len(before) <= 40 and len(low) - match.end() <= 80 and "/" not in before
 
 
-def _settled(found: Iterator[Found]) -> list[Found]:
+def _settled(found: Mapping[Kind, Found]) -> list[Found]:
     """Drop what a stronger statement of the same line already says."""
-    kept = {phrase.kind: (phrase, match) for phrase, match in found}
+    kept = dict(found)
     if kept.keys() & _FAILED:
         for kind in _ENDS & kept.keys():
             if "code" not in kept[kind][1].groupdict():
@@ -294,6 +296,17 @@ def _settled(found: Iterator[Found]) -> list[Found]:
         del kept[Kind.END]
     silent = {kind for sayers, mute in _SILENCED if kept.keys() & sayers for kind in mute}
     return [pair for kind, pair in kept.items() if kind not in silent]
+
+
+def _explain(rows: list[Row], told: Mapping[Kind, Found], text: str) -> None:
+    """A refusal that gives no reason has that of the weaker statement beside it."""
+    for row in rows:
+        if row["kind"] in _FAILED and "reason" not in row:
+            for kind in (Kind.AUTH, Kind.ERROR):
+                match = told[kind][1] if kind in told else None
+                if match and match.groupdict().get("reason"):
+                    row["reason"] = of.reason(text[slice(*match.span("reason"))])
+                    break
 
 
 # -- from a phrase to rows --

@@ -1,0 +1,60 @@
+"""protocol-violation: broken frames, as the wire, a library or a close code tells."""
+
+from __future__ import annotations
+
+import pytest
+from story import SERVER, judge, life, row
+
+NAME = "protocol-violation"
+
+
+@pytest.mark.parametrize("code", [1002, 1003, 1007, 1010])
+def test_a_code_that_blames_the_peer(code: int) -> None:
+    said = judge(NAME, life("a", 0, 9, code=code, by="s2c"))
+    assert said.count == 1
+    assert {f"code-{code}", "complaint-of-server"} <= said.traits
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1006, 1009, 1011, 1012, 4401])
+def test_another_code_is_another_fault(code: int) -> None:
+    assert judge(NAME, life("a", 0, 9, code=code)).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("reason", "mark"),
+    [
+        ("Invalid WebSocket frame: RSV1 must be clear", "framing"),
+        ("reserved bits set without a negotiated extension", "compression"),
+        ("frame from the client is not masked", "framing"),
+        ("text message is not UTF-8", "utf8"),
+        ("Could not decode a text frame as UTF-8", "utf8"),
+        ("close code 1005 must not be sent", "close-code"),
+        ("bad request", "unknown-command"),
+    ],
+)
+def test_the_rule_in_words(reason: str, mark: str) -> None:
+    rows = [*life("ab12", 0, 30, source=SERVER), row("error", 29, "ab12", SERVER, reason=reason)]
+    said = judge(NAME, rows)
+    assert said.count == 1
+    assert mark in said.traits
+
+
+def test_the_line_and_the_code_are_one() -> None:
+    rows = [
+        *life("ab12", 0, 30, source=SERVER, code=1002),
+        row("error", 29, "ab12", SERVER, reason="RSV1 must be clear"),
+    ]
+    said = judge(NAME, rows)
+    assert said.count == 1
+    assert {"framing", "compression", "code-1002"} <= said.traits
+
+
+@pytest.mark.parametrize(
+    "reason", ["bye", "internal error", "bad request from upstream", "timeout"]
+)
+def test_other_words(reason: str) -> None:
+    rows = [
+        *life("ab12", 0, 30, source=SERVER, code=1000),
+        row("error", 29, "ab12", SERVER, reason=reason),
+    ]
+    assert judge(NAME, rows).findings == []

@@ -1,0 +1,84 @@
+"""Frames that break RFC 6455.
+
+What it finds: broken frames on the wire; a server, client or browser saying that the other side
+broke the protocol; closes with 1002 (protocol error), 1003 (unsupported data), 1007 (invalid
+payload) and 1010 (extension missing).
+Why it matters: the receiver must fail the connection (RFC 6455 section 7.1.7), and the sender does
+it again on the next one.
+How it decides: by the rule that is broken, as the capture shows it or the library names it. Whoever
+sends the Close is the one who complains.
+What it cannot see: bytes lost in a capture can look like broken frames; the reader says where that
+may be and reads on only behind a boundary that it can prove.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections import Story, counted
+from wsdiag.finding import Severity, flag, plural
+from wsdiag.targets import Targets
+from wsdiag.wordings import marks, stated
+
+ID = "protocol-violation"
+TITLE = "The WebSocket protocol is broken"
+NEEDS = (
+    "no close codes, no error texts and no frames in the evidence: a capture or the server's or "
+    "client's own log has them"
+)
+
+CODES = (1002, 1003, 1007, 1010)
+"""Close codes that blame the peer's frames (RFC 6455 section 7.4.1)."""
+
+
+def judged(story: Story, targets: Targets) -> pl.LazyFrame:
+    """How many connections showed their frames or their end."""
+    shown = (pl.col("gone") & (pl.col("code").is_not_null() | pl.col("frameless"))) | (
+        pl.col("messages_c2s") + pl.col("messages_s2c") > 0
+    )
+    return story.connections.filter(shown).select(
+        judged=pl.len().cast(pl.Int64),
+        said=pl.format("{} connections, none with a broken frame or a code that says so", pl.len()),
+    )
+
+
+def detect(story: Story, targets: Targets) -> pl.LazyFrame:
+    """One finding over all connections concerned."""
+    closed = counted(story.connections.filter(pl.col("code").is_in(CODES).fill_null(False))).select(
+        "session",
+        "code",
+        "closed_by",
+        text="reason",
+        started="opened",
+        ended=pl.coalesce("ended", "closed", "last_seen"),
+        measured=pl.lit(None, dtype=pl.Float64),
+        pointers="closing",
+    )
+    told = (
+        stated(story.events, ID)
+        .join(closed.select("session", "code", "closed_by"), on="session", how="left")
+        .select(closed.collect_schema().names())
+    )
+    silent = closed.join(told.select("session"), on="session", how="anti")
+    code = pl.col("code").drop_nulls().mode().sort().first()
+    who = pl.col("closed_by").drop_nulls().mode().sort().first()
+    text = pl.col("text").drop_nulls().first()
+    return flag(
+        pl.concat([told, silent], how="vertical_relaxed"),
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=0.95,
+        message=pl.format(
+            "{} with broken frames{}{}",
+            plural("connection"),
+            pl.when(text.is_not_null()).then(pl.format(' ("{}")', text)).otherwise(pl.lit("")),
+            pl.when(code.is_not_null())
+            .then(pl.format(", closed with {}", code))
+            .otherwise(pl.lit("")),
+        ),
+        traits=(
+            *marks(ID, pl.col("text")),
+            pl.when(code.is_not_null()).then(pl.format("code-{}", code)),
+            pl.when(who.is_not_null()).then(pl.format("complaint-of-{}", who)),
+        ),
+    )

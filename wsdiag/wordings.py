@@ -1,0 +1,120 @@
+"""What programs say about a fault, as marks: `descriptors` for "too many open files".
+
+The wordings are data, in `causes/wordings.toml`: each belongs to one detector, whose findings carry
+the mark where an event's reason matches. Patterns keep to what Python's `re` and Rust's `regex`
+share, and ignore case.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+import polars as pl
+
+from wsdiag.finding import SPOT
+
+SAME_MOMENT = "2s"
+"""A line that names no connection belongs to an end or a refusal this close to it."""
+
+
+class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One fault in the words of those who report it."""
+
+    mark: str
+    detector: str
+    says: list[str]
+
+    @property
+    def pattern(self) -> str:
+        """Any of the alternatives, in any case."""
+        return "(?i)" + "|".join(self.says)
+
+
+class _Book(msgspec.Struct, forbid_unknown_fields=True):
+    wording: list[Wording]
+
+
+@cache
+def book() -> tuple[Wording, ...]:
+    """Every wording, in the order of the file. Raises `msgspec.ValidationError` on a broken one."""
+    text = files("wsdiag").joinpath("causes", "wordings.toml").read_text(encoding="utf-8")
+    return tuple(msgspec.convert(tomllib.loads(text), _Book).wording)
+
+
+def marks(detector: str, text: pl.Expr) -> tuple[pl.Expr, ...]:
+    """The detector's marks as aggregations over a group of rows: null where no row says so."""
+    return tuple(
+        pl.when(text.str.contains(wording.pattern).any()).then(pl.lit(wording.mark))
+        for wording in book()
+        if wording.detector == detector
+    )
+
+
+def says(detector: str, text: pl.Expr) -> pl.Expr:
+    """Whether a text holds any wording of the detector's faults; false where it is null."""
+    patterns = "|".join(f"(?:{w.pattern[4:]})" for w in book() if w.detector == detector)
+    return text.str.contains(f"(?i){patterns}").fill_null(False)
+
+
+def stated(events: pl.LazyFrame, detector: str) -> pl.LazyFrame:
+    """The events whose reason is a wording of the detector's, ready for `finding.flag`.
+
+    Refusals are left out: their reasons are the handshake's.
+
+    One row per connection, or per line where none is named: session, text, started, ended,
+    measured (null) and pointers.
+    """
+    refusal = pl.col("kind").is_in(["rejected", "refused", "response", "auth", "token"])
+    told = events.filter(
+        pl.col("reason").is_not_null() & ~refusal & says(detector, pl.col("reason"))
+    ).with_columns(
+        _whose=pl.coalesce("session", pl.concat_str("source", pl.lit(":"), pl.col("pos")))
+    )
+    return told.group_by("_whose", maintain_order=True).agg(
+        pl.col("session").first(),
+        pl.col("reason").str.join(" | ").alias("text"),
+        pl.col("ts").min().alias("started"),
+        pl.col("ts").max().alias("ended"),
+        pl.lit(None, dtype=pl.Float64).alias("measured"),
+        SPOT.head(3).alias("pointers"),
+    )
+
+
+def tied(ends: pl.LazyFrame, events: pl.LazyFrame, detector: str) -> pl.LazyFrame:
+    """`ends` (session, ended, …) with `text`: what is stated of the same connection, or by a line
+    of no connection at that moment; null where nothing is."""
+    told = stated(events, detector).select("session", "text", _at="ended")
+    near = told.filter(pl.col("session").is_null() & pl.col("_at").is_not_null()).sort("_at")
+    return (
+        ends.join(
+            told.filter(pl.col("session").is_not_null()).drop("_at"), on="session", how="left"
+        )
+        .sort("ended")
+        .join_asof(
+            near.select("_at", _near="text"),
+            left_on="ended",
+            right_on="_at",
+            strategy="nearest",
+            tolerance=SAME_MOMENT,
+        )
+        .with_columns(text=pl.coalesce("text", "_near"))
+        .drop("_at", "_near")
+    )
+
+
+def untied(ends: pl.LazyFrame, events: pl.LazyFrame, detector: str) -> pl.LazyFrame:
+    """What is stated and belongs to none of `ends`, as rows of `stated`."""
+    moments = ends.select(_ended="ended").drop_nulls().sort("_ended")
+    return (
+        stated(events, detector)
+        .join(ends.select("session"), on="session", how="anti")
+        .sort("ended")
+        .join_asof(
+            moments, left_on="ended", right_on="_ended", strategy="nearest", tolerance=SAME_MOMENT
+        )
+        .filter(pl.col("_ended").is_null() | pl.col("session").is_not_null())
+        .drop("_ended")
+    )
