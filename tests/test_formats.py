@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from wsdiag.cli import main
+from wsdiag.config import Config, ConfigError
+from wsdiag.pipeline import read_events
 from wsdiag.sources.format_check import checked, failures
 from wsdiag.sources.format_document import FormatError
-from wsdiag.sources.line_format import Format, all_formats
+from wsdiag.sources.line_format import Format, all_formats, formats_with
 
 GOOD = """\
 id = "mine"
@@ -93,3 +97,111 @@ def _file(folder: Path, text: str) -> Path:
     path = folder / "mine.toml"
     path.write_text(text)
     return path
+
+
+# -- formats of one's own -------------------------------------------------------------------------
+
+LOG = """\
+2026-11-22T23:45:36Z socket a1 up
+2026-11-22T23:45:37Z socket a1 idle
+2026-11-22T23:45:38Z socket a1 down 4401
+2026-11-22T23:45:39Z tea is ready
+"""
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(main, ["formats", *args], prog_name="wsdiag")
+
+
+def test_check_says_that_the_samples_hold(tmp_path: Path) -> None:
+    result = run("check", str(_file(tmp_path, GOOD)))
+    assert result.exit_code == 0
+    assert "2 samples hold" in result.output
+
+
+def test_check_names_every_wrong_sample_by_line_and_field(tmp_path: Path) -> None:
+    text = GOOD.replace("code = 1006, ts", "code = 1001, ts").replace("a1 idle", "a1 up")
+    result = run("check", str(_file(tmp_path, text)))
+    assert result.exit_code == 2
+    assert "mine.toml: line 15: event 1: code: 1001 expected, got 1006" in result.output
+    assert "mine.toml: line 19: events: 0 expected, the line gives open" in result.output
+
+
+def test_try_shows_events_and_what_it_nearly_read(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    log.write_text(LOG)
+    result = run("try", str(_file(tmp_path, GOOD)), str(log))
+    assert result.exit_code == 0
+    assert "4 lines, 2 read as mine, 2 events" in result.output
+    assert "app.log:3  2026-11-22 23:45:38+00:00  close conn=a1 code=4401" in result.output
+    assert "1 lines hold a word of `needs`" in result.output
+    assert "app.log:2  2026-11-22T23:45:37Z socket a1 idle" in result.output
+
+
+def test_try_fails_where_nothing_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    log.write_text("tea is ready\n")
+    assert run("try", str(_file(tmp_path, GOOD)), str(log)).exit_code == 3
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        """\
+2026-11-22 23:45:36,101 INFO chat.gateway socket opened id=c7 user=bob
+2026-11-22 23:45:40,500 INFO chat.gateway websocket closed id=c7 code=4401 reason="token expired"
+""",
+        """\
+{"level":30,"time":1795391136101,"conn":"c7","msg":"ws connection opened"}
+{"level":30,"time":1795391140500,"conn":"c7","code":1001,"msg":"ws connection closed"}
+""",
+    ],
+    ids=["text", "json"],
+)
+def test_a_draft_holds_and_reads_its_log(tmp_path: Path, log: str) -> None:
+    source, made = tmp_path / "app.log", tmp_path / "chat.toml"
+    source.write_text(log)
+    assert run("new", "--from", str(source), "-o", str(made)).exit_code == 0
+    document = checked(made).document
+    assert [bool(sample.events) for sample in document.sample] == [True, True]
+    assert "bob" not in made.read_text()
+    assert "2 lines, 2 read as chat, 2 events" in run("try", str(made), str(source)).output
+
+
+def test_no_draft_from_a_log_without_connections(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    log.write_text("tea is ready\n")
+    result = run("new", "--from", str(log))
+    assert result.exit_code == 3
+    assert "no line tells of a connection" in result.output
+
+
+def test_a_format_of_ones_own_is_asked_first(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    log.write_text(LOG)
+    folder = tmp_path / "own"
+    folder.mkdir()
+    _file(folder, GOOD)
+    read = read_events([str(log)], Config(formats=[str(folder)]))
+    assert read.select("pos", "conn", "kind", "code").rows() == [
+        (1, "a1", "open", None),
+        (3, "a1", "close", 4401),
+    ]
+
+
+def test_the_settings_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "wsdiag" / "formats"
+    folder.mkdir(parents=True)
+    _file(folder, GOOD)
+    (tmp_path / "app.log").write_text(LOG)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    told = CliRunner().invoke(main, ["events", str(tmp_path / "app.log")], prog_name="wsdiag")
+    assert '"code":4401' in told.output
+
+
+def test_a_wrong_format_of_ones_own_stops_the_run(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(GOOD.replace('kind = "open"', 'kind = "opened"'))
+    with pytest.raises(ConfigError, match=r"mine\.toml: rule 1: rows: kind"):
+        formats_with((str(tmp_path),))
+    with pytest.raises(ConfigError, match="no such folder"):
+        formats_with((str(tmp_path / "gone"),))

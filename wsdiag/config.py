@@ -22,6 +22,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Settings of one run.
 
     `tz` is the IANA zone of log lines that state none, and of `since` and `until` without one.
+    `formats` are folders of the user's own log formats; the first that knows a format counts.
     """
 
     targets: Targets = Targets()
@@ -31,6 +32,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     select: list[str] = []
     ignore: list[str] = []
     fail_on: Literal["error", "warning", "never"] = "warning"
+    formats: list[str] = []
 
 
 def load(folder: Path) -> Config:

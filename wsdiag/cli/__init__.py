@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wsdiag import __version__
+from wsdiag.cli.formats import formats
 from wsdiag.cli.group import EPILOG, Commands
 from wsdiag.cli.settings import (
     SUFFIXES,
@@ -202,6 +203,9 @@ def list_(group: str) -> None:
     members = [topic for topic in manual() if topic.group == group]
     width = max((len(topic.id) for topic in members), default=0)
     tell("".join(f"{topic.id:<{width}}  {topic.title}\n" for topic in members))
+
+
+main.add_command(formats)
 
 
 def manual() -> list[Topic]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,12 @@ def reading_options(command: Any) -> Any:
             help="Skip what happened before this RFC 3339 time, e.g. 2026-03-04T10:00:00Z.",
         ),
         click.option("--tz", metavar="ZONE", callback=_zone, help="Zone of logs that state none."),
+        click.option(
+            "--formats",
+            metavar="DIR",
+            multiple=True,
+            help="Read log formats of your own from here, beside those in the settings folder.",
+        ),
         click.argument("paths", metavar="PATH…", nargs=-1, required=True),
     ):
         command = option(command)
@@ -74,7 +81,15 @@ def settings_of(*, targets: Sequence[str] = (), **flags: Any) -> Config:
         for name in (*config.select, *config.ignore):
             if name not in DETECTORS:
                 raise click.UsageError(f"no detector is called {name}{close(name, DETECTORS)}")
-    return msgspec.structs.replace(config, targets=chosen)
+    own = own_formats()
+    formats = [*config.formats, *([str(own)] if own.is_dir() else [])]
+    return msgspec.structs.replace(config, targets=chosen, formats=formats)
+
+
+def own_formats() -> Path:
+    """Where a user's own log formats lie: `~/.config/wsdiag/formats`, or below XDG_CONFIG_HOME."""
+    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(home).expanduser() / "wsdiag" / "formats"
 
 
 def check_outputs(names: Sequence[str], paths: Sequence[str]) -> None:

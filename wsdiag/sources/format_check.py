@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from wsdiag.sources.format_document import FormatError, Sample
 from wsdiag.sources.line_clock import Clock
@@ -32,6 +33,32 @@ def failures(made: Format) -> Iterator[str]:
         problem = _disagreement(sample, read_sample(made, sample))
         if problem:
             yield f"{place}: {problem}"
+
+
+class Trial(NamedTuple):
+    """What one format made of a log: `near` are the lines that its gate let in, but no more."""
+
+    lines: int
+    read: int
+    rows: list[Row]
+    near: list[tuple[int, str]]
+
+
+def tried(made: Format, lines: Iterable[str]) -> Trial:
+    """Read a log by one format, and only by it."""
+    reader = LogReader(Clock("UTC", datetime.now(UTC), None), [made])
+    rows: list[Row] = []
+    near: list[tuple[int, str]] = []
+    pos = 0
+    for pos, line in enumerate(lines, 1):
+        before = reader.seen[made.id]
+        reader.line(line, pos)
+        if reader.seen[made.id] > before:
+            rows += reader.rows
+        elif made.wants(line):
+            near.append((pos, line))
+        reader.rows = []
+    return Trial(pos, reader.seen[made.id], rows, near)
 
 
 def read_sample(made: Format, sample: Sample) -> list[Row]:

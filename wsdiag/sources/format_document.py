@@ -42,6 +42,7 @@ from typing import Literal
 
 import msgspec
 
+from wsdiag.config import ConfigError
 from wsdiag.event import EVENTS, Kind
 from wsdiag.sources.line_fields import CHOICES, WORDS
 
@@ -49,7 +50,7 @@ _UNCOMMON = re.compile(r"\(\?(?:=|!|<=|<!|P=)|\\[1-9]")
 _REFERENCE = re.compile(r"\{(\w+)\}")
 
 
-class FormatError(ValueError):
+class FormatError(ConfigError):
     """A format file that cannot be used; the text names the file and the field."""
 
 

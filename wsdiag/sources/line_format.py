@@ -126,6 +126,24 @@ def all_formats() -> tuple[Format, ...]:
     return tuple(_made((folder / name).read_text("utf-8"), name) for name in names)
 
 
+@lru_cache(maxsize=16)
+def formats_with(folders: tuple[str, ...]) -> tuple[Format, ...]:
+    """Those of the user's folders, which are asked first, then those of the package.
+
+    One of the user's takes the place of what has the same id in a later folder or in the package.
+    Raises `FormatError`.
+    """
+    known: dict[str, Format] = {}
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise FormatError(f"{folder}: no such folder of log formats")
+        for path in sorted(Path(folder).glob("*.toml")):
+            known.setdefault(path.stem, load(path))
+    for made in all_formats():
+        known.setdefault(made.id, made)
+    return tuple(known.values())
+
+
 def load(path: Path) -> Format:
     """Read one format file. Raises `FormatError`."""
     try:

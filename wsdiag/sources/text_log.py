@@ -18,7 +18,7 @@ from wsdiag.event import EVENTS, events
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.sources import line_time
 from wsdiag.sources.line_clock import Clock
-from wsdiag.sources.line_format import all_formats
+from wsdiag.sources.line_format import Format, all_formats, formats_with
 from wsdiag.sources.line_wrapper import Unwrapper, strip_colours
 from wsdiag.sources.log_reader import GENERAL, GENERAL_JSON, LogReader
 
@@ -70,7 +70,8 @@ def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict
 
 def read(item: InputFile, config: Config) -> Reading:
     """The events of every line."""
-    reader = LogReader(_clock(item, config), all_formats(), bool(_CLIENT_NAME.search(item.name)))
+    formats = formats_with(tuple(config.formats))
+    reader = LogReader(_clock(item, config), formats, bool(_CLIENT_NAME.search(item.name)))
     notes: Counter[str] = Counter()
     frames: list[pl.DataFrame] = []
     for pos, line in _lines(item.path, notes):
@@ -88,7 +89,7 @@ def read(item: InputFile, config: Config) -> Reading:
     ).select(EVENTS.names())
     return Reading(
         format="+".join(name for name, _ in reader.seen.most_common(3)) or "text",
-        vantage=_vantage(frame, reader),
+        vantage=_vantage(frame, reader, formats),
         events=frame,
         unread_lines=reader.unread + notes["cut"] + notes["binary"],
         resolution_ms=reader.clock.resolution_ms or 1.0,
@@ -148,8 +149,8 @@ def _general_vantage(name: str, reader: LogReader) -> str:
     return "client" if client else "server"
 
 
-def _vantage(frame: pl.DataFrame, reader: LogReader) -> str | None:
+def _vantage(frame: pl.DataFrame, reader: LogReader, formats: Sequence[Format]) -> str | None:
     if frame.height:
         return str(frame["vantage"].value_counts(sort=True)["vantage"][0])
-    known = {f.id: f.vantage for f in all_formats() if f.vantage != "either"}
+    known = {f.id: f.vantage for f in formats if f.vantage != "either"}
     return next((known[name] for name, _ in reader.seen.most_common() if name in known), None)
