@@ -149,8 +149,7 @@ def frame(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
 def told(events_: pl.DataFrame) -> Story:
     """The story of EVENTS that have no sessions yet."""
     identified = sessions.identify(events_)
-    table = connections.table(identified.lazy()).collect()
-    return Story(events=identified.lazy(), connections=table.lazy())
+    return Story(events=identified.lazy(), connections=connections.table(identified).lazy())
 
 
 def story(rows: Iterable[Mapping[str, Any]]) -> Story:

@@ -95,6 +95,4 @@ def _chosen(config: Config) -> dict[str, detectors.Detector]:
 
 def _story(events: pl.DataFrame) -> Story:
     # The table is drawn once: every detector reads it.
-    return Story(
-        events=events.lazy(), connections=connections.table(events.lazy()).collect().lazy()
-    )
+    return Story(events=events.lazy(), connections=connections.table(events).lazy())

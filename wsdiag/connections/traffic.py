@@ -8,7 +8,7 @@ TRAFFIC = pl.col("kind").is_in(["message", "ping", "pong"])
 COUNTS = ("messages_c2s", "messages_s2c", "pings", "pongs")
 
 
-def legs(rows: pl.LazyFrame) -> pl.LazyFrame:
+def legs(rows: pl.DataFrame) -> pl.DataFrame:
     """The traffic as one row for each session, source and conn.
 
     Columns: those of EVENTS that tell who it is, with `ts` and `pos` of the first row; `last`,
@@ -17,7 +17,7 @@ def legs(rows: pl.LazyFrame) -> pl.LazyFrame:
     kind, ts, way = pl.col("kind"), pl.col("ts"), pl.col("dir")
     return (
         rows.filter(TRAFFIC)
-        .group_by("session", "source", "conn", maintain_order=True)
+        .group_by("_place", "session", "source", "conn", maintain_order=True)
         .agg(
             pl.col("ts", "pos", "vantage", "kind").first(),
             *(pl.col(name).drop_nulls().first() for name in ("user", "token", "key", "peer")),
@@ -32,32 +32,26 @@ def legs(rows: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def totals(legs: pl.LazyFrame) -> pl.LazyFrame:
-    """The legs as one row for each session: session, `_last_traffic`, last_c2s, last_s2c, counts.
+def totals(legs: pl.DataFrame) -> pl.DataFrame:
+    """The legs as one row for each session: _place, `_last_traffic`, last_c2s, last_s2c, counts.
 
     Counted on the leg that saw most: both legs of a proxied connection carry the same frames.
     """
-    return legs.group_by("session").agg(
+    return legs.group_by("_place").agg(
         pl.col("last").max().alias("_last_traffic"),
         pl.col("last_c2s", "last_s2c").max(),
         *(pl.col(name).max().cast(pl.Int64) for name in COUNTS),
     )
 
 
-def gaps(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """The longest time without traffic since a session's opening: session, `_longest_gap`."""
+def gaps(rows: pl.DataFrame) -> pl.DataFrame:
+    """The longest time without traffic since a session's opening: _place, `_longest_gap`."""
     return (
         rows.filter(TRAFFIC | (pl.col("kind") == "open"))
-        .select("session", "ts", _place=place())
+        .select("_place", "ts")
         .sort("_place", maintain_order=True)
         .with_columns(_longest_gap=pl.col("ts") - pl.col("ts").shift(1))
         .filter(pl.col("_place") == pl.col("_place").shift(1))
         .group_by("_place", maintain_order=True)
-        .agg(pl.col("session").first(), pl.col("_longest_gap").max())
-        .drop("_place")
+        .agg(pl.col("_longest_gap").max())
     )
-
-
-def place() -> pl.Expr:
-    """A number for each session: numbers are sorted and grouped faster than names."""
-    return pl.col("session").cast(pl.Categorical(pl.Categories.random())).to_physical()
