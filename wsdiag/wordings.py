@@ -62,14 +62,11 @@ def says(detector: str, text: pl.Expr) -> pl.Expr:
 def stated(events: pl.LazyFrame, detector: str) -> pl.LazyFrame:
     """The events whose reason is a wording of the detector's, ready for `finding.flag`.
 
-    Refusals are left out: their reasons are the handshake's.
-
     One row per connection, or per line where none is named: session, text, started, ended,
     measured (null) and pointers.
     """
-    refusal = pl.col("kind").is_in(["rejected", "refused", "response", "auth", "token"])
     told = events.filter(
-        pl.col("reason").is_not_null() & ~refusal & says(detector, pl.col("reason"))
+        pl.col("reason").is_not_null() & says(detector, pl.col("reason"))
     ).with_columns(
         _whose=pl.coalesce("session", pl.concat_str("source", pl.lit(":"), pl.col("pos")))
     )

@@ -16,12 +16,14 @@ from wsdiag.detectors import (
     abnormal_close,
     connect_latency,
     connection_refused,
+    delivery_gap,
     handshake_rejected,
     idle_cut,
     mass_close,
     message_latency,
     message_too_big,
     missed_heartbeat,
+    path_loss,
     protocol_violation,
     reconnect_storm,
     reconnect_time,
@@ -66,6 +68,8 @@ _SERVER_STALL: Detector = server_stall
 _PROTOCOL_VIOLATION: Detector = protocol_violation
 _TLS_FAILURE: Detector = tls_failure
 _RESOURCE_LIMIT: Detector = resource_limit
+_PATH_LOSS: Detector = path_loss
+_DELIVERY_GAP: Detector = delivery_gap
 
 DETECTORS: dict[str, Detector] = {
     detector.ID: detector
@@ -85,7 +89,9 @@ DETECTORS: dict[str, Detector] = {
         _TLS_FAILURE,
         _HANDSHAKE_REJECTED,
         _CONNECTION_REFUSED,
+        _PATH_LOSS,
         _RESOURCE_LIMIT,
+        _DELIVERY_GAP,
     )
 }
 

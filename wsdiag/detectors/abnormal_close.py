@@ -57,10 +57,11 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         pointers="closing",
         alone=pl.lit(False),
     )
-    alone = untied(closed, story.events, ID).filter(pl.col("text").str.contains(HANDLER))
+    spoken = story.events.filter(pl.col("kind").is_in(["error", "close", "end", "timeout"]))
+    alone = untied(closed, spoken, ID).filter(pl.col("text").str.contains(HANDLER))
     rows = pl.concat(
         [
-            tied(closed, story.events, ID),
+            tied(closed, spoken, ID),
             alone.with_columns(reason="text", alone=pl.lit(True)),
         ],
         how="diagonal_relaxed",

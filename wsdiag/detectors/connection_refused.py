@@ -1,7 +1,7 @@
 """Connections that nobody took.
 
-What it finds: a SYN answered by RST, ECONNREFUSED at a client, or a proxy that could not reach its
-backend.
+What it finds: a SYN answered by RST, ECONNREFUSED at a client, a proxy that could not reach its
+backend, or a name that has no address.
 Why it matters: nothing listens there: the server is down, still starting, or the address is wrong.
 How it decides: each source says so itself. A refusal by the backend, seen by a proxy, is told apart
 from one that the client met.
@@ -15,6 +15,7 @@ import polars as pl
 from wsdiag.connections import Story, counted
 from wsdiag.finding import Severity, flag, plural
 from wsdiag.targets import Targets
+from wsdiag.wordings import marks, stated
 
 ID = "connection-refused"
 TITLE = "Connections are refused"
@@ -58,6 +59,14 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pointers="opening",
         )
     )
+    unnamed = stated(story.events.filter(pl.col("kind") != "refused"), ID)
+    rows = pl.concat(
+        [
+            rows,
+            unnamed.join(opens, how="cross").with_columns(vantages=pl.lit([], pl.List(pl.String))),
+        ],
+        how="diagonal_relaxed",
+    )
     first, last = pl.col("started").min(), pl.col("ended").max()
     opened_before = (pl.col("first_open").first() < first).fill_null(False)
     opened_after = (pl.col("last_open").first() > last).fill_null(False)
@@ -68,8 +77,11 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         severity=Severity.ERROR,
         confidence=0.95,
         message=pl.format(
-            "{} refused{}{}",
+            "{} {}{}{}",
             plural("attempt"),
+            pl.when(pl.col("text").is_not_null().all())
+            .then(pl.lit("without an address for the name"))
+            .otherwise(pl.lit("refused")),
             pl.when(by_proxy.any())
             .then(pl.lit(" by the backend, as the proxy saw it"))
             .otherwise(pl.lit("")),
@@ -80,6 +92,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             .otherwise(pl.lit("")),
         ),
         traits=(
+            *marks(ID, pl.col("text")),
             pl.when(by_proxy.any()).then(pl.lit("backend")).otherwise(pl.lit("direct")),
             pl.when(opened_before & opened_after).then(pl.lit("passing")),
             pl.when(~opened_after).then(pl.lit("lasting")),

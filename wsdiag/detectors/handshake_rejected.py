@@ -84,14 +84,20 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         )
     )
     # A client that tells of its failed handshakes tells of the refusals that others log.
-    errors = story.events.filter(pl.col("kind") == "error")
+    unopened = story.connections.filter(~pl.col("was_open")).select("session")
+    spoken = story.events.filter(
+        pl.col("kind").is_in(["error", "auth"])
+        | pl.col("kind").is_in(["close", "end"]) & pl.col("session").is_not_null()
+    )
     alone = (
-        stated(errors, ID)
+        stated(spoken, ID)
+        .join(unopened.with_columns(unopened=True), on="session", how="left")
+        .filter(pl.col("session").is_null() | pl.col("unopened"))
         .join(rows.select(told=pl.len()), how="cross")
         .filter(pl.col("told") == 0)
         .join(opened, how="cross")
         .with_columns(rejection="text", again=pl.lit(False), engine_io=pl.lit(False))
-        .drop("told")
+        .drop("told", "unopened")
     )
     rows = pl.concat([rows, alone], how="diagonal_relaxed")
     text, reason = pl.col("text"), pl.col("rejection").drop_nulls().first()

@@ -54,8 +54,10 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         measured=pl.lit(None, dtype=pl.Float64),
         pointers="closing",
     )
+    # A refusal's reason is the handshake's.
+    spoken = pl.col("kind").is_in(["error", "close", "end"])
     told = (
-        stated(story.events, ID)
+        stated(story.events.filter(spoken), ID)
         .join(closed.select("session", "code", "closed_by"), on="session", how="left")
         .select(closed.collect_schema().names())
     )

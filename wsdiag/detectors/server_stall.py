@@ -17,6 +17,7 @@ import polars as pl
 from wsdiag.connections import Story, round_trips
 from wsdiag.finding import SPOT, Severity, flag, plural
 from wsdiag.targets import Targets
+from wsdiag.wordings import marks
 
 ID = "server-stall"
 TITLE = "The server stalls"
@@ -133,7 +134,7 @@ def _stated(story: Story) -> pl.LazyFrame:
             plural("time"),
             pl.col("reason").drop_nulls().first().fill_null("no words"),
         ),
-        traits=(pl.lit("stated"),),
+        traits=(pl.lit("stated"), *marks(ID, pl.col("reason"))),
         unit="ms",
     )
 
