@@ -8,7 +8,7 @@ import polars as pl
 from wsdiag import clocks, sources
 from wsdiag.config import Config
 from wsdiag.finding import Evidence, Finding, Severity, fingerprint
-from wsdiag.gather import Gathered
+from wsdiag.gather import Covered, Gathered
 from wsdiag.redact import Redactor, sanitise
 from wsdiag.report import Input, Redaction, Span, Window
 
@@ -62,7 +62,8 @@ def inputs(gathered: Gathered) -> list[Input]:
     """Every input and what became of it, those that could not be opened included."""
     read = []
     for item, reading in zip(gathered.inputs, gathered.readings, strict=True):
-        clock, covered = gathered.clocks.get(item.name, clocks.Clock()), _span(reading.events)
+        clock = gathered.clocks.get(item.name, clocks.Clock())
+        covered = gathered.covered.get(item.name, Covered(0, None, None))
         read.append(
             Input(
                 path=item.name,
@@ -71,10 +72,10 @@ def inputs(gathered: Gathered) -> list[Input]:
                 source=item.name,
                 format=reading.format,
                 vantage=reading.vantage,
-                events=len(reading.events),
+                events=covered.events,
                 unread_lines=reading.unread_lines,
-                first=covered.since,
-                last=covered.until,
+                first=covered.first,
+                last=covered.last,
                 clock_offset_ms=clock.offset_ms,
                 clock_error_ms=clock.error_ms,
                 remarks=[sanitise(remark) for remark in (*item.remarks, *reading.remarks)],

@@ -53,7 +53,9 @@ def align(
     }
     if not moves:
         return events, clocks
-    shift = pl.col("source").replace_strict(moves, default=0.0, return_dtype=pl.Float64)
+    shift = (
+        pl.col("source").cast(pl.String).replace_strict(moves, default=0.0, return_dtype=pl.Float64)
+    )
     return (
         events.with_columns(
             ts=pl.col("ts") + pl.duration(microseconds=(shift * 1000).round().cast(pl.Int64))

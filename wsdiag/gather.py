@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 import polars as pl
@@ -21,13 +23,26 @@ class NoEvidence(Exception):  # noqa: N818 – it is named as users are told
     """Nothing usable was found; the text tells the user why."""
 
 
+class Covered(NamedTuple):
+    """What an input's events cover, by its own clock."""
+
+    events: int
+    first: datetime | None
+    last: datetime | None
+
+
 class Gathered(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read: inputs and their readings in the same order, and all events together."""
+    """What was read: inputs and their readings in the same order, and all events together.
+
+    `events` has the columns of EVENTS, but `source` as an Enum of the inputs' names; the readings'
+    own events are gone. `covered` and `clocks` are by input.
+    """
 
     inputs: list[InputFile]
     readings: list[Reading]
     problems: list[str]
     events: pl.DataFrame
+    covered: dict[str, Covered]
     clocks: dict[str, clocks.Clock]
 
 
@@ -44,30 +59,51 @@ def gather(found: Found, config: Config) -> Gathered:
         item.name: reading.resolution_ms
         for item, reading in zip(found.inputs, readings, strict=True)
     }
+    covered = _covered(read)
     aligned, offsets = clocks.align(read, steps)
     asked = _within(aligned, config)
     if asked.is_empty():
         raise NoEvidence("no event lies between --since and --until")
     return Gathered(
         inputs=found.inputs,
-        readings=readings,
+        readings=[msgspec.structs.replace(reading, events=read.clear()) for reading in readings],
         problems=found.problems,
         events=sessions.identify(asked),
+        covered=covered,
         clocks=offsets,
     )
 
 
 def _together(inputs: Sequence[InputFile], readings: Sequence[Reading]) -> pl.DataFrame:
     """The events of all inputs, each under its input's name."""
-    frames = [
-        reading.events.with_columns(source=pl.lit(item.name))
-        for item, reading in zip(inputs, readings, strict=True)
-        if len(reading.events)
-    ]
-    events = pl.concat(frames) if frames else pl.DataFrame(schema=EVENTS)
+    names = pl.Enum(sorted(item.name for item in inputs))
+    frames = [reading.events.lazy() for reading in readings]
+    counts = pl.concat(pl.collect_all([frame.select(pl.all().count()) for frame in frames]))
     # A column without values takes no memory, and no time when rows are moved.
-    empty = [name for name in EVENTS if not events[name].count()]
-    return events.with_columns(pl.lit(None, dtype=EVENTS[name]).alias(name) for name in empty)
+    empty = [name for name in EVENTS if name == "source" or not counts[name].sum()]
+    schema = {**EVENTS, "source": names}
+    return pl.concat(
+        [
+            pl.DataFrame(schema=schema),
+            *pl.collect_all(
+                [
+                    frame.drop(empty)
+                    .with_columns(
+                        pl.lit(item.name if name == "source" else None, schema[name]).alias(name)
+                        for name in empty
+                    )
+                    .select(EVENTS.names())
+                    for item, frame in zip(inputs, frames, strict=True)
+                ]
+            ),
+        ]
+    )
+
+
+def _covered(events: pl.DataFrame) -> dict[str, Covered]:
+    ts = pl.col("ts")
+    spans = events.group_by("source").agg(pl.len(), ts.min().alias("first"), ts.max().alias("last"))
+    return {name: Covered(*span) for name, *span in spans.iter_rows()}
 
 
 def _within(events: pl.DataFrame, config: Config) -> pl.DataFrame:

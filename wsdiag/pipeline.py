@@ -11,6 +11,7 @@ import wsdiag
 from wsdiag import account, connections, detectors, evidence, explain, facts, sources
 from wsdiag.config import Config, ConfigError
 from wsdiag.connections import Story
+from wsdiag.event import EVENTS
 from wsdiag.explain import Case
 from wsdiag.gather import NoEvidence, gather
 from wsdiag.redact import Redactor
@@ -39,7 +40,7 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
             verdicts=verdicts,
             facts=measured,
             stacks=frozenset().union(*(reading.stacks for reading in gathered.readings)),
-            vantages=frozenset(gathered.events["vantage"].cast(pl.String).drop_nulls()),
+            vantages=frozenset(gathered.events["vantage"].unique().drop_nulls()),
             targets=config.targets,
         )
         return Report(
@@ -58,7 +59,7 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
 def read_events(paths: Sequence[str], config: Config = DEFAULTS) -> pl.DataFrame:
     """The EVENT frame under `paths`, on one clock, with sessions. Raises `NoEvidence`."""
     with evidence.collect(paths) as found:
-        return gather(found, config).events
+        return gather(found, config).events.cast(EVENTS)
 
 
 def show(where: str, paths: Sequence[str], context: int = 0) -> list[tuple[str, str]]:

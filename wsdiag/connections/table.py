@@ -21,7 +21,8 @@ def table(events: pl.DataFrame) -> pl.DataFrame:
     messages_s2c, pings, pongs, opening and closing (proof pointers), fragment (only an end, in
     lines that do not name the connection).
     """
-    rows = events.filter(pl.col("session").is_not_null()).with_columns(
+    about = events if not events["session"].null_count() else events.drop_nulls("session")
+    rows = about.with_columns(
         _place=pl.col("session").cast(pl.Categorical(pl.Categories.random())).to_physical()
     )
     talk = legs(rows)

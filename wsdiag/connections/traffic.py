@@ -5,7 +5,11 @@ from __future__ import annotations
 import polars as pl
 
 TRAFFIC = pl.col("kind").is_in(["message", "ping", "pong"])
+LEG = ("_place", "session", "source", "conn")
 COUNTS = ("messages_c2s", "messages_s2c", "pings", "pongs")
+
+SLICE = 250_000
+"""Rows that are looked at together."""
 
 
 def legs(rows: pl.DataFrame) -> pl.DataFrame:
@@ -14,20 +18,38 @@ def legs(rows: pl.DataFrame) -> pl.DataFrame:
     Columns: those of EVENTS that tell who it is, with `ts` and `pos` of the first row; `last`,
     `last_c2s`, `last_s2c`; and how many messages_c2s, messages_s2c, pings and pongs.
     """
-    kind, ts, way = pl.col("kind"), pl.col("ts"), pl.col("dir")
+    # In slices, so that what is filtered never takes as much memory as the whole again.
+    parts = [_leg_parts(part) for part in rows.iter_slices(SLICE)] or [_leg_parts(rows)]
     return (
-        rows.filter(TRAFFIC)
-        .group_by("_place", "session", "source", "conn", maintain_order=True)
+        pl.concat(parts)
+        .group_by(LEG, maintain_order=True)
         .agg(
             pl.col("ts", "pos", "vantage", "kind").first(),
-            *(pl.col(name).drop_nulls().first() for name in ("user", "token", "key", "peer")),
+            pl.col("user", "token", "key", "peer").drop_nulls().first(),
+            pl.col("expires", "last", "last_c2s", "last_s2c").max(),
+            pl.col(COUNTS).sum(),
+        )
+    )
+
+
+def _leg_parts(rows: pl.DataFrame) -> pl.DataFrame:
+    kind, ts, way = pl.col("kind"), pl.col("ts"), pl.col("dir")
+    counts = {
+        "messages_c2s": (kind == "message") & (way == "c2s"),
+        "messages_s2c": (kind == "message") & (way == "s2c"),
+        "pings": kind == "ping",
+        "pongs": kind == "pong",
+    }
+    return (
+        rows.filter(TRAFFIC)
+        .group_by(LEG, maintain_order=True)
+        .agg(
+            pl.col("ts", "pos", "vantage", "kind").first(),
+            pl.col("user", "token", "key", "peer").drop_nulls().first(),
             pl.col("expires").max(),
             ts.max().alias("last"),
             *(ts.filter(way == name).max().alias(f"last_{name}") for name in ("c2s", "s2c")),
-            ((kind == "message") & (way == "c2s")).sum().alias("messages_c2s"),
-            ((kind == "message") & (way == "s2c")).sum().alias("messages_s2c"),
-            (kind == "ping").sum().alias("pings"),
-            (kind == "pong").sum().alias("pongs"),
+            *(what.sum().cast(pl.Int64).alias(name) for name, what in counts.items()),
         )
     )
 
@@ -40,7 +62,7 @@ def totals(legs: pl.DataFrame) -> pl.DataFrame:
     return legs.group_by("_place").agg(
         pl.col("last").max().alias("_last_traffic"),
         pl.col("last_c2s", "last_s2c").max(),
-        *(pl.col(name).max().cast(pl.Int64) for name in COUNTS),
+        pl.col(COUNTS).max(),
     )
 
 

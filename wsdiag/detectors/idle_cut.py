@@ -182,6 +182,7 @@ def _spike(ends: pl.LazyFrame, connections: pl.LazyFrame) -> pl.LazyFrame:
             & (pl.col("silence") >= SHORTEST_S)
             & (pl.col("closed_by").is_in(["proxy", "server", "unknown"])).fill_null(True)
         )
+        .sort("silence", maintain_order=True)  # a search in order is many times faster
         .with_columns(near=near)
         .with_columns(
             timer=pl.col("silence").filter(pl.col("near") == pl.col("near").max()).median()

@@ -149,16 +149,18 @@ def _together(ends: pl.LazyFrame) -> pl.LazyFrame:
 
 def _waves(ends: pl.DataFrame) -> pl.DataFrame:
     """Number the waves: each begins where half of the live ones start to end, and lasts 5 s."""
-    wave, until = -1, None
-    numbers: list[int | None] = []
-    for ended, starts in ends.select("ended", "_starts").iter_rows():
-        if until is None or ended > until:
-            if not starts:
-                numbers.append(None)
-                continue
-            wave, until = wave + 1, ended + TOGETHER
-        numbers.append(wave)
-    return ends.with_columns(wave=pl.Series(numbers, dtype=pl.Int64))
+    starts = ends.filter("_starts")["ended"].unique().sort()
+    begun, place = [], 0
+    while place < len(starts):
+        begun.append(starts[place])
+        place = int(starts.search_sorted(starts[place] + TOGETHER, side="right"))
+    moments = pl.Series("begun", begun, dtype=starts.dtype)
+    ended, wave = pl.col("ended"), pl.col("wave")
+    last = pl.lit(moments).search_sorted(ended, side="right").cast(pl.Int64) - 1
+    since = pl.lit(moments).gather(pl.when(wave >= 0).then(wave))
+    return ends.with_columns(wave=last).with_columns(
+        wave=pl.when(ended <= since + TOGETHER).then("wave")
+    )
 
 
 def _context(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:

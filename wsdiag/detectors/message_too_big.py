@@ -54,9 +54,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     )
     rows = (
         story.connections.join(said, on="session", how="left")
-        .join(biggest, on="session", how="left")
         .filter((pl.col("code") == 1009).fill_null(False) | pl.col("said").is_not_null())
         .pipe(counted)
+        .join(biggest, on="session", how="left")
         .select(
             "session",
             "closed_by",

@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from datetime import datetime
 
+import numpy as np
 import polars as pl
 
 from wsdiag.event import ordered
 from wsdiag.sessions.joins import join
 from wsdiag.sessions.names import name, split
-from wsdiag.sessions.sightings import NEVER, Node, nodes, sightings
+from wsdiag.sessions.sightings import NEVER, Node, Sighting, nodes, sightings
 from wsdiag.sessions.ties import tied
+
+DIGITS = 10
+"""Hexadecimal digits in a session's name, where that is enough to tell all apart."""
 
 
 def identify(events: pl.DataFrame) -> pl.DataFrame:
@@ -30,9 +33,9 @@ def identify(events: pl.DataFrame) -> pl.DataFrame:
     """
     lives = split(name(ordered(events)))
     seen = nodes(lives)
-    told = pl.concat(
+    of_rows = pl.concat(
         [
-            seen.select("_rows", session=_names(seen)).explode("_rows"),
+            seen.select("_rows", session=_names(seen, _leaders(seen))).explode("_rows"),
             lives.select(
                 _rows=pl.int_range(pl.len(), dtype=pl.get_index_type()).filter(
                     pl.col("_node").is_null()
@@ -41,29 +44,45 @@ def identify(events: pl.DataFrame) -> pl.DataFrame:
             ),
         ]
     )
-    return lives.with_columns(told.sort("_rows")["session"]).select(events.columns)
+    return lives.with_columns(of_rows.sort("_rows")["session"]).select(events.columns)
 
 
-def _names(seen: pl.DataFrame) -> pl.Series:
-    """The session of each node, named the same on any day: from the key, else from the first
-    sighting's own name."""
-    known = list(seen.select("key", "first", "source", "_node").iter_rows())
-    sessions = [_named(key, first, (source, node)) for key, first, source, node in known]
+def _leaders(seen: pl.DataFrame) -> pl.Series:
+    """For each node the row of the one that names its session: the one with the first key, else
+    the first that was seen."""
     among = tied(seen)
     candidates = sightings(seen[among])
     families = join(candidates)
-    members: dict[Node, list[int]] = defaultdict(list)
-    for place, sighting in zip(among, candidates, strict=True):
-        members[families.of(sighting.node)].append(place)
-    for places in members.values():
-        keys = sorted(key for key in (known[place][0] for place in places) if key)
-        first = min((known[place][1] or NEVER, known[place][2:]) for place in places)
-        session = _named(keys[0] if keys else None, *first)
-        for place in places:
-            sessions[place] = session
-    return pl.Series("session", sessions, dtype=pl.String)
+    members: dict[Node, list[tuple[int, Sighting]]] = defaultdict(list)
+    for row, sighting in zip(among, candidates, strict=True):
+        members[families.of(sighting.node)].append((row, sighting))
+    leaders = np.arange(len(seen))
+    for family in members.values():
+        keyed = [(one.key, row) for row, one in family if one.key]
+        first = min((one.first or NEVER, one.node, row) for row, one in family)
+        leaders[[row for row, _ in family]] = min(keyed)[-1] if keyed else first[-1]
+    return pl.Series(leaders, dtype=pl.Int64)
 
 
-def _named(key: str | None, first: datetime | None, node: Node) -> str:
-    told = key or repr((first or NEVER, node))
-    return f"s-{hashlib.sha256(told.encode()).hexdigest()[:10]}"
+def _names(seen: pl.DataFrame, leaders: pl.Series) -> pl.Series:
+    """The name of each node's session: the same on any day, and no two alike."""
+    first = pl.col("first").dt.epoch("us").fill_null(0)
+    leading = leaders.unique()
+    told = seen[leading].select(
+        pl.coalesce("key", pl.format("{} {} {}", first, "source", "_node")).alias("told")
+    )
+    digests = [_digest(text)[:DIGITS] for text in told["told"]]
+    named = told.with_columns(pl.Series("name", digests, dtype=pl.String))
+    if not named["name"].is_unique().all():
+        clash = named.unique("told").filter(pl.col("name").is_duplicated())["name"]
+        longer = pl.col("told").map_elements(_digest, return_dtype=pl.String)
+        named = named.with_columns(
+            pl.when(pl.col("name").is_in(clash.implode())).then(longer).otherwise("name")
+        )
+    return named.select(session="s-" + pl.col("name"))["session"].gather(
+        leading.search_sorted(leaders)
+    )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
+import numpy as np
 import polars as pl
 
 BEGIN = ("attempt", "open", "rejected", "refused")
@@ -32,49 +33,52 @@ def name(events: pl.DataFrame) -> pl.DataFrame:
     )
     if not named.select((pl.col("conn").is_null() & pl.col("kind").is_in(PERSONAL)).any()).item():
         return named
-    rows = named.with_row_index("_row")
-    lines = _line_names(rows)
-    bare = rows.filter(pl.col("conn").is_null() & pl.col("kind").is_in(PERSONAL)).join(
-        lines, on="_row", how="anti"
+    lines = _whole_lines(named)
+    named = named.with_columns(
+        conn=pl.when(lines).then(pl.format("line {}", "pos")).otherwise("conn")
     )
+    bare = named.with_row_index("_row").filter(
+        pl.col("conn").is_null() & pl.col("kind").is_in(PERSONAL)
+    )
+    if bare.is_empty():
+        return named
     paired: dict[int, str] = {}
-    for told in bare.sort("source", "pos", "_row").partition_by("source"):
-        paired.update(_pair(told.select("_row", "pos", "ts", "kind", "code").iter_rows()))
-    pairs = pl.DataFrame(
-        {"_row": list(paired), "_given": list(paired.values())}, schema=lines.schema
+    for rows in bare.sort("source", "pos", "_row").partition_by("source"):
+        paired.update(_pair(rows.select("_row", "pos", "ts", "kind", "code").iter_rows()))
+    names = pl.DataFrame(
+        {"_row": list(paired), "_paired": list(paired.values())},
+        schema={"_row": pl.get_index_type(), "_paired": pl.String},
     )
     return (
-        rows.join(pl.concat([lines, pairs]), on="_row", how="left", maintain_order="left")
-        .with_columns(conn=pl.coalesce("conn", "_given"))
-        .drop("_row", "_given")
+        named.with_row_index("_row")
+        .join(names, on="_row", how="left", maintain_order="left")
+        .with_columns(conn=pl.coalesce("conn", "_paired"))
+        .drop("_row", "_paired")
     )
 
 
-def _line_names(rows: pl.DataFrame) -> pl.DataFrame:
-    """`_row` and `_given` of nameless rows that are one connection because they are one line's:
-    an access line gives its start and its end."""
-    kind = pl.col("kind")
+def _whole_lines(events: pl.DataFrame) -> pl.Series:
+    """Which nameless rows are one connection because they are one line's: an access line gives its
+    start and its end."""
+    kind, before = pl.col("kind"), (pl.col("source").shift(1), pl.col("pos").shift(1))
+    rows = events.select("source", "pos", "kind", nameless=pl.col("conn").is_null())
     lines = (
-        rows.select("_row", "source", "pos", "kind", nameless=pl.col("conn").is_null())
+        rows.with_row_index("row")
         .sort("source", "pos")
         .with_columns(
-            line=(
-                (pl.col("pos") != pl.col("pos").shift(1))
-                | (pl.col("source") != pl.col("source").shift(1))
-            )
-            .fill_null(True)
+            line=(pl.col("source").ne_missing(before[0]) | pl.col("pos").ne_missing(before[1]))
             .cum_sum()
             .set_sorted()
         )
     )
+    several = kind.to_physical().min() < kind.to_physical().max()
     whole = lines.group_by("line", maintain_order=True).agg(
-        ((kind.to_physical().min() < kind.to_physical().max()) & kind.is_in(BEGIN).any()).alias(
-            "whole"
-        )
-    )
-    return lines.filter(
-        whole["whole"].gather(lines["line"] - 1) & pl.col("nameless") & kind.is_in(LIFECYCLE)
-    ).select("_row", _given=pl.format("line {}", "pos"))
+        (several & kind.is_in(BEGIN).any()).alias("whole")
+    )["whole"]
+    chosen = lines.filter(
+        whole.gather(lines["line"] - 1) & pl.col("nameless") & kind.is_in(LIFECYCLE)
+    )["row"]
+    return _marked(chosen, len(events))
 
 
 def _pair(
@@ -120,21 +124,29 @@ def split(events: pl.DataFrame) -> pl.DataFrame:
     again = _begun_again(events)
     if again.is_empty():
         return events.with_columns(_node="conn")
-    return (
-        events.with_row_index("_row")
-        .join(again, on="_row", how="left", maintain_order="left")
-        .with_columns(_life=pl.col("_new").fill_null(False).cum_sum().over("source", "conn") + 1)
-        .with_columns(
-            _node=pl.when(pl.col("_life") == 1)
-            .then(pl.col("conn"))
-            .otherwise(pl.format("{} #{}", "conn", "_life"))
-        )
-        .drop("_row", "_new", "_life")
+    over = ("source", "conn")
+    later = (
+        events.select(*over, _new=_marked(again, len(events)))
+        .with_row_index("_row")
+        .join(events[again], on=over, how="semi", maintain_order="left")
+        .select("_row", "conn", _life=pl.col("_new").cum_sum().over(over) + 1)
+        .filter(pl.col("_life") > 1)
+        .select("_row", _later=pl.format("{} #{}", "conn", "_life"))
     )
+    rows = events.select(pl.int_range(pl.len(), dtype=pl.get_index_type()).alias("_row"))
+    nodes = rows.join(later, on="_row", how="left", maintain_order="left")["_later"]
+    return events.with_columns(_node=nodes.fill_null(events["conn"]))
 
 
-def _begun_again(events: pl.DataFrame) -> pl.DataFrame:
-    """The rows with which a name begins another life: `_row`, and `_new`, which is true."""
+def _marked(rows: pl.Series, length: int) -> pl.Series:
+    """True at these rows of a frame of this length."""
+    marks = np.zeros(length, dtype=bool)
+    marks[rows] = True
+    return pl.Series(marks)
+
+
+def _begun_again(events: pl.DataFrame) -> pl.Series:
+    """The numbers of the rows with which a name begins another life."""
     kind, gap = pl.col("kind"), pl.col("ts") - pl.col("_before")
     over = ("source", "conn")
     lifecycle = (
@@ -173,8 +185,7 @@ def _begun_again(events: pl.DataFrame) -> pl.DataFrame:
             .then(pl.col("_last").is_in(["close", "end", "rejected", "refused"]) & (gap > SAME_TRY))
             .otherwise(False)
         )
-        .filter("_new")
-        .select("_row", "_new")
+        .filter("_new")["_row"]
     )
 
 
