@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Literal
 
 import msgspec
+import numpy as np
 import polars as pl
 
 BELOW, ABOVE = 0.985, 1.05
@@ -20,11 +21,18 @@ BELOW, ABOVE = 0.985, 1.05
 
 Kind = Literal["idle", "age", "heartbeat", "drain"]
 
+IDLE: tuple[Kind, ...] = ("idle",)
+"""Kinds that any data resets."""
+
 SILENCE: tuple[Kind, ...] = ("idle", "heartbeat")
-"""Kinds that fire after silence."""
+"""Kinds that fire after silence, of both sides or of one."""
 
 AGE: tuple[Kind, ...] = ("age",)
 """Kinds that nothing resets."""
+
+
+DRAIN: tuple[Kind, ...] = ("drain",)
+"""Kinds that run from a reload."""
 
 
 class Timer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -80,6 +88,14 @@ def is_default(seconds: pl.Expr, kinds: Collection[Kind], tick: pl.Expr | float 
             for known in defaults(kinds)
         )
     ).fill_null(False)
+
+
+def are_defaults(seconds: np.ndarray, kinds: Collection[Kind]) -> np.ndarray:
+    """`is_default` for an array."""
+    fits = np.zeros(len(seconds), dtype=bool)
+    for known in defaults(kinds):
+        fits |= (known * BELOW <= seconds) & (seconds <= known * ABOVE)
+    return fits
 
 
 def marks(seconds: pl.Expr, kinds: Collection[Kind]) -> Iterable[pl.Expr]:

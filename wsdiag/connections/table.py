@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections.told import VANTAGES, parts, who
-from wsdiag.connections.traffic import COUNTS, TRAFFIC, gaps, legs, totals
+from wsdiag.connections.traffic import COUNTS, TRAFFIC, WAYS, gaps, legs, totals
 from wsdiag.event import ORDER
 
 
@@ -17,7 +17,8 @@ def table(events: pl.DataFrame) -> pl.DataFrame:
     refused, closed, code (the initiator's; null without a Close frame or log of it), reason,
     close_dir, reported (codes that local APIs stated), ended, end_reason, end_dir, closed_by
     (client, server, proxy, network, unknown), legs, live, proxy_timer, last_c2s, last_s2c, idle_s
-    (silence before the end; null where nobody saw the traffic), age_s, messages_c2s,
+    (silence before the end; null where nobody saw the traffic), age_s, longest_gap_s and, for one
+    direction, longest_gap_c2s_s and longest_gap_s2c_s (the longest silence survived), messages_c2s,
     messages_s2c, pings, pongs, opening and closing (proof pointers), fragment (only an end, in
     lines that do not name the connection).
     """
@@ -80,6 +81,12 @@ def _conclude(summary: pl.DataFrame) -> pl.DataFrame:
         age_s=age,
         idle_s=pl.when(seen).then(silent.dt.total_microseconds() / 1e6),
         longest_gap_s=pl.when(seen).then(_longest_gap().dt.total_microseconds() / 1e6),
+        **{
+            f"longest_gap_{way}_s": pl.when(seen).then(
+                _longest_gap(f"_{way}", f"last_{way}").dt.total_microseconds() / 1e6
+            )
+            for way in WAYS
+        },
     ).select(pl.all().exclude("^_.*$"))
 
 
@@ -93,10 +100,10 @@ def _client() -> pl.Expr:
     return pl.coalesce(recurring, "user", name, "token")
 
 
-def _longest_gap() -> pl.Expr:
+def _longest_gap(way: str = "", last: str = "_last_traffic") -> pl.Expr:
     """The longest silence that it survived; one that still lives survives its last silence too."""
-    lasting = pl.col("last_seen") - pl.max_horizontal("_last_traffic", "opened")
-    return pl.max_horizontal("_longest_gap", pl.when(~pl.col("gone")).then(lasting))
+    lasting = pl.col("last_seen") - pl.max_horizontal(last, "opened")
+    return pl.max_horizontal(f"_longest_gap{way}", pl.when(~pl.col("gone")).then(lasting))
 
 
 def _frameless() -> pl.Expr:

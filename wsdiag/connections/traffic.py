@@ -6,6 +6,7 @@ import polars as pl
 
 TRAFFIC = pl.col("kind").is_in(["message", "ping", "pong"])
 LEG = ("_place", "session", "source", "conn")
+WAYS = ("c2s", "s2c")
 COUNTS = ("messages_c2s", "messages_s2c", "pings", "pongs")
 
 SLICE = 250_000
@@ -67,13 +68,30 @@ def totals(legs: pl.DataFrame) -> pl.DataFrame:
 
 
 def gaps(rows: pl.DataFrame) -> pl.DataFrame:
-    """The longest time without traffic since a session's opening: _place, `_longest_gap`."""
-    return (
-        rows.filter(TRAFFIC | (pl.col("kind") == "open"))
-        .select("_place", "ts")
+    """The longest times without traffic since a session's opening, of both directions and of each.
+
+    Columns: _place, `_longest_gap`, `_longest_gap_c2s` and `_longest_gap_s2c`.
+    """
+    opens = pl.col("kind") == "open"
+    moments = (
+        rows.filter(TRAFFIC | opens)
+        .select("_place", "ts", "dir", _opens=opens)
         .sort("_place", maintain_order=True)
-        .with_columns(_longest_gap=pl.col("ts") - pl.col("ts").shift(1))
+    )
+    found = _longest(moments, "_longest_gap")
+    for way in WAYS:
+        one_way = moments.filter((pl.col("dir") == way) | pl.col("_opens"))
+        found = found.join(
+            _longest(one_way, f"_longest_gap_{way}"), on="_place", how="left", maintain_order="left"
+        )
+    return found
+
+
+def _longest(moments: pl.DataFrame, name: str) -> pl.DataFrame:
+    """The longest time between neighbours of one session; `moments` are sorted by session."""
+    return (
+        moments.with_columns((pl.col("ts") - pl.col("ts").shift(1)).alias(name))
         .filter(pl.col("_place") == pl.col("_place").shift(1))
         .group_by("_place", maintain_order=True)
-        .agg(pl.col("_longest_gap").max())
+        .agg(pl.col(name).max())
     )

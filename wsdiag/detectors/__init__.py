@@ -20,6 +20,7 @@ from wsdiag.detectors import (
     handshake_rejected,
     idle_cut,
     mass_close,
+    max_age,
     message_latency,
     message_too_big,
     missed_heartbeat,
@@ -29,6 +30,7 @@ from wsdiag.detectors import (
     reconnect_time,
     resource_limit,
     server_stall,
+    slow_consumer,
     tls_failure,
     token_expiry,
 )
@@ -62,9 +64,11 @@ _ABNORMAL_CLOSE: Detector = abnormal_close
 _HANDSHAKE_REJECTED: Detector = handshake_rejected
 _CONNECTION_REFUSED: Detector = connection_refused
 _IDLE_CUT: Detector = idle_cut
+_MAX_AGE: Detector = max_age
 _MASS_CLOSE: Detector = mass_close
 _MESSAGE_TOO_BIG: Detector = message_too_big
 _SERVER_STALL: Detector = server_stall
+_SLOW_CONSUMER: Detector = slow_consumer
 _PROTOCOL_VIOLATION: Detector = protocol_violation
 _TLS_FAILURE: Detector = tls_failure
 _RESOURCE_LIMIT: Detector = resource_limit
@@ -77,12 +81,14 @@ DETECTORS: dict[str, Detector] = {
         _TOKEN_EXPIRY,
         _MISSED_HEARTBEAT,
         _IDLE_CUT,
+        _MAX_AGE,
         _MASS_CLOSE,
         _RECONNECT_STORM,
         _RECONNECT_TIME,
         _CONNECT_LATENCY,
         _MESSAGE_LATENCY,
         _SERVER_STALL,
+        _SLOW_CONSUMER,
         _ABNORMAL_CLOSE,
         _MESSAGE_TOO_BIG,
         _PROTOCOL_VIOLATION,

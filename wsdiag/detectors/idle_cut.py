@@ -4,10 +4,10 @@ What it finds: ends that a proxy or server logs as its idle timer, and ends that
 same stretch of silence again and again.
 Why it matters: the path between client and server has a timer that neither of them knows.
 How it decides: the owner's own log line is proof. Without it, at least three connections that a
-side other than the client ended without a Close frame, after silences within 1.5 % of each other,
-at different moments; one connection that survived a longer silence refutes the timer. Where only
-ages are known (an access log), equal ages are reported as such: idle time and age cannot be told
-apart.
+side other than the client ended without a Close frame, after silences within 1.5 % of each other
+(either way, or in one direction), at different moments, five times as many as after neighbouring
+silences; one connection that survived a longer silence refutes the timer. Where only ages are known
+(an access log), or both agree equally well, that is said: idle time and age cannot be told apart.
 What it cannot see: which hop owns the timer, when the capture shows one leg only.
 """
 
@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, counted
+from wsdiag import endings, timers
+from wsdiag.connections import Story
 from wsdiag.finding import Severity, flag, plural
 from wsdiag.targets import Targets
 
@@ -26,23 +27,7 @@ NEEDS = (
     "log with durations (nginx $request_time) or its error log at level info does"
 )
 
-TICK_S, SPREAD = 0.5, 0.015
-"""Timers tick coarsely, and a repeated silence lies within 1.5 % of the timer's value."""
-
-SURVIVED = 1.05
-"""A silence so many times the timer's that is survived refutes the timer."""
-
-REPEATED = 3
-"""So many equal silences make a timer; fewer may be chance."""
-
-SHORTEST_S = 4.0
-"""Shorter silences are ordinary gaps between messages."""
-
-CATALOGUE_S = (30.0, 50.0, 55.0, 60.0, 100.0, 120.0, 230.0, 240.0, 300.0, 350.0, 600.0, 3600.0)
-"""Defaults of hops: HAProxy samples 30 and 50, Heroku 55, nginx, ALB and Apache 60, uWS 120,
-Azure 240, Envoy 300, NLB 350, API Gateway 600."""
-
-_TIMER = "(?i)upgraded|tunnel|idle|proxying connection|^[cs]D|ping interval|inactiv"
+ONE_SIDED = {"idle_c2s": "one-way-c2s", "idle_s2c": "one-way-s2c"}
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -58,29 +43,28 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all connections concerned."""
-    ends = _ends(story)
-    inferred = _spike(ends, story.connections)
     rows = (
-        ends.join(inferred, on="session", how="left")
+        _cut(story)
+        .join(_pace(story.events), on="session", how="left")
         .join(_unanswered_handshakes(story.events), how="cross")
-        .filter(pl.col("logged") | pl.col("inferred").is_not_null())
-        .with_columns(measured=pl.coalesce("stated_s", "silence"))
     )
     silence = pl.col("measured").median()
     ambiguous = (pl.col("same_as_age") & ~pl.col("logged")).all()
+    repeats = pl.col("timer_s").is_not_null().sum() >= endings.REPEATED
+    beating, slow = pl.col("pings") > 0, pl.col("every_s") >= pl.col("measured") * 0.95
     return flag(
         rows,
         detector=ID,
         severity=Severity.ERROR,
         confidence=pl.when(pl.col("logged").any())
         .then(0.95)
-        .when(pl.col("closed_by").is_in(["proxy"]).any() & (pl.len() >= REPEATED))
+        .when((pl.col("closed_by") == "proxy").any() & (pl.len() >= endings.REPEATED))
         .then(0.8)
         .when(ambiguous)
         .then(0.55)
         .otherwise(0.7),
         message=pl.format(
-            "{} cut after {} of silence{}",
+            "{} cut after {} of silence{}{}",
             plural("connection"),
             pl.when(silence.is_not_null())
             .then(pl.format("{} s", silence.round(1)))
@@ -90,20 +74,28 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
                 pl.lit(", as long as the connection lived: idle time and age cannot be told apart")
             )
             .otherwise(pl.lit("")),
+            endings.out_of(pl.col("all_ends").first()),
         ),
         traits=(
-            pl.when((pl.col("logged") & pl.col("by_proxy") & ~pl.col("flagged")).any()).then(
-                pl.lit("proxy-timer-logged")
+            _mark(
+                pl.col("logged") & pl.col("by_proxy") & pl.col("owner").is_null(),
+                "proxy-timer-logged",
             ),
-            pl.when(pl.col("flagged").any()).then(pl.lit("haproxy-flag")),
-            pl.when((pl.col("logged") & ~pl.col("by_proxy")).any()).then(
-                pl.lit("server-timer-logged")
-            ),
-            pl.when(pl.col("inferred").is_not_null().sum() >= REPEATED).then(pl.lit("repeats")),
-            pl.when((pl.col("closed_by") == "proxy").any()).then(pl.lit("proxy-ended")),
+            _mark(pl.col("logged") & (pl.col("owner") == "haproxy"), "haproxy-flag"),
+            _mark(pl.col("logged") & (pl.col("owner") == "envoy"), "envoy-flag"),
+            _mark(pl.col("logged") & ~pl.col("by_proxy"), "server-timer-logged"),
+            _mark(pl.col("said_timeout"), "server-said-timeout"),
+            _mark(pl.col("observed"), "idle-stated"),
+            pl.when(repeats).then(pl.lit("repeats")),
+            _mark(pl.col("closed_by") == "proxy", "proxy-ended"),
+            _mark(pl.col("closed_by") == "server", "server-ended"),
             pl.when(ambiguous).then(pl.lit("idle-equals-age")),
-            pl.when(_in_catalogue(silence)).then(pl.lit("catalogue")),
-            pl.when(pl.col("proxied").any()).then(pl.lit("behind-proxy")),
+            *(_mark(pl.col("clock") == clock, name) for clock, name in ONE_SIDED.items()),
+            pl.when(timers.is_default(silence, timers.IDLE)).then(pl.lit("catalogue")),
+            *timers.marks(silence, timers.SILENCE),
+            _mark(pl.col("proxied"), "behind-proxy"),
+            _mark(beating & slow, "pings-too-slow"),
+            pl.when((~beating & pl.col("idle").is_not_null()).all()).then(pl.lit("no-heartbeat")),
             pl.when(pl.col("unanswered").first() >= pl.len()).then(pl.lit("backend-silent")),
         ),
         measured=silence,
@@ -111,52 +103,79 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     )
 
 
-def _ends(story: Story) -> pl.LazyFrame:
-    """Ends that an idle timer could have made, with their silence in seconds."""
-    timers = (
-        story.events.filter(
-            (pl.col("kind") == "timeout")
-            & pl.col("session").is_not_null()
-            & pl.col("reason").str.contains(_TIMER)
-            & ~pl.col("reason").str.contains("(?i)response header|connecting to upstream")
-        )
-        .group_by("session")
-        .agg(
-            (pl.col("vantage") == "proxy").any().alias("by_proxy"),
-            pl.col("reason").str.contains("^[cs]D").any().alias("flagged"),
-            (pl.col("ms").max() / 1000).alias("stated_s"),
-        )
+def _mark(holds: pl.Expr, name: str) -> pl.Expr:
+    """A trait of the finding when any of its connections has it."""
+    return pl.when(holds.fill_null(False).any()).then(pl.lit(name))
+
+
+def _cut(story: Story) -> pl.LazyFrame:
+    """The ends that are an idle timer's, each with its silence in seconds as `measured`."""
+    ends = endings.ends(story)
+    unsaid = ends.filter(_unsaid())
+    spikes = endings.by_clock(unsaid, story.connections).filter(pl.col("clock") != "age")
+    survived = story.connections.select(survived=pl.col("longest_gap_s").max())
+    silence = pl.coalesce("idle", "age")
+    at_default = timers.is_default(silence, timers.IDLE)
+    # Too few to repeat, but at a known default, and the proxy's doing.
+    lone = (
+        at_default
+        & (pl.col("survived") <= silence * endings.SURVIVED + endings.TICK_S).fill_null(True)
+        & (pl.col("closed_by") == "proxy")
+        & _unsaid()
     )
+    stated = pl.when((pl.col("stated_s") - pl.col("age")).abs() > pl.col("tick")).then("stated_s")
     return (
-        counted(story.connections.filter("gone"))
-        .join(timers, on="session", how="left")
-        .with_columns(logged=pl.col("by_proxy").is_not_null())
+        ends.join(spikes, on="session", how="left")
+        .join(survived, how="cross")
+        .join(unsaid.select(_unsaid=pl.len()), how="cross")
+        .with_columns(
+            logged=(pl.col("stated") == "idle").fill_null(False),
+            said_timeout=pl.col("said_timeout") & timers.is_default(silence, timers.SILENCE),
+            observed=pl.col("observed_s").is_not_null() & pl.col("stated").is_null(),
+            same_as_age=(
+                (pl.col("idle").is_null() | ((pl.col("age") - pl.col("idle")) <= pl.col("tick")))
+                & stated.is_null()
+            ).fill_null(True),
+            # A proxy that states the whole life of a connection does not state its silence.
+            measured=pl.coalesce(stated, "idle", "observed_s", "age"),
+            ended=pl.coalesce("ended", "started"),
+        )
         .filter(
             pl.col("logged")
-            | (
-                pl.col("code").is_null()
-                & (pl.col("frameless") | (pl.col("vantages").list.len() == 1))
-                & (pl.col("closed_by") != "client").fill_null(True)
-                & ~pl.col("heartbeat_timeout")
-            )
+            | pl.col("said_timeout")
+            | pl.col("timer_s").is_not_null()
+            | (pl.col("observed") & at_default)
+            | (lone & (pl.col("_unsaid") < endings.REPEATED)).fill_null(False)
         )
-        .select(
-            "session",
-            "logged",
-            "closed_by",
-            "age_s",
-            "idle_s",
-            "stated_s",
-            by_proxy=pl.col("by_proxy").fill_null(False),
-            flagged=pl.col("flagged").fill_null(False),
-            silence=pl.coalesce("idle_s", "age_s"),
-            same_as_age=pl.col("idle_s").is_null()
-            | ((pl.col("age_s") - pl.col("idle_s")).abs() <= TICK_S).fill_null(False),
-            proxied=pl.col("vantages").list.contains("proxy") | (pl.col("legs") > 1),
-            started="opened",
-            ended=pl.coalesce("ended", "closed"),
-            pointers="closing",
+        .with_columns(
+            measured=pl.when(pl.col("clock").is_in(list(ONE_SIDED)))
+            .then("timer_s")
+            .otherwise("measured"),
+            all_ends=pl.col("_unsaid") + pl.col("logged").sum(),
         )
+    )
+
+
+def _unsaid() -> pl.Expr:
+    """An end that nobody explains: no owner's word, no Close frame, not the client's doing."""
+    return (
+        pl.col("stated").is_null()
+        & pl.col("code").is_null()
+        & (pl.col("frameless") | (pl.col("vantages").list.len() == 1))
+        & (pl.col("closed_by") != "client").fill_null(True)
+        & ~pl.col("heartbeat_timeout")
+        & ~pl.col("expiring")
+    )
+
+
+def _pace(events: pl.LazyFrame) -> pl.LazyFrame:
+    """How often each connection was pinged, in seconds."""
+    return (
+        events.filter((pl.col("kind") == "ping") & pl.col("session").is_not_null())
+        .group_by("session", "source", "conn", "dir")
+        .agg((pl.col("ts").sort().diff().median().dt.total_microseconds() / 1e6).alias("every_s"))
+        .group_by("session")
+        .agg(pl.col("every_s").min())
     )
 
 
@@ -164,50 +183,3 @@ def _unanswered_handshakes(events: pl.LazyFrame) -> pl.LazyFrame:
     """How often a proxy gave up on a handshake: then the backend answers nobody, idle or not."""
     gave_up = (pl.col("kind") == "timeout") & pl.col("reason").str.contains("(?i)response header")
     return events.select(unanswered=gave_up.fill_null(False).sum())
-
-
-def _spike(ends: pl.LazyFrame, connections: pl.LazyFrame) -> pl.LazyFrame:
-    """Sessions whose silence is the repeated one.
-
-    Not when their ends fall together, and not when any connection survived a longer silence.
-    """
-    margin = pl.max_horizontal(pl.col("silence") * SPREAD, pl.lit(TICK_S))
-    order = pl.col("silence").sort()
-    near = order.search_sorted(pl.col("silence") + margin, side="right") - order.search_sorted(
-        pl.col("silence") - margin, side="left"
-    )
-    candidates = (
-        ends.filter(
-            ~pl.col("logged")
-            & (pl.col("silence") >= SHORTEST_S)
-            & (pl.col("closed_by").is_in(["proxy", "server", "unknown"])).fill_null(True)
-        )
-        .sort("silence", maintain_order=True)  # a search in order is many times faster
-        .with_columns(near=near)
-        .with_columns(
-            timer=pl.col("silence").filter(pl.col("near") == pl.col("near").max()).median()
-        )
-        .filter((pl.col("silence") - pl.col("timer")).abs() <= margin)
-    )
-    apart = (pl.col("ended").max() - pl.col("ended").min()).dt.total_microseconds() / 1e6
-    return (
-        candidates.with_columns(n=pl.len(), apart=apart)
-        .join(connections.select(survived=pl.col("longest_gap_s").max()), how="cross")
-        .filter((pl.col("survived") <= pl.col("timer") * SURVIVED + TICK_S).fill_null(True))
-        .filter(
-            ((pl.col("n") >= REPEATED) & (pl.col("apart") > 2.0))
-            | (
-                (pl.col("n") < REPEATED)
-                & _in_catalogue(pl.col("timer"))
-                & (pl.col("closed_by") == "proxy")
-            )
-        )
-        .select("session", inferred="timer")
-    )
-
-
-def _in_catalogue(seconds: pl.Expr) -> pl.Expr:
-    """Whether a silence is a known default: at most 1.5 % under it and one tick or 5 % over it."""
-    return pl.any_horizontal(
-        *(seconds.is_between(known * 0.985, known * 1.05) for known in CATALOGUE_S)
-    ).fill_null(False)

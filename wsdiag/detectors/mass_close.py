@@ -1,10 +1,13 @@
 """Most connections ending at once.
 
-What it finds: moments at which at least half of the live connections end within five seconds.
+What it finds: moments at which at least half of the live connections end within five seconds, and
+ends that a proxy's reload made.
 Why it matters: one event did that: a restart, a crash, a reload, a cut network.
 How it decides: ends that clients chose are left out, and those by which a server refuses a
 credential or a logged timer cuts one connection. Close codes, the server's own shutdown line and
-what follows (refused attempts, a start line) tell a planned end from a crash.
+what follows (refused attempts, a start line) tell a planned end from a crash. A reload makes ends
+when an old worker exits a round time after it was told to go, or when they come at one distance
+from most reloads, or at a default grace period after one.
 What it cannot see: connections that are in no source of this evidence.
 """
 
@@ -14,7 +17,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from wsdiag.connections import AUTH_CODES, POLITE_CODES, RESTART_CODES, Story, counted
+from wsdiag import endings
+from wsdiag.connections import AUTH_CODES, POLITE_CODES, RESTART_CODES, Story, counted, with_room
 from wsdiag.finding import SPOT, Severity, flag
 from wsdiag.targets import Targets
 
@@ -32,6 +36,9 @@ AROUND, AFTER = pl.duration(seconds=10), pl.duration(seconds=120)
 
 RELOAD_BEFORE = pl.duration(seconds=300)
 """nginx workers drain for `worker_shutdown_timeout` after a reload; ingress-nginx sets 240 s."""
+
+SHORTLY = pl.duration(seconds=15)
+"""A reload so shortly before is the one that did it, where several end together."""
 
 _KILLED = (
     "(?i)sigkill|killed|exit code 137|out of memory|oom|panic|segfault|core dumped|crash|signal 9"
@@ -72,16 +79,17 @@ def summarise(story: Story) -> pl.LazyFrame:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for each such moment."""
-    rows = _together(summarise(story))
+    rows = _with_drained(_together(summarise(story)), story)
     rows = rows.join(_context(rows, story), on="wave", how="left")
     rows = rows.with_columns(pointers=pl.concat_list(pl.col("told_at").fill_null([]), "closing"))
     share_restart = pl.col("code").is_in(RESTART_CODES).fill_null(False).mean()
-    announced = (share_restart >= 0.8) | pl.col("stopped").first().fill_null(False)
-    rows = rows.with_columns(
-        _enough=(pl.len() >= pl.when(announced).then(ENOUGH_WHEN_ANNOUNCED).otherwise(ENOUGH)).over(
-            "wave"
-        )
-    ).filter("_enough")
+    stopped, reloaded = pl.col("stopped").first(), pl.col("just_reloaded").first()
+    announced = (share_restart >= 0.8) | (stopped | reloaded).fill_null(False)
+    by_reload = pl.col("how").is_not_null().any()
+    enough = pl.when(announced).then(ENOUGH_WHEN_ANNOUNCED).otherwise(ENOUGH)
+    rows = rows.with_columns(_enough=((pl.len() >= enough) | by_reload).over("wave")).filter(
+        "_enough"
+    )
     code = pl.col("code").drop_nulls().mode().sort().first()
     return flag(
         rows,
@@ -90,7 +98,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         confidence=0.9,
         by=["wave"],
         message=pl.format(
-            "{} of {} live connections ended within {} s{}",
+            "{} of {} live connections ended within {} s{}{}",
             pl.len(),
             pl.col("live").max(),
             ((pl.col("ended").max() - pl.col("ended").min()).dt.total_microseconds() / 1e6).round(
@@ -100,6 +108,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             .then(pl.lit(", without a Close frame"))
             .when(code.is_not_null())
             .then(pl.format(", most with code {}", code))
+            .otherwise(pl.lit("")),
+            pl.when(by_reload)
+            .then(pl.format(", {} s after the proxy's reload", pl.col("offset_s").max().round(0)))
             .otherwise(pl.lit("")),
         ),
         traits=(
@@ -111,10 +122,43 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(pl.col("refusing").first()).then(pl.lit("refused-after")),
             pl.when(pl.col("killed").first()).then(pl.lit("kill-logged")),
             pl.when(pl.col("reloaded").first()).then(pl.lit("proxy-reloaded")),
+            pl.when(pl.col("just_reloaded").first()).then(pl.lit("right-after-reload")),
+            pl.when((pl.col("how") == "worker-exited").any()).then(pl.lit("worker-exited")),
+            pl.when((pl.col("how") == "drain-offset").any()).then(pl.lit("drain-offset")),
         ),
         unit="connections",
         measured=pl.len().cast(pl.Float64),
     )
+
+
+def _with_drained(waves: pl.LazyFrame, story: Story) -> pl.LazyFrame:
+    """The waves, and the ends that a reload explains: each reload is a wave of its own."""
+    unsaid = (
+        pl.col("gone")
+        & pl.col("code").is_null()
+        & ~pl.col("timer")
+        & (pl.col("closed_by") != "client").fill_null(True)
+    )
+    ends = counted(with_room(story.connections).filter(unsaid)).select(
+        "session",
+        "code",
+        "frameless",
+        "closed_by",
+        begun="opened",
+        ended=pl.coalesce("ended", "closed"),
+        pointers="closing",
+    )
+    drained = endings.after_reload(ends, story.events)
+    placed = ends.join(drained, on="session").with_columns(
+        wave=-1 - pl.col("reloaded_at").rank("dense").cast(pl.Int64),
+        live=pl.len().over("reloaded_at").cast(pl.Int64),
+        started="ended",
+        closing="pointers",
+        measured=pl.lit(None, dtype=pl.Float64),
+    )
+    others = waves.join(drained.select("session"), on="session", how="anti")
+    told = {"how": pl.lit(None, dtype=pl.String), "offset_s": pl.lit(None, dtype=pl.Float64)}
+    return pl.concat([others.with_columns(**told), placed], how="diagonal_relaxed")
 
 
 def _together(ends: pl.LazyFrame) -> pl.LazyFrame:
@@ -181,6 +225,7 @@ def _context(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
     near = pl.col("ts").is_between(pl.col("t0") - AROUND, pl.col("t1") + AROUND)
     after = pl.col("ts").is_between(pl.col("t0"), pl.col("t1") + AFTER)
     before = pl.col("ts").is_between(pl.col("t0") - RELOAD_BEFORE, pl.col("t1"))
+    shortly = pl.col("ts").is_between(pl.col("t0") - SHORTLY, pl.col("t1"))
     kind, killed = pl.col("kind"), pl.col("reason").str.contains(_KILLED)
     return (
         waves.join(marks, how="cross")
@@ -191,6 +236,10 @@ def _context(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
             (after & (kind == "server_start") & ~pl.col("proxy")).any().alias("started_again"),
             (after & (kind == "refused")).any().alias("refusing"),
             (before & (kind == "reload")).any().alias("reloaded"),
-            pl.col("spot").filter(near & kind.is_in(["server_stop"])).head(1).alias("told_at"),
+            (shortly & (kind == "reload")).any().alias("just_reloaded"),
+            pl.col("spot")
+            .filter((near & (kind == "server_stop")) | (before & (kind == "reload")))
+            .head(2)
+            .alias("told_at"),
         )
     )

@@ -31,6 +31,12 @@ PATIENCE_S = 1.0
 TOGETHER_S = 2.0
 """Peers given up within this time of one another missed their heartbeats together."""
 
+MINUTE_S, AWAKE_S = (57.0, 63.0), 45.0
+"""Chrome runs the timers of a hidden tab once a minute; awake, heartbeats are faster than that.
+
+https://developer.chrome.com/blog/timer-throttling-in-chrome-88
+"""
+
 _SAID = (
     "(?i)ping timeout|pong timeout|no pong|keepalive|heartbeat|ping timed out|wait for pong"
     "|server activity"
@@ -58,9 +64,12 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         story.connections.join(_stated(story.events), on="session", how="left")
         .join(unanswered, on="session", how="left")
         .join(_sent_again(story.events, unanswered), on="session", how="left")
+        .join(_throttled(story.events), on="session", how="left")
         .with_columns(
             _stated=pl.col("stated").is_not_null()
-            | ((pl.col("code") == 1011) & pl.col("reason").str.contains(_SAID)).fill_null(False),
+            | (pl.col("code").is_in([1000, 1011]) & pl.col("reason").str.contains(_SAID)).fill_null(
+                False
+            ),
             _silent=_silence(),
         )
         .filter(pl.col("_stated") | pl.col("_silent"))
@@ -76,6 +85,11 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             "dir_asked",
             "vantages",
             "late",
+            "throttled",
+            normal=(pl.col("code") == 1000).fill_null(False),
+            answered=pl.col("vantages").list.contains("network")
+            & (pl.col("pings") > 0)
+            & pl.col("open_pings").is_null(),
             together=(
                 (pl.col("_moment") - pl.col("_moment").shift(1)).dt.total_seconds() <= TOGETHER_S
             ).fill_null(False),
@@ -108,6 +122,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when((on_wire & again).any()).then(pl.lit("not-acked")),
             pl.when((on_wire & ~again).any()).then(pl.lit("acked")),
             pl.when(pl.col("late").fill_null(False).any()).then(pl.lit("answered-late")),
+            pl.when(pl.col("normal").any()).then(pl.lit("normal-code")),
+            pl.when((pl.col("_stated") & pl.col("answered")).any()).then(pl.lit("pong-came")),
+            pl.when(pl.col("throttled").any()).then(pl.lit("slowed-to-a-minute")),
             pl.when(pl.col("together").sum() >= 1)
             .then(pl.lit("together"))
             .otherwise(pl.lit("one-by-one")),
@@ -182,6 +199,21 @@ def _sent_again(events: pl.LazyFrame, unanswered: pl.LazyFrame) -> pl.LazyFrame:
         .filter(pl.col("ts") >= pl.col("asked"))
         .group_by("session")
         .agg(pl.len().alias("sent_again"))
+    )
+
+
+def _throttled(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Clients whose own heartbeat fell to one a minute: a hidden tab's timers run no faster."""
+    gap = pl.col("ts").sort().diff().dt.total_microseconds() / 1e6
+    slow = gap.is_between(*MINUTE_S)
+    return (
+        events.filter(
+            (pl.col("kind") == "ping") & (pl.col("dir") == "c2s") & pl.col("session").is_not_null()
+        )
+        .group_by("session", "source", "conn")
+        .agg(((slow.sum() >= 2) & (gap.filter(~slow).median() <= AWAKE_S)).alias("throttled"))
+        .group_by("session")
+        .agg(pl.col("throttled").any())
     )
 
 

@@ -1,18 +1,24 @@
 """The network between client and server fails.
 
-What it finds: a client or server saying that its network changed, went away or did not answer.
+What it finds: a client or server saying that its network changed, went away or did not answer; on
+the wire, segments sent again and again without an answer, connections that are dead at the first
+send after a silence, and losses all over.
 Why it matters: TCP notices a lost path only when it sends, so both sides may believe for minutes in
 a connection that is gone.
-How it decides: by the error of the operating system or the browser, which names the network.
-What it cannot see: loss below what anyone reports: a capture shows retransmissions.
+How it decides: by the error of the operating system or the browser, which names the network; by
+runs of at least three retransmissions after which nothing more was heard; by retransmissions of at
+least 2 % of what was said, on several connections. Only full-size segments in such a run speak for
+a packet that is too large for the path.
+What it cannot see: loss on the far side of a proxy, and encrypted content.
 """
 
 from __future__ import annotations
 
 import polars as pl
 
+from wsdiag import timers
 from wsdiag.connections import Story
-from wsdiag.finding import Severity, flag, plural
+from wsdiag.finding import SPOT, Severity, flag, plural
 from wsdiag.targets import Targets
 from wsdiag.wordings import marks, stated
 
@@ -22,6 +28,19 @@ NEEDS = (
     "no attempts or ends of connections in the evidence: a capture, a client's log or its console "
     "shows them"
 )
+
+RUN = 3
+"""So many retransmissions in a row without an answer are no ordinary loss (RFC 6298 doubles the
+wait each time)."""
+
+LOSSY_SHARE, LOSSY_AT_LEAST = 0.02, 10
+"""Retransmissions per message from which on a path is lossy."""
+
+FULL_BYTES = 1_000
+"""A segment of this size fills the packets of a usual path (MSS 1460, less in tunnels)."""
+
+SILENT_S = 60.0
+"""The shortest silence after which a flow may have been forgotten."""
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -34,7 +53,12 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
-    """One finding over all reports, counted by connection or line."""
+    """One finding over what is stated, one over dead connections, one over losses."""
+    sent_again = _sent_again(story)
+    return pl.concat([_stated(story), _dead(story, sent_again), _lossy(sent_again)])
+
+
+def _stated(story: Story) -> pl.LazyFrame:
     return flag(
         stated(story.events, ID),
         detector=ID,
@@ -42,4 +66,135 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         confidence=0.85,
         message=pl.format("{} of a failing network ({})", plural("report"), pl.col("text").first()),
         traits=marks(ID, pl.col("text")),
+    )
+
+
+def _sent_again(story: Story) -> pl.LazyFrame:
+    """Each connection's retransmissions: how many, how large, since and until when."""
+    again = (
+        story.events.filter((pl.col("kind") == "retransmit") & pl.col("session").is_not_null())
+        .group_by("session")
+        .agg(
+            pl.len().alias("again"),
+            pl.col("bytes").min().alias("smallest"),
+            pl.col("ts").min().alias("since"),
+            pl.col("ts").max().alias("until"),
+            SPOT.head(3).alias("again_at"),
+        )
+    )
+    return story.connections.join(again, on="session", how="inner").with_columns(
+        said=pl.col("messages_c2s") + pl.col("messages_s2c"),
+        heard=pl.max_horizontal("last_c2s", "last_s2c"),
+    )
+
+
+def _dead(story: Story, sent_again: pl.LazyFrame) -> pl.LazyFrame:
+    """Connections on which TCP sent in vain until the end."""
+    rows = (
+        sent_again.filter(
+            (pl.col("again") >= RUN)
+            & (pl.col("until") >= pl.col("heard")).fill_null(True)
+            & (pl.col("frameless") | pl.col("heartbeat_timeout") | ~pl.col("gone"))
+            & pl.col("was_open")
+        )
+        .join(_silence_before(story, sent_again), on="session", how="left")
+        .with_columns(survived=pl.col("longest_gap_s"))
+        .select(
+            "session",
+            "again",
+            "smallest",
+            "said",
+            "silence",
+            full=(pl.col("smallest") >= FULL_BYTES).fill_null(False) & (pl.col("said") >= 2),
+            started="since",
+            ended=pl.coalesce("ended", "until"),
+            measured="silence",
+            pointers=pl.concat_list("again_at", "closing"),
+        )
+    )
+    others = story.connections.filter("was_open").select(
+        "session", gap="longest_gap_s", fine=~pl.col("frameless")
+    )
+    shortest = rows.select(shortest=pl.col("silence").min())
+    survived = (
+        others.join(shortest, how="cross")
+        .join(rows.select("session"), on="session", how="anti")
+        .select(outlived=(pl.col("gap") > pl.col("shortest")).any())
+    )
+    silent = (pl.col("silence") >= SILENT_S).fill_null(False)
+    shortest_silence = pl.col("silence").filter(silent).min()
+    return flag(
+        rows.join(survived, how="cross"),
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=0.9,
+        message=pl.format(
+            "{} on which TCP sent in vain, {} times at most",
+            plural("connection"),
+            pl.col("again").max(),
+        ),
+        traits=(
+            pl.lit("in-vain"),
+            pl.when(pl.col("full").all()).then(pl.lit("full-size-only")),
+            pl.when(silent.all()).then(pl.lit("gone-at-next-send")),
+            pl.when(silent.all() & ~pl.col("outlived").fill_null(False).first()).then(
+                pl.lit("shorter-survived")
+            ),
+            *timers.marks(shortest_silence, timers.IDLE),
+        ),
+        unit="s",
+    )
+
+
+def _silence_before(story: Story, sent_again: pl.LazyFrame) -> pl.LazyFrame:
+    """How long each connection had been silent when it began to send in vain, in seconds."""
+    return (
+        story.events.filter(pl.col("kind").is_in(["message", "ping", "pong", "open"]))
+        .join(sent_again.select("session", "since"), on="session")
+        .filter(pl.col("ts") < pl.col("since") - pl.duration(milliseconds=500))
+        .group_by("session")
+        .agg(
+            ((pl.col("since").first() - pl.col("ts").max()).dt.total_microseconds() / 1e6).alias(
+                "silence"
+            )
+        )
+    )
+
+
+def _lossy(sent_again: pl.LazyFrame) -> pl.LazyFrame:
+    """One finding where retransmissions are spread over connections that go on."""
+    rows = (
+        sent_again.filter((pl.col("until") < pl.col("heard")).fill_null(False))
+        .with_columns(
+            share=pl.col("again").sum() / (pl.col("again").sum() + pl.col("said").sum()),
+            total=pl.col("again").sum(),
+        )
+        .filter((pl.col("share") >= LOSSY_SHARE) & (pl.col("total") >= LOSSY_AT_LEAST))
+        .select(
+            "session",
+            "share",
+            "total",
+            started="since",
+            ended="until",
+            measured=pl.col("again").cast(pl.Float64),
+            pointers="again_at",
+        )
+    )
+    return flag(
+        rows,
+        detector=ID,
+        severity=Severity.WARNING,
+        confidence=0.8,
+        message=pl.format(
+            "{} retransmissions on {}, {} % of what was sent",
+            pl.col("total").first(),
+            plural("connection"),
+            (pl.col("share").first() * 100).round(1),
+        ),
+        traits=(
+            pl.lit("lossy"),
+            pl.when(pl.len() >= 2).then(pl.lit("spread")),
+        ),
+        measured=pl.col("total").first().cast(pl.Float64),
+        unit="segments",
     )

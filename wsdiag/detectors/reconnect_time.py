@@ -6,7 +6,9 @@ Why it matters: for that long the user has no live data, whatever closed the con
 How it decides: only ends that the client did not choose, and only clients that can be recognised
 again: by user, by the id a client log gives them, or by credential. Never by address alone, since
 many clients share one.
-What it cannot see: clients that never came back are not measured here.
+Beside it: clients that say that they give up, and ends after which a library does not try again by
+itself, with no later attempt in that client's evidence.
+What it cannot see: clients without a log of their own that never came back.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, reconnects
-from wsdiag.finding import Severity, over_target, within_target
+from wsdiag.finding import SPOT, Severity, flag, over_target, plural, within_target
 from wsdiag.targets import Targets
+from wsdiag.wordings import marks, stated
 
 ID = "reconnect-time"
 TITLE = "Clients reconnect slowly"
@@ -24,6 +27,12 @@ NEEDS = (
     "connection, or collect the client's own log"
 )
 
+DISMISSED = "(?i)^io server disconnect"
+"""socket.io does not reconnect by itself after a disconnect by the server (its client docs)."""
+
+FATAL_CODES = (4400, 4401, 4004, 4005, 4406, 4409, 4429, 4500)
+"""Closes after which graphql-ws does not retry (enisdenjo/graphql-ws src/client.ts)."""
+
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     """How many reconnects were measured."""
@@ -31,7 +40,11 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
-    """One finding when the percentile is above `reconnect_s`."""
+    """One finding when the percentile is above `reconnect_s`, one over those who stay away."""
+    return pl.concat([_slow(story, targets), _away(story)])
+
+
+def _slow(story: Story, targets: Targets) -> pl.LazyFrame:
     return over_target(
         _values(story),
         detector=ID,
@@ -43,6 +56,55 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         traits=(
             pl.when((pl.col("_failed") == 0).all()).then(pl.lit("no-failed-tries")),
             pl.when((pl.col("_failed") > 0).any()).then(pl.lit("failed-tries")),
+        ),
+    )
+
+
+def _away(story: Story) -> pl.LazyFrame:
+    """Clients that say that they give up, and those whose library does not come back by itself."""
+    events = story.events
+    said = stated(events.filter(pl.col("kind").is_in(["error", "close", "end"])), ID)
+    tries = (
+        events.filter(pl.col("kind").is_in(["attempt", "open", "rejected", "refused"]))
+        .group_by("source")
+        .agg(pl.col("pos").max().alias("last_try"))
+    )
+    dismissed = (
+        events.filter(
+            pl.col("kind").is_in(["close", "end"])
+            & (pl.col("vantage") == "client")
+            & (
+                pl.col("reason").str.contains(DISMISSED)
+                | (pl.col("kind") == "close") & pl.col("code").is_in(FATAL_CODES)
+            ).fill_null(False)
+        )
+        .join(tries, on="source", how="left")
+        .filter((pl.col("last_try") < pl.col("pos")).fill_null(True))
+        .select(
+            "session",
+            started="ts",
+            ended="ts",
+            measured=pl.lit(None, dtype=pl.Float64),
+            pointers=pl.concat_list(SPOT),
+            text="reason",
+            dismissed=pl.lit(True),
+        )
+    )
+    rows = pl.concat([said, dismissed], how="diagonal_relaxed")
+    why = pl.col("text").drop_nulls().first()
+    return flag(
+        rows,
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=0.8,
+        message=pl.format(
+            "{} not back{}",
+            plural("client"),
+            pl.when(why.is_not_null()).then(pl.format(" ({})", why)).otherwise(pl.lit("")),
+        ),
+        traits=(
+            *marks(ID, pl.col("text")),
+            pl.when(pl.col("dismissed").any()).then(pl.lit("never-again")),
         ),
     )
 

@@ -25,7 +25,7 @@ NAMELESS = ("@", "~", "bare ", "line ")
 
 def name(events: pl.DataFrame) -> pl.DataFrame:
     """Fill `conn`: the best name of the row, its line's, or the only connection it can mean."""
-    handshake = pl.col("kind").is_in(LIFECYCLE)
+    handshake = pl.col("kind").is_in([*LIFECYCLE, "timeout"])
     # A page knows its connections by what they carry.
     carried = pl.when(handshake & (pl.col("vantage") == "client")).then(pl.col("topic"))
     named = events.with_columns(

@@ -1,0 +1,112 @@
+"""Connections ended because they had lived for so long, whatever crossed them.
+
+What it finds: ends that a proxy logs as its limit on the duration of a stream, and ends that come
+at the same age again and again although the connection was in use.
+Why it matters: a heartbeat does not help against it, and a longer idle timer neither.
+How it decides: the owner's own log line is proof. Without it, at least three connections that ended
+at ages within 1.5 % of each other, at different moments, while their silences differ: five times
+as many as at neighbouring ages. One connection that grew older refutes it. Ends at the expiry of
+the connection's own token are left to token-expiry. A Close frame without a fault's code counts
+only at the age of a known limit (two hours, four hours, a day).
+What it cannot see: whose limit it is, unless the owner says so or its default fits.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag import endings, timers
+from wsdiag.connections import POLITE_CODES, Story
+from wsdiag.finding import Severity, flag, plural
+from wsdiag.targets import Targets
+
+ID = "max-age"
+TITLE = "Connections end at a fixed age"
+NEEDS = (
+    "no source shows how old connections were when they ended: a capture, a proxy log with "
+    "durations or any log of opens and closes does"
+)
+
+KNOWN_LIMIT_S = 3000.0
+"""Servers close politely at any age; a limit of a platform is long."""
+
+
+def judged(story: Story, targets: Targets) -> pl.LazyFrame:
+    """How many ends came with a known age, or a logged limit."""
+    return story.connections.filter(
+        pl.col("gone") & (pl.col("age_s").is_not_null() | pl.col("timer"))
+    ).select(
+        judged=pl.len().cast(pl.Int64),
+        said=pl.format("{} ends seen, no limit on their age among them", pl.len()),
+    )
+
+
+def detect(story: Story, targets: Targets) -> pl.LazyFrame:
+    """One finding over all connections concerned."""
+    ends = endings.ends(story)
+    candidates = ends.filter(_may_be_old_age())
+    spikes = endings.by_clock(candidates, story.connections).filter(
+        (pl.col("clock") == "age") & ~pl.col("ambiguous")
+    )
+    rows = (
+        ends.join(spikes, on="session", how="left")
+        .join(candidates.select(_candidates=pl.len()), how="cross")
+        .with_columns(
+            logged=(pl.col("stated") == "age").fill_null(False),
+            measured=pl.coalesce("timer_s", "age", "stated_s"),
+            ended=pl.coalesce("ended", "started"),
+        )
+        .filter(pl.col("logged") | pl.col("timer_s").is_not_null())
+        .with_columns(
+            polite=pl.col("code").is_not_null() & pl.col("timer_s").is_not_null(),
+            all_ends=pl.col("_candidates") + pl.col("logged").sum(),
+        )
+        .filter(
+            ~pl.col("polite")
+            | (
+                (pl.col("measured") >= KNOWN_LIMIT_S)
+                & timers.is_default(pl.col("measured"), timers.AGE)
+            )
+        )
+    )
+    age = pl.col("measured").median()
+    busy = (pl.col("idle") < pl.col("measured") / 2).fill_null(False)
+    return flag(
+        rows,
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=pl.when(pl.col("logged").any()).then(0.95).otherwise(0.8),
+        message=pl.format(
+            "{} ended at the age of {}{}{}",
+            plural("connection"),
+            pl.when(age.is_not_null())
+            .then(pl.format("{} s", age.round(1)))
+            .otherwise(pl.lit("a fixed limit")),
+            pl.when(busy.any()).then(pl.lit(", in the middle of traffic")).otherwise(pl.lit("")),
+            endings.out_of(pl.col("all_ends").first()),
+        ),
+        traits=(
+            pl.when(pl.col("logged").any()).then(pl.lit("limit-logged")),
+            pl.when(pl.col("timer_s").is_not_null().sum() >= endings.REPEATED).then(
+                pl.lit("repeats")
+            ),
+            pl.when(busy.any()).then(pl.lit("in-use")),
+            pl.when(timers.is_default(age, timers.AGE)).then(pl.lit("catalogue")),
+            *timers.marks(age, timers.AGE),
+            pl.when(pl.col("proxied").any()).then(pl.lit("behind-proxy")),
+            pl.when(pl.col("polite").any()).then(pl.lit("with-close-frame")),
+        ),
+        measured=age,
+        unit="s",
+    )
+
+
+def _may_be_old_age() -> pl.Expr:
+    """An end that nobody explains, or a polite Close frame of the server's."""
+    return (
+        pl.col("stated").is_null()
+        & (pl.col("code").is_null() | pl.col("code").is_in(POLITE_CODES))
+        & (pl.col("closed_by") != "client").fill_null(True)
+        & ~pl.col("heartbeat_timeout")
+        & ~pl.col("expiring")
+    )

@@ -1,0 +1,166 @@
+"""Peers that do not take their data as fast as it is sent.
+
+What it finds: senders that say a peer's queue is full, closes for that reason (4500 of Spring, 3008
+of Centrifugo), and receivers whose TCP window stays closed.
+Why it matters: the sender must drop the peer or grow without bound.
+How it decides: the sender's own words or code are proof. On the wire, a receiver that announced a
+window of zero bytes for more than two seconds at a stretch and whose connection then ended, or that
+stayed so until the evidence stops. Short closures are ordinary flow control.
+What it cannot see: queues that grow inside a process which does not speak of them.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections import Story, counted
+from wsdiag.finding import SPOT, Severity, flag, plural
+from wsdiag.targets import Targets
+
+ID = "slow-consumer"
+TITLE = "A peer takes its data too slowly"
+NEEDS = (
+    "no source shows windows or queues: a capture, or a server log that names full send buffers, "
+    "does"
+)
+
+CLOSED_S = 2.0
+"""How long a window must stay closed before it is more than flow control."""
+
+PROBES_APART_S = 20.0
+"""Zero windows further apart than this are not one stretch: TCP probes back off no longer here."""
+
+CODES = (4500, 3008)
+"""Spring's `SESSION_NOT_RELIABLE` and centrifugal/centrifuge's `slow`."""
+
+_FULL = "(?i)exceed|overflow|full|kick|slow|keep up|drop|terminat|disconnect"
+
+
+def judged(story: Story, targets: Targets) -> pl.LazyFrame:
+    """How many connections were seen on the wire, or spoken of by a sender."""
+    wire = pl.col("vantages").list.contains("network") & pl.col("was_open")
+    told = story.events.filter(
+        (pl.col("kind") == "backpressure") & pl.col("session").is_not_null()
+    ).select(told=pl.col("session").n_unique())
+    return (
+        story.connections.select(wire=wire.sum())
+        .join(told, how="cross")
+        .select(
+            judged=(pl.col("wire") + pl.col("told")).cast(pl.Int64),
+            said=pl.format("{} connections seen, none with a window closed for long", "wire"),
+        )
+    )
+
+
+def detect(story: Story, targets: Targets) -> pl.LazyFrame:
+    """One finding over all peers concerned."""
+    by_code = pl.col("code").is_in(CODES).fill_null(False)
+    rows = (
+        story.connections.join(_told(story.events), on="session", how="left")
+        .join(_shut(story.events), on="session", how="left")
+        .with_columns(
+            said=pl.col("told").fill_null(False) | by_code,
+            shut=(pl.col("shut_s") >= CLOSED_S).fill_null(False)
+            & (pl.col("gone") | pl.col("live"))
+            & _at_the_end(),
+        )
+        .filter(pl.col("said") | pl.col("shut"))
+        .pipe(counted)
+        .select(
+            "session",
+            "said",
+            "shut",
+            "gone",
+            "closed_by",
+            "held",
+            full=pl.col("full").fill_null(False) | by_code,
+            started=pl.coalesce("shut_since", "first_told", "opened"),
+            ended=pl.coalesce("ended", "closed", "last_seen"),
+            measured=pl.coalesce("queued", "shut_s"),
+            queued="queued",
+            pointers=pl.concat_list(
+                pl.col("told_at").fill_null([]), pl.col("shut_at").fill_null([]), "closing"
+            ).list.unique(maintain_order=True),
+        )
+    )
+    queued = pl.col("queued").max()
+    return flag(
+        rows,
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=pl.when(pl.col("said").any()).then(0.95).otherwise(0.85),
+        message=pl.format(
+            "{} too slow for what was sent{}",
+            plural("connection"),
+            pl.when(queued.is_not_null())
+            .then(pl.format(": up to {} bytes queued", queued.cast(pl.Int64)))
+            .when(pl.col("shut").any())
+            .then(pl.lit(": the receiver's window stayed closed"))
+            .otherwise(pl.lit("")),
+        ),
+        traits=(
+            pl.when(pl.col("said").any()).then(pl.lit("stated")),
+            pl.when(pl.col("full").any()).then(pl.lit("queue-full")),
+            pl.when(pl.col("shut").any()).then(pl.lit("zero-window")),
+            pl.when(
+                (pl.col("shut") & pl.col("gone") & (pl.col("closed_by") == "server")).any()
+            ).then(pl.lit("kicked")),
+            pl.when((pl.col("held") == "c2s").any()).then(pl.lit("client-is-slow")),
+            pl.when((pl.col("held") == "s2c").any()).then(pl.lit("server-is-slow")),
+        ),
+        measured=pl.col("measured").max(),
+    )
+
+
+def _told(events: pl.LazyFrame) -> pl.LazyFrame:
+    """What senders say about a peer's queue."""
+    return (
+        events.filter((pl.col("kind") == "backpressure") & pl.col("session").is_not_null())
+        .group_by("session")
+        .agg(
+            pl.lit(True).alias("told"),
+            pl.col("reason").str.contains(_FULL).any().alias("full"),
+            pl.col("bytes").max().cast(pl.Float64).alias("queued"),
+            pl.col("ts").min().alias("first_told"),
+            SPOT.head(3).alias("told_at"),
+        )
+    )
+
+
+def _shut(events: pl.LazyFrame) -> pl.LazyFrame:
+    """The longest stretch of zero windows on each connection, and whose window it was.
+
+    A zero window travels from the receiver: `dir` c2s is a client that does not read.
+    """
+    over = ("session", "source", "conn", "dir")
+    gap = (pl.col("ts").diff().dt.total_microseconds() / 1e6).over(over)
+    return (
+        events.filter((pl.col("kind") == "zero_window") & pl.col("session").is_not_null())
+        .sort("ts")
+        .with_columns(stretch=(gap > PROBES_APART_S).fill_null(False).cum_sum().over(over))
+        .group_by(*over, "stretch", maintain_order=True)
+        .agg(
+            pl.col("ts").min().alias("shut_since"),
+            pl.col("ts").max().alias("shut_until"),
+            SPOT.first().alias("first_spot"),
+            SPOT.last().alias("last_spot"),
+        )
+        .with_columns(
+            shut_s=(pl.col("shut_until") - pl.col("shut_since")).dt.total_microseconds() / 1e6
+        )
+        .sort("shut_s", descending=True)
+        .group_by("session", maintain_order=True)
+        .agg(
+            pl.col("shut_since", "shut_until", "shut_s").first(),
+            pl.col("dir").cast(pl.String).first().alias("held"),
+            pl.concat_list("first_spot", "last_spot").first().alias("shut_at"),
+        )
+    )
+
+
+def _at_the_end() -> pl.Expr:
+    """The window was still closed when the connection ended, or the evidence did."""
+    over = pl.coalesce("ended", "closed", "last_seen")
+    return (
+        ((over - pl.col("shut_until")).dt.total_microseconds() / 1e6) <= PROBES_APART_S
+    ).fill_null(False)

@@ -1,0 +1,120 @@
+"""Each end that a timer may have made, with the times on its clocks and what logs say of it."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections import AUTH_CODES, Story, counted
+
+TICK_S, COARSE_TICK_S = 0.5, 1.0
+"""Timers tick coarsely, and a log in whole seconds measures no finer than one."""
+
+NEAR_EXPIRY_S = 5.0
+"""An end this close to its token's expiry is the token's."""
+
+_IDLE = "(?i)upgraded|tunnel|idle|proxying connection|^[cs]D|^SI\\b|ping interval|inactiv"
+_AGE = (
+    "(?i)^(?:UT|DT|UMSDR)\\b|upstream_response_timeout|max(?:imum)?[ _-](?:stream[ _-]duration"
+    "|(?:connection[ _-])?(?:age|lifetime|duration))"
+)
+"""Envoy's flags (UT, DT, UMSDR, SI) as its access log documentation defines them."""
+_ENVOY = "^(?:UT|DT|UMSDR|SI)\\b|upstream_response_timeout|stream_idle_timeout"
+_BARE_TIMEOUT = "(?i)^(?:transport |connection |socket )?time-?out$"
+_OF_A_HANDSHAKE = "(?i)response header|connecting to upstream"
+
+
+def ends(story: Story) -> pl.LazyFrame:
+    """Each end that a timer could have made: session, the times on its clocks, who stated what.
+
+    `stated` is idle or age where the owner of a timer logs that it fired, `stated_s` the time it
+    states, `observed_s` also where the line is a bystander's, `said_timeout` a server that closed
+    with no more words than that; `by_proxy` and `owner` (haproxy, envoy, else null) tell who it
+    was. `idle`, `idle_c2s`, `idle_s2c` and `age` are in seconds, null where nobody saw, and `tick`
+    is how finely. `expiring`: the end is its token's.
+    """
+    moment = pl.coalesce("ended", "closed", "last_seen")
+    seen = pl.col("idle_s").is_not_null()
+    coarse = (pl.col("ended").dt.microsecond() == 0) & (pl.col("opened").dt.microsecond() == 0)
+    return (
+        counted(story.connections.filter((pl.col("gone") & ~pl.col("fragment")) | pl.col("timer")))
+        .join(_stated(story.events), on="session", how="left")
+        .with_columns(
+            # What a log says of an end that it did not make is an observation, not its own timer.
+            stated=pl.when(
+                ~(
+                    (pl.col("by") == "server")
+                    & pl.col("frameless")
+                    & (pl.col("end_reason") == "eof").fill_null(False)
+                )
+            ).then("stated"),
+            observed_s=pl.col("stated_s"),
+            # A server's reason for closing is its own word, whatever the source that shows it.
+            said_timeout=pl.col("reason").str.contains(_BARE_TIMEOUT).fill_null(False)
+            & (pl.col("closed_by") == "server"),
+            _near_expiry=(moment - pl.col("expires")).dt.total_microseconds().abs() / 1e6
+            <= NEAR_EXPIRY_S,
+        )
+        .select(
+            "session",
+            "stated",
+            "owner",
+            "stated_s",
+            "observed_s",
+            "closed_by",
+            "code",
+            "frameless",
+            "vantages",
+            "heartbeat_timeout",
+            "pings",
+            "said_timeout",
+            by_proxy=(pl.col("by") == "proxy").fill_null(False),
+            idle="idle_s",
+            **{
+                f"idle_{way}": pl.when(seen).then(
+                    (moment - pl.max_horizontal(f"last_{way}", "opened")).dt.total_microseconds()
+                    / 1e6
+                )
+                for way in ("c2s", "s2c")
+            },
+            age="age_s",
+            tick=pl.when(coarse.fill_null(False) & ~pl.col("vantages").list.contains("network"))
+            .then(COARSE_TICK_S)
+            .otherwise(TICK_S),
+            proxied=pl.col("vantages").list.contains("proxy") | (pl.col("legs") > 1),
+            expiring=pl.col("_near_expiry").fill_null(False)
+            | pl.col("code").is_in(AUTH_CODES).fill_null(False),
+            started="opened",
+            ended=pl.when("gone").then(moment),
+            pointers="closing",
+        )
+    )
+
+
+def _stated(events: pl.LazyFrame) -> pl.LazyFrame:
+    """What the owner of a timer, or an observer, logs about each session."""
+    reason = pl.col("reason")
+    return (
+        events.filter(
+            (pl.col("kind") == "timeout")
+            & pl.col("session").is_not_null()
+            & ~reason.str.contains(_OF_A_HANDSHAKE)
+            & (reason.str.contains(_IDLE) | reason.str.contains(_AGE))
+        )
+        .group_by("session")
+        .agg(
+            pl.when(reason.str.contains(_AGE).any())
+            .then(pl.lit("age"))
+            .otherwise(pl.lit("idle"))
+            .alias("stated"),
+            pl.when((pl.col("vantage") == "proxy").any())
+            .then(pl.lit("proxy"))
+            .otherwise(pl.lit("server"))
+            .alias("by"),
+            pl.when(reason.str.contains("^[cs]D").any())
+            .then(pl.lit("haproxy"))
+            .when(reason.str.contains(_ENVOY).any())
+            .then(pl.lit("envoy"))
+            .alias("owner"),
+            (pl.col("ms").max() / 1000).alias("stated_s"),
+        )
+    )

@@ -1,0 +1,201 @@
+"""Ends that agree on a clock: which class of timer made them, and how many of them.
+
+The clock on which several ends agree names the class of timer. Robust figures are used throughout
+(median, median absolute deviation), and ends that agree are looked for as a spike, because one
+incident may have several causes. Where silence and age agree equally well they cannot be told
+apart, and that is what is said.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from wsdiag import timers
+
+SPREAD = 0.015
+"""A repeated time lies within 1.5 % of the timer's value."""
+
+SURVIVED = 1.05
+"""A silence or age so many times the timer's that is survived refutes the timer."""
+
+REPEATED = 3
+"""So many equal times make a timer; fewer may be chance."""
+
+SHORTEST_S = 4.0
+"""Shorter silences are ordinary gaps between messages."""
+
+OVER_BACKGROUND, NEIGHBOURS = 5.0, 4
+"""A spike holds this many times the mean count of its neighbours, so many to each side."""
+
+APART_S = 2.0
+"""Ends at one moment have another cause: only those further apart speak for a timer."""
+
+SHARPER = 3.0
+"""How much more the ends must scatter on the other clock before one may be named."""
+
+MAX_SPIKES, MAX_PLACES = 4, 16
+"""So many spikes are told apart, and so many places tried for each."""
+
+CLOCKS = ("idle", "idle_s2c", "idle_c2s", "age")
+"""In the order in which they are believed where they agree equally well."""
+
+EXPLAINED = pl.Schema(
+    {
+        "session": pl.String(),
+        "clock": pl.String(),
+        "timer_s": pl.Float64(),
+        "ambiguous": pl.Boolean(),
+    }
+)
+
+
+class Spike(NamedTuple):
+    """Ends that agree on one clock: its name, the timer's length, and which ends."""
+
+    clock: str
+    seconds: float
+    members: np.ndarray
+    ambiguous: bool
+
+
+def by_clock(candidates: pl.LazyFrame, connections: pl.LazyFrame) -> pl.LazyFrame:
+    """The candidates that a repeated time explains: session, clock, timer_s, ambiguous.
+
+    `candidates` are rows of `ends`. Ends at one moment are left out, and so is a time that any
+    connection survived by 5 %.
+    """
+    survived = connections.select(
+        idle=pl.col("longest_gap_s").max(),
+        idle_c2s=pl.col("longest_gap_c2s_s").max(),
+        idle_s2c=pl.col("longest_gap_s2c_s").max(),
+        age=pl.max_horizontal(
+            "age_s",
+            pl.when(~pl.col("gone")).then(
+                (pl.col("last_seen") - pl.col("opened")).dt.total_microseconds() / 1e6
+            ),
+        ).max(),
+    )
+    table = candidates.select("session", *CLOCKS, "tick", "ended").join(
+        survived.rename({clock: f"survived_{clock}" for clock in CLOCKS}), how="cross"
+    )
+    return table.map_batches(_explained, schema=EXPLAINED)
+
+
+def _explained(rows: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat(
+        [
+            pl.DataFrame(
+                {
+                    "session": rows["session"].gather(spike.members),
+                    "clock": spike.clock,
+                    "timer_s": spike.seconds,
+                    "ambiguous": spike.ambiguous,
+                },
+                schema=EXPLAINED,
+            )
+            for spike in find_spikes(rows)
+        ]
+        or [pl.DataFrame(schema=EXPLAINED)]
+    )
+
+
+def find_spikes(rows: pl.DataFrame) -> list[Spike]:
+    """The spikes, most numerous first; what one explains is taken out before the next is sought."""
+    values = {clock: rows[clock].cast(pl.Float64).to_numpy() for clock in CLOCKS}
+    # Who saw no traffic knows the age alone: then silence is at most as long.
+    values["idle"] = np.where(np.isnan(values["idle"]), values["age"], values["idle"])
+    ticks, left = rows["tick"].to_numpy(), rows["ended"].is_not_null().to_numpy().copy()
+    moments = rows["ended"].dt.epoch("us").cast(pl.Float64).to_numpy() / 1e6
+    beyond = {clock: rows[f"survived_{clock}"].max() if len(rows) else None for clock in CLOCKS}
+    spikes: list[Spike] = []
+    while len(spikes) < MAX_SPIKES:
+        found = []
+        for clock in CLOCKS:
+            members = _densest(values[clock], ticks, moments, left, beyond[clock])
+            if members is not None:
+                found.append((clock, members))
+        if not found:
+            break
+        spike = _sharpest(found, values, ticks)
+        spikes.append(spike)
+        left[spike.members] = False
+    return spikes
+
+
+def _densest(
+    values: np.ndarray,
+    ticks: np.ndarray,
+    moments: np.ndarray,
+    left: np.ndarray,
+    survived: object,
+) -> np.ndarray | None:
+    """The ends of the fullest spike on one clock; of equally full ones that at a known default."""
+    chosen = np.flatnonzero(left & (values >= SHORTEST_S))
+    if len(chosen) < REPEATED:
+        return None
+    chosen = chosen[np.argsort(values[chosen], kind="stable")]
+    ordered = values[chosen]
+    tick = float(np.median(ticks[chosen]))
+    margin = np.maximum(ordered * SPREAD, tick)
+    counts = _within(ordered, ordered, margin)
+    shifts = [k * 2 * margin for k in range(-NEIGHBOURS, NEIGHBOURS + 1) if k]
+    around = np.mean([_within(ordered, ordered + shift, margin) for shift in shifts], axis=0)
+    good = (counts >= REPEATED) & (counts >= OVER_BACKGROUND * around)
+    if isinstance(survived, (int, float)):
+        good &= survived <= ordered * SURVIVED + tick
+    known = timers.are_defaults(ordered, timers.IDLE + timers.AGE)
+    for place in np.flatnonzero(good)[np.lexsort((~known[good], -counts[good]))][:MAX_PLACES]:
+        centre = float(np.median(ordered[np.abs(ordered - ordered[place]) <= margin[place]]))
+        members = chosen[np.abs(ordered - centre) <= max(centre * SPREAD, tick)]
+        if len(members) >= REPEATED and np.ptp(moments[members]) > APART_S:
+            return members
+    return None
+
+
+def _within(ordered: np.ndarray, centres: np.ndarray, margin: np.ndarray) -> np.ndarray:
+    above = np.searchsorted(ordered, centres + margin, "right")
+    below = np.searchsorted(ordered, centres - margin, "left")
+    return np.asarray(above - below)
+
+
+def _sharpest(
+    found: list[tuple[str, np.ndarray]], values: dict[str, np.ndarray], ticks: np.ndarray
+) -> Spike:
+    """The clock that explains most ends, and of those that explain as many the sharpest."""
+    clock, members = max(
+        found, key=lambda it: (len(it[1]), -round(_scatter(values[it[0]], it[1], ticks), 3))
+    )
+    other = "age" if clock != "age" else "idle"
+    floor = _scatter(values[clock], members, ticks)
+    ambiguous = bool(
+        np.isfinite(values[other][members]).all()
+        and _scatter(values[other], members, ticks) < SHARPER * floor
+    )
+    return Spike(
+        clock="idle" if ambiguous else clock,
+        seconds=float(np.median(values[clock][members])),
+        members=members,
+        ambiguous=ambiguous,
+    )
+
+
+def _scatter(values: np.ndarray, members: np.ndarray, ticks: np.ndarray) -> float:
+    """The robust coefficient of variation, no finer than the clocks tick."""
+    chosen = values[members]
+    middle = float(np.median(chosen))
+    if not np.isfinite(middle) or middle <= 0:
+        return float("inf")
+    mad = float(np.median(np.abs(chosen - middle)))
+    return max(1.4826 * mad, float(np.median(ticks[members])) / 10) / middle
+
+
+def out_of(every: pl.Expr) -> pl.Expr:
+    """`, of 63 unexplained ends`: how many there were in all, where these are not all."""
+    return (
+        pl.when(every > pl.len())
+        .then(pl.format(", of {} unexplained ends", every))
+        .otherwise(pl.lit(""))
+    )
