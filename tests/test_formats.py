@@ -11,7 +11,7 @@ from wsdiag.cli import main
 from wsdiag.config import Config, ConfigError
 from wsdiag.pipeline import read_events
 from wsdiag.sources.format_check import checked, failures
-from wsdiag.sources.format_document import FormatError
+from wsdiag.sources.format_document import FormatError, parse
 from wsdiag.sources.line_format import Format, all_formats, formats_with
 
 GOOD = """\
@@ -41,6 +41,7 @@ events = []
 
 @pytest.mark.parametrize("made", all_formats(), ids=lambda made: made.id)
 def test_samples(made: Format) -> None:
+    assert parse(made.text, f"{made.id}.toml") == made.document
     assert list(failures(made)) == []
 
 

@@ -131,7 +131,7 @@ def flag(
     names = [f"_trait{i}" for i in range(len(marks))]
     return (
         rows.with_columns(_all=pl.lit(0))
-        .sort("started", "ended", "session", nulls_last=True)
+        .sort("started", "ended", "session", nulls_last=True, maintain_order=True)
         .group_by("_all", *by, maintain_order=True)
         .agg(
             pl.lit(detector).alias("detector"),

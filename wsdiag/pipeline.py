@@ -42,6 +42,10 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
             stacks=frozenset().union(*(reading.stacks for reading in gathered.readings)),
             vantages=frozenset(gathered.events["vantage"].unique().drop_nulls()),
             targets=config.targets,
+            formats={
+                item.name: reading.format
+                for item, reading in zip(gathered.inputs, gathered.readings, strict=True)
+            },
         )
         return Report(
             tool=f"wsdiag {wsdiag.__version__}",

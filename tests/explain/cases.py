@@ -76,6 +76,7 @@ def from_findings(*found: dict[str, Any], verdicts: Iterable[Verdict] = ()) -> C
         stacks=frozenset(),
         vantages=frozenset({"network", "server", "client"}),
         targets=Targets(),
+        formats={"wire.pcap": "pcap"},
     )
 
 

@@ -13,7 +13,10 @@ from wsdiag.targets import Targets
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """All that explaining needs. `frame` holds the FINDINGS, `findings` the same rows in words."""
+    """All that explaining needs. `frame` holds the FINDINGS, `findings` the same rows in words.
+
+    `formats` tells of each input what it is.
+    """
 
     story: Story
     frame: pl.DataFrame
@@ -23,6 +26,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     stacks: frozenset[str]
     vantages: frozenset[str]
     targets: Targets
+    formats: dict[str, str] = {}
 
     def terms(self) -> frozenset[str]:
         """What conditions may ask for: detectors, their marks, stacks in use, places seen from."""

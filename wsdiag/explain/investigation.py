@@ -44,23 +44,26 @@ def symptoms(findings: list[Finding], facts: Facts, targets: Targets) -> str:
 def investigate(story: Story, facts: Facts) -> dict[str, str]:
     """What server logs, the network and the client show, by section of the report."""
     table = story.connections.collect()
-    return {
-        place: _place(story, table, vantages, nothing)
-        for place, (vantages, nothing) in PLACES.items()
-    }
-
-
-def _place(story: Story, table: pl.DataFrame, vantages: tuple[str, ...], nothing: str) -> str:
-    rows = (
-        story.events.filter(pl.col("vantage").is_in(vantages))
-        .group_by("source", pl.col("vantage").cast(pl.String), pl.col("kind").cast(pl.String))
+    counts = (
+        story.events.group_by(
+            "source",
+            pl.col("vantage", "kind").cast(pl.String),
+            pl.when(pl.col("kind") == "close").then("code"),
+        )
         .len()
         .sort("source", "kind")
         .collect()
     )
+    return {
+        place: _place(counts.filter(pl.col("vantage").is_in(vantages)), table, vantages, nothing)
+        for place, (vantages, nothing) in PLACES.items()
+    }
+
+
+def _place(rows: pl.DataFrame, table: pl.DataFrame, vantages: tuple[str, ...], nothing: str) -> str:
     if rows.is_empty():
         return nothing
-    told = [_told_by(source, rows, story) for source in rows["source"].unique(maintain_order=True)]
+    told = [_told_by(source, rows) for source in rows["source"].unique(maintain_order=True)]
     if vantages == ("network",):
         told.append(_who_closed(table))
     return "\n".join(line for line in told if line)
@@ -87,18 +90,16 @@ _THINGS = {
 }
 
 
-def _told_by(source: str, rows: pl.DataFrame, story: Story) -> str:
+def _told_by(source: str, rows: pl.DataFrame) -> str:
     mine = rows.filter(pl.col("source") == source)
-    counts = dict(mine.select("kind", "len").iter_rows())
+    counts = dict(mine.group_by("kind").agg(pl.col("len").sum()).iter_rows())
     parts = [f"{counts[kind]} {word}" for kind, word in _STATES.items() if kind in counts]
     parts += [plural(counts[kind], noun) for kind, noun in _THINGS.items() if kind in counts]
     codes = (
-        story.events.filter((pl.col("source") == source) & (pl.col("kind") == "close"))
-        .filter(pl.col("code").is_not_null())
+        mine.filter(pl.col("code").is_not_null())
         .group_by("code")
-        .len()
+        .agg(pl.col("len").sum())
         .sort("len", "code", descending=[True, False])
-        .collect()
     )
     stated = ", ".join(f"{code} ×{n}" for code, n in codes.head(5).iter_rows())
     text = ", ".join(parts) if parts else "nothing about connections"

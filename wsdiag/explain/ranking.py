@@ -9,6 +9,7 @@ import polars as pl
 from wsdiag.cause import Cause, When
 from wsdiag.explain.case import Candidate, Case, sessions
 from wsdiag.explain.causes import load_causes
+from wsdiag.explain.investigation import investigate
 from wsdiag.explain.nameless import nameless
 from wsdiag.explain.telling import told
 from wsdiag.report import RootCause
@@ -33,7 +34,8 @@ def explain(case: Case) -> list[RootCause]:
     named = _ranked([candidate for candidate in candidates if candidate.confidence >= NAMED])
     weak = _ranked([candidate for candidate in candidates if candidate.confidence < NAMED])
     named = named or [nameless(case)]
-    return [told(candidate, case, terms, named, weak) for candidate in named]
+    seen = investigate(case.story, case.facts)
+    return [told(candidate, case, terms, named, weak, seen) for candidate in named]
 
 
 def _weigh(cause: Cause, case: Case, terms: Collection[str]) -> Candidate | None:

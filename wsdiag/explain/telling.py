@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 from wsdiag import timers
 from wsdiag.explain.case import Candidate, Case, sessions
-from wsdiag.explain.investigation import investigate, symptoms
+from wsdiag.explain.investigation import symptoms
 from wsdiag.explain.nameless import missing
 from wsdiag.explain.prose import fill
 from wsdiag.finding import Confidence, Finding
-from wsdiag.report import Investigation, RootCause
+from wsdiag.report import Investigation, RootCause, pointer
 
 USUAL_PING_S, SHORTEST_PING_S = 20, 1
 """The heartbeat advised where no timer was measured: websockets and uvicorn ping every 20 s."""
@@ -22,11 +22,14 @@ def told(
     terms: Collection[str],
     named: Sequence[Candidate],
     weak: Sequence[Candidate],
+    seen: Mapping[str, str],
 ) -> RootCause:
-    """The candidate as the report prints it; `named` hold beside it, `weak` do not suffice."""
+    """The candidate as the report prints it; `named` hold beside it, `weak` do not suffice.
+
+    `seen` is what the places show, by section of the report.
+    """
     context = _context(candidate, case, terms, weak)
     sections = {head: fill(body, context) for head, body in candidate.cause.sections.items()}
-    seen = investigate(case.story, case.facts)
     added = {
         "server_logs": sections.get("Server logs", ""),
         "network": sections.get("Network", ""),
@@ -68,7 +71,7 @@ def _context(
         "marks": set(terms),
         "stacks": set(case.stacks),
         "targets": case.targets,
-        "cite": _citing(found),
+        "cite": _citing(found, case.formats),
         "silence": silence,
         "age": age,
         "every": ping_every(silence),
@@ -112,7 +115,7 @@ def _list(names: Sequence[str]) -> str:
     return " and ".join(f"`{name}`" for name in names)
 
 
-def _citing(found: Mapping[str, Finding]) -> object:
+def _citing(found: Mapping[str, Finding], formats: Mapping[str, str]) -> object:
     def cite(detector: str) -> str:
         """The first proof pointers of a detector's finding, one from each source."""
         finding = found.get(detector)
@@ -120,8 +123,8 @@ def _citing(found: Mapping[str, Finding]) -> object:
             return ""
         first: dict[str, str] = {}
         for proof in finding.evidence:
-            mark = "#" if proof.source.endswith((".pcap", ".pcapng", ".cap", ".har")) else ":"
-            first.setdefault(proof.source, f"`{proof.source}{mark}{proof.pos}`")
+            where = pointer(proof.source, proof.pos, formats.get(proof.source, ""))
+            first.setdefault(proof.source, f"`{where}`")
         return ", ".join(list(first.values())[:3])
 
     return cite

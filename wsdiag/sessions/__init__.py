@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 
-import numpy as np
 import polars as pl
 
 from wsdiag.event import ordered
@@ -56,12 +55,13 @@ def _leaders(seen: pl.DataFrame) -> pl.Series:
     members: dict[Node, list[tuple[int, Sighting]]] = defaultdict(list)
     for row, sighting in zip(among, candidates, strict=True):
         members[families.of(sighting.node)].append((row, sighting))
-    leaders = np.arange(len(seen))
+    leaders: dict[int, int] = {}
     for family in members.values():
         keyed = [(one.key, row) for row, one in family if one.key]
         first = min((one.first or NEVER, one.node, row) for row, one in family)
-        leaders[[row for row, _ in family]] = min(keyed)[-1] if keyed else first[-1]
-    return pl.Series(leaders, dtype=pl.Int64)
+        leader = min(keyed)[-1] if keyed else first[-1]
+        leaders |= dict.fromkeys((row for row, _ in family), leader)
+    return pl.int_range(len(seen), eager=True).scatter(list(leaders), list(leaders.values()))
 
 
 def _names(seen: pl.DataFrame, leaders: pl.Series) -> pl.Series:

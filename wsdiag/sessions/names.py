@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-import numpy as np
 import polars as pl
 
 BEGIN = ("attempt", "open", "rejected", "refused")
@@ -140,9 +139,7 @@ def split(events: pl.DataFrame) -> pl.DataFrame:
 
 def _marked(rows: pl.Series, length: int) -> pl.Series:
     """True at these rows of a frame of this length."""
-    marks = np.zeros(length, dtype=bool)
-    marks[rows] = True
-    return pl.Series(marks)
+    return pl.repeat(value=False, n=length, eager=True).scatter(rows, values=True)
 
 
 def _begun_again(events: pl.DataFrame) -> pl.Series:

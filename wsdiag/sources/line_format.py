@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 
-from wsdiag.sources.format_document import Document, FormatError, Rule, parse
+from wsdiag.sources.format_document import Document, FormatError, Rule, parse, trusted
 from wsdiag.sources.line_fields import Fields, RowMaker
 
 
@@ -123,7 +123,9 @@ def all_formats() -> tuple[Format, ...]:
     """Every format of the package, by id."""
     folder = resources.files("wsdiag") / "formats"
     names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".toml"))
-    return tuple(_made((folder / name).read_text("utf-8"), name) for name in names)
+    texts = ((folder / name).read_text("utf-8") for name in names)
+    # The tests check them: to do so at each start would take longer than to read a small log.
+    return tuple(Format(trusted(text, name), text) for text, name in zip(texts, names, strict=True))
 
 
 @lru_cache(maxsize=16)
@@ -147,13 +149,10 @@ def formats_with(folders: tuple[str, ...]) -> tuple[Format, ...]:
 def load(path: Path) -> Format:
     """Read one format file. Raises `FormatError`."""
     try:
-        return _made(path.read_text("utf-8"), path.name)
+        text = path.read_text("utf-8")
+        return Format(parse(text, path.name), text)
     except (OSError, UnicodeDecodeError) as problem:
         raise FormatError(f"{path.name}: {problem}") from None
-
-
-def _made(text: str, file: str) -> Format:
-    return Format(parse(text, file), text)
 
 
 def _test(value: str | list[str]) -> object:
