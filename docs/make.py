@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -29,6 +31,23 @@ FOLDERS = {
     "formats": "Log formats are found by their content; nothing needs to be set.",
 }
 WIDTH = 100
+MEASURES = {
+    "opens": "opened",
+    "closes": "ended",
+    "codes": "close codes",
+    "rejections": "refused",
+    "ping_timeouts": "ping timeouts",
+}
+MEASURED = """\
+Each page says what such a log tells, and what it does not. Applications' own sentences and fields
+(plain text, key=value, logfmt, JSON of any nesting) need no format.
+
+## Measured
+
+One client drove real servers through the same scenarios and recorded on the raw socket what came.
+The table holds each log to that record: one number where the log tells exactly what happened, else
+right / happened / told. A number in brackets names the sentence below that says what the log lacks.
+"""
 _PART = re.compile(
     r"(?<=<!-- generated: )(?P<name>[\w-]+)(?P<head> -->\n).*?(?=<!-- end -->)", re.S
 )
@@ -48,6 +67,7 @@ def pages() -> dict[Path, str]:
         for topic in members:
             made[DOCS / folder / f"{topic.id}.md"] = topic.page()
         made[DOCS / folder / "README.md"] = index(folder, introduction, members)
+    made[DOCS / "formats" / "README.md"] += measured()
     return made
 
 
@@ -55,6 +75,30 @@ def index(folder: str, introduction: str, members: Iterable[Topic]) -> str:
     """The first page of a folder."""
     rows = "".join(f"- [{topic.id}]({topic.id}.md): {topic.title}\n" for topic in members)
     return f"# {folder.capitalize()}\n\n{introduction}\n\n{rows}"
+
+
+def measured() -> str:
+    """How far the logs of real servers tell what their clients saw, from measured.toml."""
+    table = tomllib.loads((DOCS / "formats" / "measured.toml").read_text("utf-8"))
+    sentences = table.pop("sentences")
+    numbers = {name: number for number, name in enumerate(sentences, 1)}
+    head = "| system | log | " + " | ".join(MEASURES.values()) + " |\n"
+    rows = "".join(_measured_row(log, row, numbers) for log, row in table.items())
+    notes = "".join(f"{number}. {sentences[name]}\n" for name, number in numbers.items())
+    return f"\n{MEASURED}\n{head}| --- | --- |{' ---: |' * len(MEASURES)}\n{rows}\n{notes}"
+
+
+def _measured_row(log: str, row: dict[str, Any], numbers: dict[str, int]) -> str:
+    cells = []
+    for measure in MEASURES:
+        right, were, said = row[measure]
+        note = row.get("why", {}).get(measure)
+        exact = right == were == said
+        cells.append(
+            (f"{were}" if exact else f"{right} / {were} / {said}")
+            + (f" ({numbers[note]})" if note else "")
+        )
+    return f"| {row['system']} | `{log}` | {' | '.join(cells)} |\n"
 
 
 def usage(topics: Iterable[Topic]) -> str:

@@ -81,7 +81,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     `events` is an EVENT frame, `unread_lines` counts lines or records that could not be decoded,
     `resolution_ms` is the coarsest step of its timestamps, `redactions` counts by rule, `stacks`
-    names the programs that wrote it (nginx, uvicorn, …) where the text tells.
+    names the programs that wrote it (nginx, uvicorn, …) where the text tells, `doubtful` the close
+    codes that these are known to write without having got them.
     """
 
     format: str
@@ -92,6 +93,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     remarks: tuple[str, ...] = ()
     redactions: dict[str, int] = {}
     stacks: frozenset[str] = frozenset()
+    doubtful: frozenset[int] = frozenset()
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,9 @@ def measure(story: Story) -> Facts:
             counted(everything.filter(pl.col("was_open") | open_ended)),
             counted(
                 with_room(story.connections).filter(
-                    pl.col("gone") & (pl.col("code").is_not_null() | pl.col("frameless"))
+                    pl.col("gone")
+                    & (pl.col("was_open") | ~pl.col("rejected"))  # no frame before the 101
+                    & (pl.col("code").is_not_null() | pl.col("frameless"))
                 )
             ),
             counted(story.connections.filter(pl.col("rejected"))),

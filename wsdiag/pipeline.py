@@ -13,7 +13,7 @@ from wsdiag.config import Config, ConfigError
 from wsdiag.connections import Story
 from wsdiag.event import EVENTS
 from wsdiag.explain import Case
-from wsdiag.gather import NoEvidence, gather
+from wsdiag.gather import Gathered, NoEvidence, gather
 from wsdiag.redact import Redactor
 from wsdiag.report import Report
 
@@ -28,7 +28,7 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
     chosen = _chosen(config)
     with evidence.collect(paths) as found:
         gathered = gather(found, config)
-        story = _story(gathered.events)
+        story = _story(gathered)
         frame, verdicts = detectors.judge(story, config.targets, chosen)
         redactor = Redactor()
         findings = account.findings(frame, gathered, redactor)
@@ -98,6 +98,9 @@ def _chosen(config: Config) -> dict[str, detectors.Detector]:
         raise ConfigError(f"unknown detector {unknown}") from None
 
 
-def _story(events: pl.DataFrame) -> Story:
+def _story(gathered: Gathered) -> Story:
+    told = zip(gathered.inputs, gathered.readings, strict=True)
+    doubtful = {item.name: reading.doubtful for item, reading in told if reading.doubtful}
     # The table is drawn once: every detector reads it.
-    return Story(events=events.lazy(), connections=connections.table(events).lazy())
+    table = connections.table(gathered.events, doubtful)
+    return Story(events=gathered.events.lazy(), connections=table.lazy())

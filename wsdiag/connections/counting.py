@@ -40,8 +40,8 @@ def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
 def with_room(connections: pl.LazyFrame) -> pl.LazyFrame:
     """Without the fragments that tell again of an end that is known already.
 
-    A fragment is an end whose line names no connection. In a log that opens more connections than
-    it ends by name, such an end is one of the missing; in any other it repeats a known one.
+    A fragment is an end whose line names no connection. As many of them as a log opens connections
+    without ending them by name are those ends, the ones with a code first; more repeat known ones.
     """
     by_source = (
         connections.explode("sources")
@@ -49,13 +49,14 @@ def with_room(connections: pl.LazyFrame) -> pl.LazyFrame:
         .agg(
             (pl.col("was_open") & ~pl.col("gone")).sum().alias("_endless"),
             pl.col("was_open").sum().alias("_opened"),
-            (pl.col("fragment") & pl.col("gone")).sum().alias("_ends"),
         )
     )
-    room = (pl.col("_endless") >= pl.col("_ends")) | (pl.col("_opened") == 0)
+    told = pl.col("fragment") & pl.col("gone")
+    rank = (told & pl.col("code").is_not_null()).cast(pl.Int8) * 2 + told.cast(pl.Int8)
+    room = (rank.rank("ordinal", descending=True) <= pl.col("_endless")).over("_source")
     return (
         connections.with_columns(_source=pl.col("sources").list.first())
         .join(by_source, left_on="_source", right_on="sources", how="left", maintain_order="left")
-        .filter(~pl.col("fragment") | room)
-        .drop("_source", "_endless", "_opened", "_ends")
+        .filter(~told | room | (pl.col("_opened") == 0))
+        .drop("_source", "_endless", "_opened")
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
+
 import polars as pl
 
 from wsdiag.connections.told import VANTAGES, parts, who
@@ -9,8 +11,11 @@ from wsdiag.connections.traffic import COUNTS, TRAFFIC, WAYS, gaps, legs, totals
 from wsdiag.event import ORDER
 
 
-def table(events: pl.DataFrame) -> pl.DataFrame:
+def table(events: pl.DataFrame, doubtful: Mapping[str, Set[int]] | None = None) -> pl.DataFrame:
     """One row per session, ordered by its first event. `events` are in the total order.
+
+    `doubtful` names for a source the close codes that its program is known to write without having
+    got them; they stay in `reported`, but nothing is concluded from them.
 
     Columns: session, client (identity across reconnects, null where it cannot be told), user,
     token, expires, key, path, peer, vantages, sources, attempted, opened, handshake_ms, status,
@@ -24,7 +29,8 @@ def table(events: pl.DataFrame) -> pl.DataFrame:
     """
     about = events if not events["session"].null_count() else events.drop_nulls("session")
     rows = about.with_columns(
-        _place=pl.col("session").cast(pl.Categorical(pl.Categories.random())).to_physical()
+        _place=pl.col("session").cast(pl.Categorical(pl.Categories.random())).to_physical(),
+        _doubtful=_doubtful(doubtful or {}),
     )
     talk = legs(rows)
     # By session, and in order: what is sorted is grouped and looked up in no time.
@@ -45,6 +51,15 @@ def table(events: pl.DataFrame) -> pl.DataFrame:
         how="horizontal",
     ).sort("first", "_source", "_pos", nulls_last=True, maintain_order=True)
     return _conclude(summary)
+
+
+def _doubtful(codes: Mapping[str, Set[int]]) -> pl.Expr:
+    """A code that a program made up; who says that he sent or received the frame has seen it."""
+    made_up = (
+        (pl.col("source") == source) & pl.col("code").is_in(sorted(said))
+        for source, said in codes.items()
+    )
+    return pl.col("dir").is_null() & pl.any_horizontal(pl.lit(value=False), *made_up)
 
 
 def _conclude(summary: pl.DataFrame) -> pl.DataFrame:

@@ -1,7 +1,8 @@
 """What the rows of a session say of it: the columns of the connection table that one row tells.
 
 `told` holds the rows but the traffic, with `_place`, a number for each session, sorted by it and
-then in the total order. Each function gives one row for each session of which it can say something.
+then in the total order, and `_doubtful`, true of a close whose code is not believed. Each function
+gives one row for each session of which it can say something.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ TIMER, GIVEN_UP = KIND == "timeout", KIND == "heartbeat_timeout"
 CLOSE, END = KIND == "close", KIND == "end"
 STOPS = END & (pl.col("reason") == "evidence-stops").fill_null(False)
 ENDED = END & ~STOPS
+BELIEVED = ~pl.col("_doubtful").fill_null(value=False)
 # Polling transports shake hands over plain HTTP: a refusal there is one of the handshake.
 REFUSAL = (KIND == "rejected") | ((KIND == "response") & (CODE >= 400))
 
@@ -41,7 +43,7 @@ def who(told: pl.DataFrame) -> pl.DataFrame:
         "gone": CLOSE | ENDED,
         "_over": STOPS,
         "_close_on_wire": CLOSE & WIRE,
-        "_local_1006": CLOSE & (CODE == 1006),
+        "_local_1006": CLOSE & (CODE == 1006) & BELIEVED,
         "timer": TIMER,
         "proxy_timer": TIMER & BY_PROXY,
         "heartbeat_timeout": GIVEN_UP,
@@ -118,8 +120,9 @@ def _finest() -> pl.Expr:
 def _who_closed() -> pl.Expr:
     """First the wire's own Close frame, then a log that says who sent it, then any log with a code
     that can cross the wire, then an empty Close frame seen by an API."""
-    stated = CODE.is_not_null() & ~CODE.is_in(list(LOCAL_CODES))
-    return _ranked((WIRE, stated & pl.col("dir").is_not_null(), stated, CODE == 1005))
+    stated = BELIEVED & CODE.is_not_null() & ~CODE.is_in(list(LOCAL_CODES))
+    empty = BELIEVED & (CODE == 1005)
+    return _ranked((WIRE, stated & pl.col("dir").is_not_null(), stated, empty))
 
 
 def _moment(rows: pl.DataFrame, name: str) -> pl.DataFrame:

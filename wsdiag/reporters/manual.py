@@ -121,8 +121,50 @@ def _formats() -> Iterable[Topic]:
         sample = next(item for item in table["sample"] if item["events"])
         lines = "\n".join(sample.get("lines", [sample.get("line")])[:MAX_SAMPLE_LINES])
         told = f"Written by {table['stack']} (vantage: {table['vantage']}). For example:"
-        body = f"{told}\n\n```text\n{lines.strip()}\n```"
+        body = f"{told}\n\n```text\n{lines.strip()}\n```\n\n{_learned(table)}"
         yield Topic(group="formats", id=path.stem, title=table["title"], body=body)
+
+
+def _learned(table: Mapping[str, typing.Any]) -> str:
+    """What can and what cannot be learned from a log of this format, by its rules and samples."""
+    rows = [row for rule in table["rule"] for row in rule["rows"]]
+    kinds = {row["kind"] for row in rows}
+    events = [event for sample in table["sample"] for event in sample["events"]]
+    columns = {column for event in events for column in event}
+    known = {
+        "openings": "open" in kinds,
+        "ends": bool(kinds & {"close", "end"}),
+        "close codes": any(row["kind"] == "close" for row in rows) and _coded(table, events),
+        "who closed": any(row["kind"] in ("close", "end") and row.get("dir") for row in rows),
+        "refusals": "rejected" in kinds,
+        "heartbeats given up": "heartbeat_timeout" in kinds,
+        "timers that fired": "timeout" in kinds,
+        "messages": "message" in kinds,
+        "starts and stops": bool(kinds & {"server_start", "server_stop", "reload"}),
+        "how long it lived": bool(columns & {"ms"}) and "end" in kinds,
+        "which client (ip:port)": "peer" in columns,
+        "Sec-WebSocket-Key": "key" in columns,
+        "a request or trace id": "trace" in columns,
+    }
+    parts = [
+        f"It tells: {_listed(known, wanted=True)}.",
+        f"It does not tell: {_listed(known, wanted=False)}.",
+    ]
+    parts += [
+        f"Not believed: {code}, {when}." for code, when in table.get("misreports", {}).items()
+    ]
+    return "\n\n".join(parts)
+
+
+def _coded(table: Mapping[str, typing.Any], events: Iterable[Mapping[str, typing.Any]]) -> bool:
+    """Whether a sample's close has a code."""
+    return any(event.get("kind") == "close" and "code" in event for event in events) or (
+        "code" in table.get("fields", {})
+    )
+
+
+def _listed(known: Mapping[str, bool], *, wanted: bool) -> str:
+    return ", ".join(name for name, there in known.items() if there == wanted) or "nothing else"
 
 
 def _targets() -> Iterable[Topic]:

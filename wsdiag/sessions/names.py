@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import polars as pl
+
+from wsdiag.sessions.endings import ENDINGS, Ending, beside
 
 BEGIN = ("attempt", "open", "rejected", "refused")
 LIFECYCLE = (*BEGIN, "close", "end")
@@ -36,21 +39,24 @@ def name(events: pl.DataFrame) -> pl.DataFrame:
     named = named.with_columns(
         conn=pl.when(lines).then(pl.format("line {}", "pos")).otherwise("conn")
     )
-    bare = named.with_row_index("_row").filter(
-        pl.col("conn").is_null() & pl.col("kind").is_in(PERSONAL)
-    )
+    numbered = named.with_row_index("_row")
+    bare = numbered.filter(pl.col("conn").is_null() & pl.col("kind").is_in(PERSONAL))
     if bare.is_empty():
         return named
-    paired: dict[int, str] = {}
-    for rows in bare.sort("source", "pos", "_row").partition_by("source"):
-        paired.update(_pair(rows.select("_row", "pos", "ts", "kind", "code").iter_rows()))
+    paired = {
+        row: given
+        for kinds in (ENDINGS, ("rejected",))
+        for row, given in _beside(numbered, pl.col("kind").is_in(kinds))
+    }
+    rest = bare.filter(~pl.col("_row").is_in(list(paired)))
+    for rows in rest.sort("source", "pos", "_row").partition_by("source"):
+        paired.update(_pair(rows.select("_row", "pos", "ts", "kind", "code", "dir").iter_rows()))
     names = pl.DataFrame(
         {"_row": list(paired), "_paired": list(paired.values())},
         schema={"_row": pl.get_index_type(), "_paired": pl.String},
     )
     return (
-        named.with_row_index("_row")
-        .join(names, on="_row", how="left", maintain_order="left")
+        numbered.join(names, on="_row", how="left", maintain_order="left")
         .with_columns(conn=pl.coalesce("conn", "_paired"))
         .drop("_row", "_paired")
     )
@@ -80,8 +86,26 @@ def _whole_lines(events: pl.DataFrame) -> pl.Series:
     return _marked(chosen, len(events))
 
 
+def _beside(rows: pl.DataFrame, over: pl.Expr) -> Iterator[tuple[int, str]]:
+    """`_row` and name of nameless endings that stand beside an ending whose line has a name."""
+    told = rows.filter(over).select("_row", "source", "pos", "ts", "conn", "code")
+    nameless = told.filter(pl.col("conn").is_null())
+    told = told.join(nameless.select("source").unique(), on="source", how="semi")
+    code = pl.col("code").drop_nulls().first().over("source", "conn")
+    told = told.with_columns(code=pl.when(pl.col("conn").is_null()).then("code").otherwise(code))
+    for source in told.sort("source", "pos", "_row").partition_by("source"):
+        endings = [
+            Ending((row,), pos, ts, conn or "", code)
+            for row, pos, ts, conn, code in source.select(
+                "_row", "pos", "ts", "conn", "code"
+            ).iter_rows()
+        ]
+        if any(ending.conn for ending in endings):
+            yield from beside(endings)
+
+
 def _pair(
-    rows: Iterable[tuple[int, int, datetime | None, str, int | None]],
+    rows: Iterable[tuple[int, int, datetime | None, str, int | None, str | None]],
 ) -> Iterator[tuple[int, str]]:
     """Pair one source's bare sentences: an end belongs to the only connection that is open.
 
@@ -91,8 +115,11 @@ def _pair(
     live: list[str] = []
     pending = last = ""
     last_pos, last_ts, last_code = -10, None, None
-    for row, pos, ts, kind, code in rows:
+    frames: list[_Frames] = []
+    for row, pos, ts, kind, code, way in rows:
         near = pos - last_pos <= 4 and apart(ts, last_ts) <= SAME_OPEN
+        frames = frames if near else []
+        first = next((one for one in frames if one.lacks(kind, way, code)), None)
         if kind in ("attempt", "open"):
             if not (kind == "open" and pending):
                 live.append(f"bare {pos}")
@@ -102,7 +129,14 @@ def _pair(
             name = pending or f"bare {pos}"
             live = [open_ for open_ in live if open_ != name]
             pending = ""
-        elif near and last and (code is None or last_code is None or code == last_code):
+        elif first:
+            name = first.name
+        elif (
+            near
+            and last
+            and not (way and frames)
+            and (code is None or last_code is None or code == last_code)
+        ):
             name = last  # a second sentence about the same ending
         elif len(live) == 1:
             name = live[0]
@@ -113,9 +147,27 @@ def _pair(
         if kind in ("close", "end", "heartbeat_timeout", "timeout"):
             live = [open_ for open_ in live if open_ != name]
             last, last_pos, last_ts, last_code = name, pos, ts, code or last_code
+            if first:
+                first.told.add((kind, way))
+            elif kind == "close" and way:
+                frames.append(_Frames(name, code, {(kind, way)}))
         elif kind in BEGIN:
             last, last_code = "", None
         yield row, name
+
+
+class _Frames(NamedTuple):
+    """A close handshake of which single frames are told: each side sends one, then it ends."""
+
+    name: str
+    code: int | None
+    told: set[tuple[str, str | None]]
+
+    def lacks(self, kind: str, way: str | None, code: int | None) -> bool:
+        """Whether this sentence is still to come: several at once go on in their order."""
+        if (kind, way) in self.told or not (way or kind == "end"):
+            return False
+        return code is None or self.code is None or code == self.code
 
 
 def split(events: pl.DataFrame) -> pl.DataFrame:

@@ -30,6 +30,9 @@ name in the object, or several) in place of `pattern`. `anonymous`: the lines na
 so they belong to the only one that is open, if it is the only one; "states" where the format
 states each opening and closing, "explains" where it only says why another line's closing came.
 
+`misreports` (close code → when) are codes that the program also writes, or hands to the application
+that logs them, where no Close frame with that code came: they are kept, but not believed.
+
 Patterns stay in what Python and Rust regexes have in common: no lookaround, no backreference.
 """
 
@@ -84,6 +87,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     fields: dict[str, str | list[str]] = {}
     time: Literal["event", "start", "end"] = "event"
     anonymous: Literal["", "states", "explains"] = ""
+    misreports: dict[str, str] = {}
     rule: list[Rule]
     sample: list[Sample]
 
@@ -114,6 +118,9 @@ def _problems(document: Document, file: str) -> Iterator[str]:
         yield "pattern: a line or message has a pattern, a record has fields"
     if not document.needs:
         yield "needs: name at least one text that stands in every such line"
+    for code in document.misreports:
+        if not re.fullmatch(r"[1-4]\d{3}", code):
+            yield f"misreports: {code!r} is no close code"
     words = set(document.fields)
     for field, text in _patterns(document):
         if _UNCOMMON.search(text):

@@ -11,6 +11,7 @@ joined in any case.
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from wsdiag.sources import frame_text
 from wsdiag.sources.line_fields import Fields, RowMaker
@@ -27,6 +28,9 @@ _RESPONSE = re.compile(r"HTTP/[\d.]+ (?P<status>\d{3})")
 _HEADER = re.compile(r"(?P<name>[A-Za-z][\w-]*): (?P<value>.*)")
 _HEADERS = {"sec-websocket-key": "key", "traceparent": "traceparent", "x-request-id": "trace"}
 _PONG_IS_MISSING = ("timed out waiting for keepalive pong", "timed out waiting for pong")
+
+_NEAR = 5
+"""Lines between two statements of one refusal."""
 
 _ANONYMOUS_KINDS = frozenset(
     {"close", "end", "error", "heartbeat_timeout", "message", "ping", "pong"}
@@ -46,6 +50,10 @@ class Transcript:
         self._coming: Row | None = None  # an attempt whose request is still to be read
         self._sees_states = False  # the transcript is complete: it has every frame and state
         self._announces = False  # the log states handshakes in lines of its own, with the path
+        self._early: Row = {}  # the last close of a connection that had not opened
+        self._why: object = None  # the reason of a refusal that is still to come
+        self._refusal: tuple[object, int] = (None, 0)  # the last one so stated: status and place
+        self._unplaced: Counter[object] = Counter()  # handshakes so stated, of nobody knows whom
 
     def rows(self, message: str, pos: int) -> list[Row] | None:
         """The rows of a transcript line, without `ts`; None when it is not one."""
@@ -76,8 +84,11 @@ class Transcript:
 
     def _adopted(self, row: Row, pos: int, anonymous: str) -> bool:
         kind = row["kind"]
-        if not anonymous and kind == "end" and self._sees_states and not row.keys() & _IDENTITY:
-            return False
+        if not anonymous and self._sees_states and not row.keys() & _IDENTITY:
+            if kind == "rejected":  # why the response that comes is no 101
+                self._why = row.get("reason")
+            if kind in ("end", "rejected"):
+                return False
         if kind == "server_start":
             self._open.reset()
         elif "conn" in row:
@@ -92,13 +103,15 @@ class Transcript:
         elif anonymous and kind == "attempt" and "peer" in row:
             self._coming = row
         elif anonymous and kind in ("open", "rejected"):
-            if self._sees_states and "name" not in row:
+            if "name" not in row and (self._sees_states or self._repeats(row, pos)):
                 return False
             self._handshake(row, pos)
         elif anonymous and self._sees_states and kind in ("message", "close") and "dir" in row:
             return False
         elif "peer" in row:
             self._open.by_peer(row)
+            if kind == "close" and "conn" not in row:
+                self._early = row
         elif anonymous and kind in _ANONYMOUS_KINDS:
             return self._told(row, anonymous)
         return True
@@ -117,16 +130,27 @@ class Transcript:
             only.closing = True
         return True
 
+    def _repeats(self, row: Row, pos: int) -> bool:
+        """True for `connection rejected (403 …)` behind the line that says so with the path."""
+        code, before = self._refusal
+        self._refusal = (None, 0)
+        return row["kind"] == "rejected" and row.get("code") == code and pos - before <= _NEAR
+
     def _handshake(self, row: Row, pos: int) -> None:
         """A log says how a handshake ended, beside or without a transcript."""
         self._announces = self._announces or "name" in row
+        if row["kind"] == "rejected" and "name" in row:
+            self._refusal = (row.get("code"), pos)
         waiting = self._open.unannounced() if self._sees_states else []
         if len(waiting) > 1:
+            self._unplaced[row.get("code", 101)] += 1
             return
         connection = waiting[0] if waiting else self._open.add(pos)
         self._open.learn(connection, row)
         if row["kind"] == "rejected":
             self._open.reject(connection)
+            if self._early.get("peer", "") == row.get("peer"):  # closed before it was accepted
+                connection.claim(self._early)
 
     def _sent_or_received(self, mark: str, text: str, pos: int) -> list[Row] | None:
         if request := _REQUEST.match(text):
@@ -170,17 +194,25 @@ class Transcript:
     def _answered(self, status: str) -> list[Row]:
         connection = self._reading or self._open.only()
         self._reading = None
-        if self._announces:
+        if self._announces and self._is_stated(status, connection):
             return []
         row: Row = {"kind": "open"}
         if status != "101":
-            row = {"kind": "rejected", "code": int(status)}
+            row = {"kind": "rejected", "code": int(status), "reason": self._why}
             self._open.reject(connection)
         if connection:
             row |= connection.known
             connection.claim(row)
             connection.announced = True
+        self._why = None
         return [row]
+
+    def _is_stated(self, status: str, connection: Connection | None) -> bool:
+        """True when a line of its own has said what the response line says; not all have one."""
+        if status == "101" or not connection or connection.announced:
+            return True
+        self._unplaced[int(status)] -= 1
+        return self._unplaced[int(status)] >= 0
 
     def _noted(self, mark: str, text: str, named: bool) -> list[Row] | None:
         if mark == "=" and text.startswith("connection is "):

@@ -87,15 +87,17 @@ def read(item: InputFile, config: Config) -> Reading:
         pl.col("vantage").fill_null(pl.lit(general, dtype=EVENTS["vantage"])),
         pl.lit(item.name).alias("source"),
     ).select(EVENTS.names())
+    doubtful = _doubtful(frame, formats, reader.stacks)
     return Reading(
         format="+".join(name for name, _ in reader.seen.most_common(3)) or "text",
         vantage=_vantage(frame, reader, formats),
         events=frame,
         unread_lines=reader.unread + notes["cut"] + notes["binary"],
         resolution_ms=reader.clock.resolution_ms or 1.0,
-        remarks=tuple(_remarks(notes) + reader.clock.remarks()),
+        remarks=(*_remarks(notes), *reader.clock.remarks(), *doubtful.values()),
         redactions=reader.redactions,
         stacks=reader.stacks,
+        doubtful=frozenset(doubtful),
     )
 
 
@@ -139,6 +141,22 @@ def _remarks(notes: Counter[str]) -> list[str]:
         told.append(f"{notes['cut']} lines are longer than {MAX_LINE_BYTES} bytes and were cut")
     if notes["binary"]:
         told.append(f"{notes['binary']} lines hold NUL bytes and were left out")
+    return told
+
+
+def _doubtful(
+    frame: pl.DataFrame, formats: Sequence[Format], stacks: frozenset[str]
+) -> dict[int, str]:
+    """The close codes that the programs of this log are known to misreport: code → a remark."""
+    told: dict[int, str] = {}
+    said = frame.filter((pl.col("kind") == "close") & pl.col("dir").is_null())["code"]
+    for made in formats:
+        for code, when in made.document.misreports.items():
+            times = (said == int(code)).sum()
+            if made.document.stack in stacks and times:
+                told[int(code)] = (
+                    f"{made.document.stack} writes {code} {when}: not believed ({times} times)"
+                )
     return told
 
 
