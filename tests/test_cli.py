@@ -102,6 +102,12 @@ def test_settings_reach_the_pipeline(calls) -> None:
     assert config.fail_on == "never"
 
 
+@pytest.mark.parametrize(("told", "seconds"), [("-90s", -90), ("-15m", -900), ("-1.5h", -5400)])
+def test_a_time_before_the_last_event(calls, told: str, seconds: float) -> None:
+    run("x", "--since", told)
+    assert calls[0][1].since == seconds
+
+
 def test_flags_go_over_the_configuration_file(calls, tmp_path) -> None:
     text = 'tz = "Asia/Tokyo"\nfail_on = "never"\n[targets]\nmessage_ms = 80\n'
     (tmp_path / "wsdiag.toml").write_text(text)
@@ -119,6 +125,7 @@ def test_flags_go_over_the_configuration_file(calls, tmp_path) -> None:
         (["x", "--tz", "../../etc/passwd"], "no IANA zone"),
         (["x", "--since", "yesterday"], "no RFC 3339 time"),
         (["x", "--since", "2026-03-04T10:00:00"], "has no zone"),
+        (["x", "--since", "-15"], "not like -15m"),
         (["x", "--target", "speed=9"], "unknown target"),
         (["x", "--target", "connect_ms=fast"], "NAME=NUMBER"),
         (["x", "--target", "connect_ms=-1"], "--target"),

@@ -59,6 +59,7 @@ def test_pyproject_serves_where_there_is_no_own_file(tmp_path: Path) -> None:
         ('select = "idle-cut"', "select"),
         ('since = "yesterday"', "since"),
         ("since = 2026-11-23T12:00:00Z\nuntil = 2026-11-23T10:00:00Z", "since"),
+        ("since = -60.0\nuntil = -900.0", "since"),
         ("tz = ", "Invalid value"),
         ("no toml", "Expected"),
     ],

@@ -6,7 +6,6 @@ import msgspec
 import polars as pl
 
 from wsdiag import clocks, sources
-from wsdiag.config import Config
 from wsdiag.finding import Evidence, Finding, Severity, fingerprint
 from wsdiag.gather import Covered, Gathered
 from wsdiag.redact import Redactor, sanitise
@@ -47,10 +46,10 @@ def _excerpts(
     return found
 
 
-def window(gathered: Gathered, config: Config) -> Window:
+def window(gathered: Gathered) -> Window:
     """What was asked for and what the events cover."""
     return Window(
-        asked=Span(since=config.since, until=config.until), covered=_span(gathered.events)
+        asked=Span(since=gathered.since, until=gathered.until), covered=_span(gathered.events)
     )
 
 

@@ -21,14 +21,15 @@ class ConfigError(ValueError):
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Settings of one run.
 
-    `tz` is the IANA zone of log lines that state none, and of `since` and `until` without one.
+    `tz` is the IANA zone of log lines that state none, and of `since` and `until` without one. As a
+    number these are seconds from the last event: -900 is a quarter of an hour before it.
     `formats` are folders of the user's own log formats; the first that knows a format counts.
     """
 
     targets: Targets = Targets()
     tz: str = "UTC"
-    since: datetime | None = None
-    until: datetime | None = None
+    since: datetime | float | None = None
+    until: datetime | float | None = None
     select: list[str] = []
     ignore: list[str] = []
     fail_on: Literal["error", "warning", "never"] = "warning"
@@ -107,9 +108,18 @@ def _made(table: object) -> Config:
     if not all(isfinite(value) for value in msgspec.structs.astuple(config.targets)):
         raise ConfigError("targets: write finite numbers")
     since, until = (
-        time.replace(tzinfo=zone) if time is not None and time.tzinfo is None else time
+        time.replace(tzinfo=zone) if isinstance(time, datetime) and time.tzinfo is None else time
         for time in (config.since, config.until)
     )
-    if since is not None and until is not None and since > until:
+    if _after(since, until):
         raise ConfigError(f"since ({since}) is after until ({until})")
     return msgspec.structs.replace(config, since=since, until=until)
+
+
+def _after(since: datetime | float | None, until: datetime | float | None) -> bool:
+    """Whether nothing can lie between; what only the evidence can tell is no contradiction."""
+    if since is None or until is None:
+        return False
+    if isinstance(since, datetime) or isinstance(until, datetime):
+        return isinstance(since, datetime) and isinstance(until, datetime) and since > until
+    return since > until

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -35,13 +35,15 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     """What was read: inputs and their readings in the same order, and all events together.
 
     `events` has the columns of EVENTS, but `source` as an Enum of the inputs' names; the readings'
-    own events are gone. `covered` and `clocks` are by input.
+    own events are gone. `covered` and `clocks` are by input. `since` and `until` bound the events.
     """
 
     inputs: list[InputFile]
     readings: list[Reading]
     problems: list[str]
     events: pl.DataFrame
+    since: datetime | None
+    until: datetime | None
     covered: dict[str, Covered]
     clocks: dict[str, clocks.Clock]
 
@@ -61,7 +63,9 @@ def gather(found: Found, config: Config) -> Gathered:
     }
     covered = _covered(read)
     aligned, offsets = clocks.align(read, steps)
-    asked = _within(aligned, config)
+    last = aligned["ts"].max()
+    since, until = _moment(config.since, last), _moment(config.until, last)
+    asked = _within(aligned, since, until)
     if asked.is_empty():
         raise NoEvidence("no event lies between --since and --until")
     return Gathered(
@@ -69,6 +73,8 @@ def gather(found: Found, config: Config) -> Gathered:
         readings=[msgspec.structs.replace(reading, events=read.clear()) for reading in readings],
         problems=found.problems,
         events=sessions.identify(asked),
+        since=since,
+        until=until,
         covered=covered,
         clocks=offsets,
     )
@@ -76,6 +82,8 @@ def gather(found: Found, config: Config) -> Gathered:
 
 def _together(inputs: Sequence[InputFile], readings: Sequence[Reading]) -> pl.DataFrame:
     """The events of all inputs, each under its input's name."""
+    if not inputs:
+        return pl.DataFrame(schema=EVENTS)
     names = pl.Enum(sorted(item.name for item in inputs))
     frames = [reading.events.lazy() for reading in readings]
     counts = pl.concat(pl.collect_all([frame.select(pl.all().count()) for frame in frames]))
@@ -106,12 +114,19 @@ def _covered(events: pl.DataFrame) -> dict[str, Covered]:
     return {name: Covered(*span) for name, *span in spans.iter_rows()}
 
 
-def _within(events: pl.DataFrame, config: Config) -> pl.DataFrame:
+def _moment(asked: datetime | float | None, last: object) -> datetime | None:
+    """The time asked for, which may be so many seconds from the last event."""
+    if asked is None or isinstance(asked, datetime):
+        return asked
+    return last + timedelta(seconds=asked) if isinstance(last, datetime) else None
+
+
+def _within(events: pl.DataFrame, since: datetime | None, until: datetime | None) -> pl.DataFrame:
     ts = pl.col("ts")
-    if config.since is not None:
-        events = events.filter((ts >= config.since).fill_null(True))
-    if config.until is not None:
-        events = events.filter((ts <= config.until).fill_null(True))
+    if since is not None:
+        events = events.filter((ts >= since).fill_null(True))
+    if until is not None:
+        events = events.filter((ts <= until).fill_null(True))
     return ordered(events)
 
 

@@ -49,7 +49,7 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
         )
         return Report(
             tool=f"wsdiag {wsdiag.__version__}",
-            window=account.window(gathered, config),
+            window=account.window(gathered),
             inputs=account.inputs(gathered),
             facts=measured,
             verdicts=verdicts,

@@ -5,6 +5,7 @@ Everything heavy is imported inside the commands, so that `wsdiag --help` answer
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -38,6 +39,10 @@ from wsdiag.cli.streams import (
     tell,
     write,
 )
+
+# polars' allocator keeps what was freed for ten seconds: in a short run that doubles the memory. It
+# looks here once, when polars is imported (jemalloc(3), TUNING).
+os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:100,muzzy_decay_ms:0")
 
 if TYPE_CHECKING:
     from wsdiag.report import Input, Report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from wsdiag.config import Config
 
 SUFFIXES = [".md", ".json", ".txt"]
+UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def reading_options(command: Any) -> Any:
@@ -26,7 +28,8 @@ def reading_options(command: Any) -> Any:
             "--since",
             metavar="TIME",
             callback=_time,
-            help="Skip what happened before this RFC 3339 time, e.g. 2026-03-04T10:00:00Z.",
+            help="Skip what happened before this RFC 3339 time, e.g. 2026-03-04T10:00:00Z, or so "
+            "long before the last event, e.g. -15m.",
         ),
         click.option("--tz", metavar="ZONE", callback=_zone, help="Zone of logs that state none."),
         click.option(
@@ -41,13 +44,17 @@ def reading_options(command: Any) -> Any:
     return command
 
 
-def _time(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
+def _time(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | float | None:
     if value is None:
         return None
+    if relative := re.fullmatch(r"-(\d{1,9}(?:\.\d{1,9})?)([smhd])", value):
+        return -float(relative[1]) * UNITS_S[relative[2]]
     try:
         when = datetime.fromisoformat(value)
     except ValueError:
-        raise click.BadParameter(f"{value} is no RFC 3339 time") from None
+        raise click.BadParameter(
+            f"{value} is no RFC 3339 time, and not like -15m (s, m, h, d before the last event)"
+        ) from None
     if when.tzinfo is None:
         raise click.BadParameter(f"{value} has no zone: add Z, or an offset like +02:00")
     return when

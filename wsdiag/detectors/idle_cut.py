@@ -64,11 +64,11 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         .then(0.55)
         .otherwise(0.7),
         message=pl.format(
-            "{} cut after {} of silence{}{}",
+            "{} cut {}{}{}",
             plural("connection"),
             pl.when(silence.is_not_null())
-            .then(pl.format("{} s", silence.round(1)))
-            .otherwise(pl.lit("an unknown time")),
+            .then(pl.format("after {} s of silence", silence.round(1)))
+            .otherwise(pl.lit("by an idle timer whose length no source tells")),
             pl.when(ambiguous)
             .then(
                 pl.lit(", as long as the connection lived: idle time and age cannot be told apart")

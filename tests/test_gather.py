@@ -1,0 +1,43 @@
+"""From paths to one frame: the window asked for, and what the parts of a source have in common."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from story import at
+
+from wsdiag.config import Config
+from wsdiag.pipeline import diagnose, read_events
+
+LOG = "\n".join(
+    f"2026-11-22T12:0{minute}:00Z INFO conn=ab{minute}{minute} connection open"
+    for minute in range(6)
+)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> str:
+    (tmp_path / "server.log").write_text(LOG)
+    return str(tmp_path)
+
+
+def minutes(events: pl.DataFrame) -> list[int]:
+    return events["ts"].dt.minute().to_list()
+
+
+def test_a_window_before_the_last_event(log: str) -> None:
+    assert minutes(read_events([log], Config(since=-120.0))) == [3, 4, 5]
+    assert minutes(read_events([log], Config(since=-180.0, until=-60.0))) == [2, 3, 4]
+
+
+def test_the_report_tells_the_window_as_times(log: str) -> None:
+    asked = diagnose([log], Config(since=-120.0)).window.asked
+    assert (asked.since, asked.until) == (at(0) + timedelta(minutes=3), None)
+
+
+def test_an_integer_is_seconds_too(log: str) -> None:
+    config = Config(since=-60)
+    assert minutes(read_events([log], config)) == [4, 5]
