@@ -6,8 +6,16 @@ from datetime import timedelta
 
 import polars as pl
 
-from wsdiag.connections import Story, counted, reconnects, round_trips, with_room
-from wsdiag.report import Facts, Quantiles
+from wsdiag.connections import (
+    Story,
+    backoff,
+    counted,
+    memory,
+    reconnects,
+    round_trips,
+    with_room,
+)
+from wsdiag.report import Backoff, Facts, MemoryCost, Quantiles
 
 BURST = timedelta(seconds=10)
 
@@ -56,6 +64,30 @@ def measure(story: Story) -> Facts:
         message_ms=quantiles(trips["ms"]),
         pong_ms=quantiles(beats["ms"]),
         reconnect_s=quantiles(gaps["reconnect_s"]),
+        backoff=_backoff(story),
+        memory=_memory(story),
+    )
+
+
+def _backoff(story: Story) -> Backoff:
+    row = backoff.law(story.connections).collect().row(0, named=True)
+    return Backoff(
+        law=row["law"],
+        jitter=row["jitter"],
+        clients=row["clients"],
+        wait_s=_rounded(row["wait_s"]),
+        longest_s=_rounded(row["longest_s"]) if row["law"] else None,
+        library=row["library"],
+    )
+
+
+def _memory(story: Story) -> MemoryCost:
+    row = memory.cost(story.events, story.connections).collect().row(0, named=True)
+    return MemoryCost(
+        samples=row["samples"],
+        per_connection_bytes=_rounded(row["per_connection"]),
+        per_connect_bytes=_rounded(row["per_connect"]),
+        per_subscription_bytes=_rounded(row["per_subscription"]),
     )
 
 

@@ -55,7 +55,7 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
             verdicts=verdicts,
             findings=findings,
             causes=explain.explain(case),
-            checklist=explain.checklist(frame, verdicts, story),
+            checklist=explain.checklist(frame, story),
             redactions=account.ledger(gathered, redactor),
         )
 

@@ -69,6 +69,34 @@ class Quantiles(msgspec.Struct, frozen=True, kw_only=True):
     max: float | None = None
 
 
+class Backoff(msgspec.Struct, frozen=True, kw_only=True):
+    """The law by which clients wait between attempts, null where too little was seen.
+
+    `law`: immediate, fixed, jittered (fixed with jitter) or growing. `jitter`: present, none or
+    first (on the first wait only). Waits in seconds; `library` is the one whose defaults fit.
+    """
+
+    law: str | None = None
+    jitter: str | None = None
+    clients: int = 0
+    wait_s: float | None = None
+    longest_s: float | None = None
+    library: str | None = None
+
+
+class MemoryCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What logs that state memory show of its cost, in bytes; null where they do not.
+
+    For each live connection, each connection ever made (what it leaves behind), and each live
+    subscription.
+    """
+
+    samples: int = 0
+    per_connection_bytes: float | None = None
+    per_connect_bytes: float | None = None
+    per_subscription_bytes: float | None = None
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers over all connections.
 
@@ -89,6 +117,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     message_ms: Quantiles = Quantiles()
     pong_ms: Quantiles = Quantiles()
     reconnect_s: Quantiles = Quantiles()
+    backoff: Backoff = Backoff()
+    memory: MemoryCost = MemoryCost()
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

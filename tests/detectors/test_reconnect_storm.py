@@ -78,9 +78,6 @@ def test_one_client_in_a_loop_among_quiet_ones_is_no_fleet() -> None:
     assert judge(NAME, rows).findings == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="attempts are averaged over the clients, so one mad client makes a storm"
-)
 def test_one_client_in_a_loop_among_ten_that_come_back_is_no_fleet() -> None:
     rows = restart(10, lambda dice, tried: 9.0, away=8)
     rows += life("mad", 1, 60, code=1012, source=CLIENT)

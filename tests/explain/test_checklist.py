@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from random import Random
+
 import pytest
 from story import CLIENT, PROXY, SERVER, at, chat, life, pings, row
 
@@ -16,10 +19,7 @@ ASKED = ("token-expiry", "missed-heartbeat", "reconnect-storm", "handshake-rejec
 
 
 def items(case: Case) -> dict[str, tuple[str, str]]:
-    return {
-        item.item: (item.verdict, item.why)
-        for item in checklist(case.frame, case.verdicts, case.story)
-    }
+    return {item.item: (item.verdict, item.why) for item in checklist(case.frame, case.story)}
 
 
 def verdict(rows: list[dict], item: str) -> str:
@@ -80,3 +80,50 @@ def test_what_no_log_shows_is_not_decided() -> None:
     said = items(from_rows([*life("a", 0, 100, code=1000), *pings("a", [20, 40])]))
     assert said["connection status indicator in the UI"][0] == "NOT DECIDABLE"
     assert said["fallback polling if WebSocket fails"][0] == "NOT DECIDABLE"
+
+
+def waiting(waits: Callable[[Random, int], float], clients: int = 6) -> list[dict]:
+    """Clients that lose their connection at 60 s and try five times in vain."""
+    dice = Random(3)
+    rows = []
+    for number in range(clients):
+        name, now = f"c{number}", 60.0
+        rows += life(name, 0.3 * number, 60.0, code=1012, source=CLIENT)
+        for tried in range(5):
+            now += waits(dice, tried)
+            rows.append(row("attempt", now, name, CLIENT))
+            rows.append(row("refused", now + 0.002, name, CLIENT))
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("waits", "expected"),
+    [
+        (lambda dice, n: 2.0**n * (0.5 + dice.random()), "PASS"),
+        (lambda dice, n: 2.0**n, "PARTIAL"),
+        (lambda dice, n: 3 * (0.7 + 0.6 * dice.random()), "PARTIAL"),
+        (lambda dice, n: 1.0, "FAIL"),
+        (lambda dice, n: 0.03, "FAIL"),
+    ],
+    ids=["growing with jitter", "growing alike", "jitter only", "fixed", "at once"],
+)
+def test_the_law_of_the_waits(waits: Callable[[Random, int], float], expected: str) -> None:
+    assert verdict(waiting(waits), RECONNECTION) == expected
+
+
+def test_pings_slower_than_a_timer_in_the_path_are_half_a_heartbeat() -> None:
+    case = from_findings(finding("idle-cut", "pings-too-slow"))
+    assert items(case)[HEARTBEAT][0] == "PARTIAL"
+
+
+def test_polling_after_a_failed_upgrade() -> None:
+    failed = [row("attempt", 0, "a"), row("rejected", 0.1, "a", code=400)]
+    polls = [
+        row(kind, 1 + n, f"p{n}", code=code, name="/socket.io/?EIO=4&transport=polling")
+        for n in range(3)
+        for kind, code in (("request", None), ("response", 200))
+    ]
+    item = "fallback polling if WebSocket fails"
+    assert verdict([*failed, *polls], item) == "PASS"
+    assert verdict(failed, item) == "NOT DECIDABLE"
+    assert verdict(life("a", 0, 9, code=1000), item) == "NOT DECIDABLE"

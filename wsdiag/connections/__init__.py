@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from wsdiag.connections import backoff, memory
 from wsdiag.connections.codes import AUTH_CODES, LOCAL_CODES, POLITE_CODES, RESTART_CODES
 from wsdiag.connections.counting import counted, with_room
 from wsdiag.connections.durations import reconnects, round_trips
@@ -22,7 +23,9 @@ __all__ = [
     "POLITE_CODES",
     "RESTART_CODES",
     "Story",
+    "backoff",
     "counted",
+    "memory",
     "reconnects",
     "round_trips",
     "table",

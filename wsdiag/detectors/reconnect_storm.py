@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, counted
+from wsdiag.connections import Story, backoff, counted
 from wsdiag.finding import Severity, flag
 from wsdiag.targets import Targets
 
@@ -31,9 +31,6 @@ PER_CLIENT = 5.0
 
 CLIENTS, ATTEMPTS = 5, 20
 """Fewer clients or attempts load no server."""
-
-GROWTH = 1.6
-"""Late delays at least this many times the early ones: the client backs off."""
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -89,7 +86,10 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     rows = (
         attempts.join(busiest, how="cross")
         .filter(pl.col("tried").is_between(pl.col("t0"), pl.col("t0") + WINDOW))
-        .join(_laws(_attempts(story.connections.filter(_tried()))), how="cross")
+        .join(backoff.law(story.connections), how="cross")
+        .with_columns(
+            mad=pl.col("who").filter(pl.len().over("who") > PER_CLIENT).n_unique(),
+        )
         .with_columns(
             clients=pl.max_horizontal(
                 pl.when(pl.col("known").any())
@@ -101,15 +101,20 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             (pl.col("clients") >= CLIENTS)
             & (pl.col("peak") >= ATTEMPTS)
             & (pl.col("peak") / pl.col("clients") > PER_CLIENT)
-            & (pl.col("growing").fill_null(0.0) < 0.5)
+            & (pl.col("law") != "growing").fill_null(True)
+            # One client in a loop beside calm ones is no fleet.
+            & ((pl.col("mad") >= CLIENTS) | ~pl.col("known").all())
         )
         .select(
             "session",
             "clients",
             "peak",
             "failed",
-            "delay",
-            "even",
+            "law",
+            "jitter",
+            "library",
+            "resets",
+            delay=pl.when(pl.col("law").is_not_null()).then("wait_s"),
             started="tried",
             ended="tried",
             measured=pl.col("peak").cast(pl.Float64),
@@ -133,7 +138,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         ),
         traits=(
             pl.when(delay.is_not_null()).then(pl.lit("no-backoff")),
-            pl.when(pl.col("even").first() >= 0.5).then(pl.lit("no-jitter")),
+            pl.when(pl.col("jitter").first() == "none").then(pl.lit("no-jitter")),
+            pl.when(pl.col("law").first() == "immediate").then(pl.lit("immediate")),
+            pl.when(pl.col("resets").first()).then(pl.lit("reset-too-early")),
             pl.when(pl.col("failed").mean() >= 0.5).then(pl.lit("mostly-failed")),
         ),
         target=PER_CLIENT,
@@ -150,31 +157,4 @@ def _counted(attempts: pl.LazyFrame) -> pl.LazyFrame:
         - pl.col("tried").search_sorted(pl.col("tried"), side="left").cast(pl.Int64),
         live=opened.search_sorted(pl.col("tried"), side="right").cast(pl.Int64)
         - over.search_sorted(pl.col("tried"), side="right").cast(pl.Int64),
-    )
-
-
-def _laws(attempts: pl.LazyFrame) -> pl.LazyFrame:
-    """The clients' delays after a first failure, as one row: median, share that grow, share even.
-
-    Only the first six gaps count: a cap flattens the later ones.
-    """
-    gaps = (
-        attempts.filter("known")
-        .sort("who", "tried")
-        .with_columns(
-            gap=((pl.col("tried") - pl.col("tried").shift(1)).dt.total_microseconds() / 1e6).over(
-                "who"
-            ),
-            after_failure=pl.col("failed").shift(1).over("who").fill_null(False),
-        )
-        .filter(pl.col("after_failure"))
-        .group_by("who", maintain_order=True)
-        .agg(pl.col("gap").head(6))
-    )
-    half = pl.col("gap").list.len() // 2
-    early, late = pl.col("gap").list.head(half), pl.col("gap").list.tail(half)
-    return gaps.filter(pl.col("gap").list.len() >= 2).select(
-        delay=pl.col("gap").list.median().median(),
-        growing=(late.list.median() / early.list.median() >= GROWTH).mean(),
-        even=(pl.col("gap").list.std() / pl.col("gap").list.mean() < 0.1).mean(),
     )

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 
-from wsdiag.connections import Story
-from wsdiag.explain.prose import seconds
-from wsdiag.report import CheckItem, Verdict
+from wsdiag.connections import Story, backoff
+from wsdiag.explain.prose import plural, seconds
+from wsdiag.report import CheckItem
 
 SILENT_S = 50.0
 """Twice the usual ping interval: websockets and uvicorn ping every 20 s, engine.io every 25 s."""
 
+POLLING = "(?i)transport=(polling|longpolling|long_polling|serversentevents)|/longpoll|xhr_"
+
+SPREAD = {
+    "present": "with jitter",
+    "none": "without jitter",
+    "first": "with jitter on the first only",
+    None: "and jitter cannot be told from so few",
+}
+
 PASS, PARTIAL, FAIL, NOT_DECIDABLE = "PASS", "PARTIAL", "FAIL", "NOT DECIDABLE"
 
 
-def checklist(frame: pl.DataFrame, verdicts: list[Verdict], story: Story) -> list[CheckItem]:
+def checklist(frame: pl.DataFrame, story: Story) -> list[CheckItem]:
     """Five items, each with its verdict and why. `frame` are the FINDINGS."""
     marks = {
         mark
         for detector, traits in frame.select("detector", "traits").iter_rows()
         for mark in (detector, *(f"{detector}:{trait}" for trait in traits))
     }
-    said = {verdict.detector: verdict for verdict in verdicts}
     seen = story.connections.select(
         expiring=(pl.col("was_open") & (pl.col("expires") > pl.col("opened"))).sum(),
         pings=(pl.col("pings") > 0).sum(),
@@ -32,19 +42,33 @@ def checklist(frame: pl.DataFrame, verdicts: list[Verdict], story: Story) -> lis
     ).collect()
     return [
         _token(marks, int(seen["expiring"][0])),
-        _heartbeat(marks, int(seen["pings"][0]), int(seen["open"][0]), seen["silence"][0] or 0.0),
-        _reconnection(marks, said),
+        _heartbeat(
+            marks,
+            int(seen["pings"][0]),
+            int(seen["open"][0]),
+            seen["silence"][0] or 0.0,
+            _pace(story),
+        ),
+        _reconnection(marks, backoff.law(story.connections).collect().row(0, named=True)),
         CheckItem(
             item="connection status indicator in the UI",
             verdict=NOT_DECIDABLE,
             why="logs and captures do not show the page",
         ),
-        CheckItem(
-            item="fallback polling if WebSocket fails",
-            verdict=NOT_DECIDABLE,
-            why="no failed upgrade was followed by polling requests in this evidence",
-        ),
+        _fallback(story),
     ]
+
+
+def _pace(story: Story) -> float | None:
+    """The median time between two pings of one connection, in seconds."""
+    gap = pl.col("ts").sort().diff().median().dt.total_microseconds() / 1e6
+    paces = (
+        story.events.filter((pl.col("kind") == "ping") & pl.col("session").is_not_null())
+        .group_by("session", "source", "conn", "dir")
+        .agg(gap.alias("every_s"))
+    )
+    every = paces.select(pl.col("every_s").median()).collect().item()
+    return None if every is None else float(every)
 
 
 def _token(marks: set[str], expiring: int) -> CheckItem:
@@ -68,10 +92,17 @@ def _token(marks: set[str], expiring: int) -> CheckItem:
     return CheckItem(item=item, verdict=NOT_DECIDABLE, why="no credential with a readable expiry")
 
 
-def _heartbeat(marks: set[str], beating: int, opened: int, silence: float) -> CheckItem:
+def _heartbeat(
+    marks: set[str], beating: int, opened: int, silence: float, every: float | None
+) -> CheckItem:
     item = "heartbeat implemented"
+    pace = f", every {seconds(every)}" if every else ""
+    if "idle-cut:pings-too-slow" in marks:
+        why = f"pings on {beating} of {opened} connections{pace}: slower than a timer in the path"
+        return CheckItem(item=item, verdict=PARTIAL, why=why)
     if beating:
-        return CheckItem(item=item, verdict=PASS, why=f"pings on {beating} of {opened} connections")
+        why = f"pings on {beating} of {opened} connections{pace}"
+        return CheckItem(item=item, verdict=PASS, why=why)
     if "missed-heartbeat:stated" in marks:
         return CheckItem(item=item, verdict=PASS, why="a log reports a heartbeat timeout")
     if silence >= SILENT_S:
@@ -80,12 +111,47 @@ def _heartbeat(marks: set[str], beating: int, opened: int, silence: float) -> Ch
     return CheckItem(item=item, verdict=NOT_DECIDABLE, why="no source in this evidence shows pings")
 
 
-def _reconnection(marks: set[str], said: dict[str, Verdict]) -> CheckItem:
+def _reconnection(marks: set[str], law: dict[str, Any]) -> CheckItem:
     item = "reconnection with exponential backoff and jitter"
-    if "reconnect-storm:no-backoff" in marks:
-        return CheckItem(item=item, verdict=FAIL, why="the delays between attempts do not grow")
-    storm = said.get("reconnect-storm")
-    why = storm.why if storm else "not looked at"
-    return CheckItem(
-        item=item, verdict=NOT_DECIDABLE, why=f"no run of failed attempts to judge ({why})"
+    who = plural(law["clients"], "client")
+    named = f"; the waits are those of {law['library']}" if law["library"] else ""
+    if law["resets"]:
+        verdict, why = FAIL, "the wait begins anew with each connection that opens and dies at once"
+    elif law["law"] == "immediate":
+        verdict, why = FAIL, f"{who} try again at once ({seconds(law['wait_s'])})"
+    elif law["law"] == "fixed":
+        verdict, why = FAIL, f"{who} wait equally long each time ({seconds(law['wait_s'])})"
+    elif law["law"] == "jittered":
+        verdict, why = PARTIAL, f"jitter, but the waits of {who} do not grow"
+    elif law["law"] == "growing":
+        verdict = PASS if law["jitter"] == "present" else PARTIAL
+        why = f"the waits of {who} grow, {SPREAD[law['jitter']]}{named}"
+    elif "reconnect-storm:no-backoff" in marks:
+        verdict, why = FAIL, "the delays between attempts do not grow"
+    else:
+        verdict, why = NOT_DECIDABLE, "too few failed attempts in a row in this evidence"
+    return CheckItem(item=item, verdict=verdict, why=why)
+
+
+def _fallback(story: Story) -> CheckItem:
+    """Polling that begins after upgrades failed; socket.io's first polling is no fallback."""
+    item = "fallback polling if WebSocket fails"
+    upgrade = pl.col("kind") == "rejected"
+    failed = story.connections.filter(pl.col("rejected") & ~pl.col("was_open"))
+    polls = pl.col("kind").is_in(["request", "response"]) & pl.col("name").str.contains(POLLING)
+    since = story.events.filter(upgrade).select(since=pl.col("ts").min())
+    after = (
+        story.events.filter(polls)
+        .join(since, how="cross")
+        .filter(pl.col("ts") > pl.col("since"))
+        .select(polls=pl.len(), answered=(pl.col("code") == 200).sum())
     )
+    tries, later = pl.collect_all([failed.select(pl.len()), after])
+    if tries.item() == 0:
+        why = "no upgrade failed in this evidence"
+        return CheckItem(item=item, verdict=NOT_DECIDABLE, why=why)
+    if later["answered"][0] >= 2:
+        why = f"after a failed upgrade {later['answered'][0]} polling requests were answered"
+        return CheckItem(item=item, verdict=PASS, why=why)
+    why = f"{plural(tries.item(), 'upgrade')} failed, and no polling that works is seen after it"
+    return CheckItem(item=item, verdict=NOT_DECIDABLE, why=why)
