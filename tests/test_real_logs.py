@@ -37,9 +37,6 @@ needs_corpus = pytest.mark.skipif(
     not CORPUS.is_dir(), reason="the public captures are not beside the checkout"
 )
 
-NOT_LOGS = frozenset({"journalctl-export.txt"})
-"""Binary: fields with a length before them."""
-
 
 def folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
@@ -79,7 +76,7 @@ def test_every_folder_is_diagnosed(folder: Path) -> None:
     assert report.window.covered.since < report.window.covered.until
     assert len(report.inputs) == sum(path.is_file() for path in folder.iterdir())
     for item in report.inputs:
-        if item.bytes and item.path not in NOT_LOGS:
+        if item.bytes:
             assert item.format not in ("unknown", "unreadable"), item.path
         if item.path.endswith(".log") and item.bytes and item.path != "stdout.log":
             assert item.events > 0, item.path

@@ -56,6 +56,27 @@ def test_journald_wraps_text_and_bytes(tmp_path: Path, message: object) -> None:
     assert rows["kind"].to_list() == (["open"] if message else [])
 
 
+def test_opentelemetry_records_alone_and_in_an_export(tmp_path: Path) -> None:
+    attributes = [
+        {"key": "conn.id", "value": {"stringValue": "c7"}},
+        {"key": "ws.close_code", "value": {"intValue": "4401"}},
+    ]
+    record = {
+        "timeUnixNano": "1795391433906000000",
+        "body": {"stringValue": "websocket closed"},
+        "attributes": attributes,
+    }
+    scope = {"scope": {"name": "gateway"}, "logRecords": [record, record]}
+    export = {"resourceLogs": [{"resource": {}, "scopeLogs": [scope]}]}
+    rows = _read(tmp_path, f"{json.dumps(record)}\n{json.dumps(export)}").events.to_dicts()
+    assert [(r["pos"], r["conn"], r["code"]) for r in rows] == [
+        (1, "c7", 4401),
+        (2, "c7", 4401),
+        (2, "c7", 4401),
+    ]
+    assert {r["ts"].isoformat() for r in rows} == {"2026-11-22T23:50:33.906000+00:00"}
+
+
 def test_torn_lines_are_counted_and_the_rest_is_read(tmp_path: Path) -> None:
     good = json.dumps({"time": "2026-11-22T23:55:23Z", "msg": "ws closed", "code": 1006})
     reading = _read(tmp_path, f"{good}\n{good[:30]}\nplain words\n[1, 2]\n{{}}\n{good}")

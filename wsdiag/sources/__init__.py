@@ -12,7 +12,7 @@ from wsdiag.config import Config
 from wsdiag.event import events
 from wsdiag.evidence import InputFile, Reading
 
-from . import har, json_log, pcap, text_log
+from . import har, journal_export, json_log, pcap, text_log
 
 
 class Source(Protocol):
@@ -31,11 +31,12 @@ class Source(Protocol):
 
 
 HAR: Source = har
+JOURNAL_EXPORT: Source = journal_export
 JSON_LOG: Source = json_log
 PCAP: Source = pcap
 TEXT_LOG: Source = text_log
 
-SOURCES: tuple[Source, ...] = (PCAP, HAR, JSON_LOG, TEXT_LOG)
+SOURCES: tuple[Source, ...] = (PCAP, HAR, JOURNAL_EXPORT, JSON_LOG, TEXT_LOG)
 
 SETTINGS = ".toml"
 """Such a file is no log, whatever its comments tell of connections."""

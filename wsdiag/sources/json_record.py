@@ -30,6 +30,9 @@ MAX_LINES = 500
 MAX_DEPTH = 6
 MAX_FIELDS = 400
 
+_ANY_VALUE = frozenset({"stringValue", "intValue", "doubleValue", "boolValue"})
+"""What OpenTelemetry's JSON wraps each value in; a 64-bit integer is a string."""
+
 Scalar = str | int | float | bool
 
 
@@ -43,7 +46,11 @@ def flatten(record: Mapping[str, object]) -> dict[str, Scalar]:
 def _into(flat: dict[str, Scalar], name: str, value: object, depth: int) -> None:
     if len(flat) >= MAX_FIELDS or depth > MAX_DEPTH:
         return
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and len(value) == 1 and value.keys() & _ANY_VALUE:
+        _into(flat, name, next(iter(value.values())), depth + 1)
+    elif isinstance(value, list) and value and all(_is_attribute(item) for item in value):
+        _into(flat, name, {item["key"]: item["value"] for item in value}, depth + 1)
+    elif isinstance(value, Mapping):
         for key, inner in value.items():
             _into(flat, f"{name}.{key}".lower() if name else str(key).lower(), inner, depth + 1)
     elif isinstance(value, list):
@@ -53,6 +60,22 @@ def _into(flat: dict[str, Scalar], name: str, value: object, depth: int) -> None
             flat[name] = ", ".join(str(item) for item in value[:20])
     elif isinstance(value, str | int | float):
         flat[name] = value
+
+
+def _is_attribute(item: object) -> bool:
+    """True for an attribute in OpenTelemetry's JSON: `{"key": …, "value": {"intValue": "1"}}`."""
+    return isinstance(item, dict) and item.keys() == {"key", "value"} and type(item["key"]) is str
+
+
+def log_records(record: Mapping[str, object]) -> list[object]:
+    """The log records in one OTLP/JSON export (opentelemetry-proto, logs/v1); else the record."""
+    found: list[object] = [record]
+    for level in ("resourceLogs", "scopeLogs", "logRecords"):
+        inner = [one.get(level) for one in found if isinstance(one, Mapping)]
+        if not any(isinstance(one, list) for one in inner):
+            return [record]
+        found = [part for one in inner if isinstance(one, list) for part in one]
+    return found
 
 
 def stamp_of(flat: Mapping[str, object]) -> Stamp | None:

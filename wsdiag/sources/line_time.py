@@ -4,8 +4,8 @@ A stamp is what stands in the line and nothing more: it may lack the year (syslo
 (`10:00:00.123`) or the zone. `line_clock.py` makes an instant of it.
 
 Forms: RFC 3339 and its relatives (`2026-11-22T23:45:36.5Z`, `2026-11-22 23:45:36,500 +0100`,
-`2026/11/22 23:45:36`), Common Log Format (`22/Nov/2026:23:45:36 +0000`), syslog RFC 3164
-(`Nov 22 23:45:36`), C and JavaScript dates (`Sun Nov 22 23:45:36.5 2026`,
+`2026/11/22 23:45:36`), Common Log Format (`22/Nov/2026:23:45:36 +0000`; Django puts a space for the
+colon), syslog RFC 3164 (`Nov 22 23:45:36`), C and JavaScript dates (`Sun Nov 22 23:45:36.5 2026`,
 `Sun Nov 22 2026 23:45:36 GMT+0000`), RFC 1123 (`22 Nov 2026 23:45:36`), klog
 (`I1122 23:45:36.5`), tornado (`261122 23:45:36`), Chrome (`1122/234536.5`), Unix seconds,
 milliseconds, microseconds and nanoseconds, and a bare time of day, also with AM or PM.
@@ -56,7 +56,7 @@ _FORMS = {
     + (_TIME + _FRACTION + _ZONE).format("i"),
     "c": r"(?P<cd>\d{1,2})/(?P<cm>"
     + _MONTH
-    + r")/(?P<cY>\d{4}):"
+    + r")/(?P<cY>\d{4})[: ]"
     + (_TIME + _FRACTION + _ZONE).format("c"),
     "s": r"(?P<sm>"
     + _MONTH

@@ -235,6 +235,13 @@ class LogReader:
                 for part in text.split("\n"):
                     self._wrapped(strip_colours(part), stamp or outer, pos)
             return
+        for inner in json_record.log_records(record):
+            if isinstance(inner, dict):
+                self._record(inner, line, outer, pos)
+
+    def _record(
+        self, record: Mapping[str, object], line: str, outer: Stamp | None, pos: int
+    ) -> None:
         flat = json_record.flatten(record)
         for reader in self._records.passed(line, None):
             fields = reader.record_fields(flat, line)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -70,11 +70,22 @@ def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict
 
 def read(item: InputFile, config: Config) -> Reading:
     """The events of every line."""
+    notes: Counter[str] = Counter()
+    return read_lines(item, config, _lines(item.path, notes), notes)
+
+
+def read_lines(
+    item: InputFile,
+    config: Config,
+    lines: Iterable[tuple[int, str]],
+    notes: Counter[str] | None = None,
+) -> Reading:
+    """The events of lines with their places; `notes` counts what was wrong with them by then."""
+    notes = Counter() if notes is None else notes
     formats = formats_with(tuple(config.formats))
     reader = LogReader(_clock(item, config), formats, bool(_CLIENT_NAME.search(item.name)))
-    notes: Counter[str] = Counter()
     frames: list[pl.DataFrame] = []
-    for pos, line in _lines(item.path, notes):
+    for pos, line in lines:
         reader.line(line, pos)
         if len(reader.rows) >= ROWS_PER_BATCH:
             frames.append(events(reader.rows))
