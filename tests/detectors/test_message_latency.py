@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from random import Random
+from typing import Any
+
 import pytest
-from story import CLIENT, SERVER, chat, judge, life, proxied, row
+from story import CLIENT, SERVER, Row, chat, judge, life, proxied, row
 
 NAME = "message-latency"
 
@@ -96,3 +99,46 @@ def test_a_broadcast_with_the_id_counts_its_first_answer(number: int) -> None:
     rows += [row("message", 1, "a", dir="c2s", trace="1")]
     rows += [row("message", 1 + 0.01 * n, "a", dir="s2c", trace="1") for n in range(1, number + 1)]
     assert judge(NAME, rows).why == "p95 10.0 ms of 1 messages, target 50 ms"
+
+
+def answered(conn: str, trips: list[tuple[float, float]], **answer: Any) -> list[Row]:
+    """Questions at their times (s), each answered after so many ms, with the same id."""
+    rows = list(life(conn, 0, 900, code=1000))
+    for number, (asked, ms) in enumerate(trips):
+        said = {"trace": f"{conn}-{number}", "bytes": 80}
+        rows.append(row("message", asked, conn, dir="c2s", **said))
+        rows.append(row("message", asked + ms / 1000, conn, dir="s2c", **(said | answer)))
+    return rows
+
+
+def test_waits_of_a_delayed_acknowledgement() -> None:
+    dice = Random(1)
+    trips = [(1 + 1.7 * n + dice.random(), 200 + 8 * dice.random()) for n in range(12)]
+    assert "delayed-ack" in judge(NAME, answered("a", trips)).traits
+
+
+def test_a_queue_that_fills() -> None:
+    trips = [(1 + 0.9 * n, 60 + 90 * n) for n in range(14)]
+    assert "ramps" in judge(NAME, answered("a", trips)).traits
+
+
+def test_answers_on_a_grid() -> None:
+    dice = Random(2)
+    asked = [1 + 0.25 * n + 0.24 * dice.random() for n in range(24)]
+    trips = [(t, (0.25 - t % 0.25) * 1000 + 60) for t in asked]
+    said = judge(NAME, answered("a", trips))
+    assert "grid" in said.traits
+    assert not said.traits & {"delayed-ack", "ramps"}
+
+
+def test_behind_a_large_message() -> None:
+    trips = [(1.0 + n, 400.0 if n % 3 == 0 else 20.0) for n in range(15)]
+    rows = answered("a", trips)
+    rows += [row("message", 1.3 + n, "a", dir="s2c", bytes=900_000) for n in range(0, 15, 3)]
+    assert "behind-big-messages" in judge(NAME, rows).traits
+
+
+def test_plain_slowness_has_no_shape() -> None:
+    dice = Random(3)
+    trips = [(1 + 2.3 * n + dice.random(), 80 + 60 * dice.random()) for n in range(30)]
+    assert judge(NAME, answered("a", trips)).traits == set()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, round_trips
+from wsdiag.connections.slowness import ACK_SHARE, shapes
 from wsdiag.finding import Severity, over_target, within_target
 from wsdiag.targets import Targets
 
@@ -31,12 +32,23 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding when the percentile is above `message_ms`."""
+    trips = round_trips(story.events)
+    values = trips.rename({"ms": "measured"}).join(
+        shapes(trips, story.events), on="session", how="left"
+    )
+    most = pl.len() * 0.5
     return over_target(
-        round_trips(story.events).rename({"ms": "measured"}),
+        values,
         detector=ID,
         severity=Severity.WARNING,
         target=targets.message_ms,
         unit="ms",
         percentile=targets.percentile,
         what="message",
+        traits=(
+            pl.when(pl.col("ack_share").max() >= ACK_SHARE).then(pl.lit("delayed-ack")),
+            pl.when(pl.col("ramps").sum() >= most).then(pl.lit("ramps")),
+            pl.when(pl.col("grid").sum() >= most).then(pl.lit("grid")),
+            pl.when(pl.col("behind").sum() >= most).then(pl.lit("behind-big-messages")),
+        ),
     )
