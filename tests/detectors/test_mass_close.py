@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from story import CLIENT, PROXY, SERVER, judge, life, proxied, row
+from story import CLIENT, PROXY, SERVER, at, judge, life, proxied, row
 
 NAME = "mass-close"
 
@@ -136,6 +136,22 @@ def test_one_live_connection_after_another_is_no_mass() -> None:
     """Each of them is all that lives at its moment."""
     rows = [r for n in range(6) for r in life(f"c{n}", 100 * n, 100 * n + 60, code=1012)]
     assert judge(NAME, rows).findings == []
+
+
+def test_short_ones_one_after_another_are_no_mass() -> None:
+    """Many end within seconds, but each began after the one before it had ended."""
+    rows = [r for n in range(12) for r in life(f"c{n}", 0.3 * n, 0.3 * n + 0.29)]
+    assert judge(NAME, rows).findings == []
+
+
+def test_what_begins_while_others_end_is_not_of_them() -> None:
+    """Clients that come back at once and are thrown out again were not live before."""
+    rows = ending(6, code=1012)
+    last = max(r["ts"] for r in rows) - at(0)
+    again = last.total_seconds() + 0.5
+    rows += [r for n in range(4) for r in life(f"d{n}", again, again + 0.4 + n / 10)]
+    (finding,) = judge(NAME, rows).findings
+    assert (finding["count"], "6 of 6 live" in finding["message"]) == (6, True)
 
 
 def test_handshakes_that_failed_do_not_end() -> None:

@@ -71,6 +71,7 @@ def summarise(story: Story) -> pl.LazyFrame:
         "frameless",
         "closed_by",
         "closing",
+        "opened",
         begun=pl.coalesce("opened", "first"),
         ended=pl.when(pl.col("gone") & ~left & ~its_own).then(pl.coalesce("ended", "closed")),
         over=pl.coalesce("ended", "closed"),
@@ -164,18 +165,20 @@ def _with_drained(waves: pl.LazyFrame, story: Story) -> pl.LazyFrame:
 def _together(ends: pl.LazyFrame) -> pl.LazyFrame:
     """The ends that fall into waves: each wave a run of ends, half of the live ones within 5 s."""
     begun, over = pl.col("begun").drop_nulls().sort(), pl.col("over").drop_nulls().sort()
-    placed = ends.with_columns(
-        live=begun.search_sorted(pl.col("ended"), side="right").cast(pl.Int64)
-        - over.search_sorted(pl.col("ended"), side="left").cast(pl.Int64)
-    )
+    placed = ends.with_columns(live=_until(begun, pl.col("ended")) - _before(over, pl.col("ended")))
+    ended = pl.col("ended")
+    # What began after a moment cannot be among the live ones that end from it on. Who lived for
+    # longer than a wave began before it; the others are counted by when they began.
+    brief = (ended - pl.col("opened") < TOGETHER).fill_null(False)
+    lasting, short = ended.filter(~brief), ended.filter(brief)
     gone = (
-        placed.filter(pl.col("ended").is_not_null())
+        placed.filter(ended.is_not_null())
         .sort("ended", "session")
         .with_columns(
-            here=pl.col("ended")
-            .search_sorted(pl.col("ended") + TOGETHER, side="right")
-            .cast(pl.Int64)
-            - pl.col("ended").search_sorted(pl.col("ended"), side="left").cast(pl.Int64)
+            here=_until(lasting, ended + TOGETHER)
+            - _before(lasting, ended)
+            + _until(pl.col("opened").filter(brief).sort(), ended)
+            - _before(short, ended)
         )
         .with_columns(_starts=(pl.col("here") >= 2) & (pl.col("here") >= HALF * pl.col("live")))
     )
@@ -183,12 +186,21 @@ def _together(ends: pl.LazyFrame) -> pl.LazyFrame:
         gone.map_batches(_waves, schema=pl.Schema({**gone.collect_schema(), "wave": pl.Int64()}))
         .filter(pl.col("wave").is_not_null())
         .with_columns(
-            live=pl.col("live").max().over("wave"),
+            live=pl.max_horizontal(pl.col("live").first(), pl.len()).over("wave"),
             started="ended",
             measured=pl.lit(None, dtype=pl.Float64),
             pointers="closing",
         )
     )
+
+
+def _until(order: pl.Expr, moment: pl.Expr) -> pl.Expr:
+    """How many of the ordered moments are no later than this one."""
+    return order.search_sorted(moment, side="right").cast(pl.Int64)
+
+
+def _before(order: pl.Expr, moment: pl.Expr) -> pl.Expr:
+    return order.search_sorted(moment, side="left").cast(pl.Int64)
 
 
 def _waves(ends: pl.DataFrame) -> pl.DataFrame:
@@ -203,7 +215,9 @@ def _waves(ends: pl.DataFrame) -> pl.DataFrame:
     last = pl.lit(moments).search_sorted(ended, side="right").cast(pl.Int64) - 1
     since = pl.lit(moments).gather(pl.when(wave >= 0).then(wave))
     return ends.with_columns(wave=last).with_columns(
-        wave=pl.when(ended <= since + TOGETHER).then("wave")
+        wave=pl.when(
+            (ended <= since + TOGETHER) & (pl.col("opened") <= since).fill_null(True)
+        ).then("wave")
     )
 
 
