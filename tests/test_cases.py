@@ -92,9 +92,6 @@ def test_a_fixed_delay_is_told() -> None:
     assert said["reconnection with exponential backoff and jitter"] == "FAIL"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the application's own line about the refusal is a session of its own"
-)
 def test_one_handshake_is_one_finding_however_many_lines_tell_it() -> None:
     (finding,) = (f for f in report("token-reused-403").findings if f.detector == "token-expiry")
     assert finding.count == report("token-reused-403").facts.rejections["403"]

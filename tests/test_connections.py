@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from story import CLIENT, PROXY, SERVER, WIRE, at, chat, life, pings, proxied, row, story, table
 
-from wsdiag.connections import counted, reconnects, round_trips
+from wsdiag.connections import counted, reconnects, round_trips, traffic
 
 
 def only(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -357,3 +357,14 @@ def test_an_end_without_a_time_does_not_count_as_one() -> None:
     rows = [row("open", 0, "a"), row("end", None, "a", reason="fin", dir="s2c", pos=9)]
     frame = pl.DataFrame(table(rows))
     assert frame["ended"].to_list() == [None]
+
+
+def test_traffic_counted_in_slices_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told of parts of a connection adds up to what is told of the whole."""
+    rows = [r for n in range(4) for r in proxied(f"c{n}", n, 60 + n, code=1000)]
+    rows += [r for n in range(4) for r in chat(f"c{n}-front", [5 + n, 7, 9, 30])]
+    rows += [r for n in range(4) for r in pings(f"c{n}-back", [10, 20 + n, 40])]
+    whole = table(rows)
+    monkeypatch.setattr(traffic, "SLICE", 3)
+    assert table(rows) == whole
+    assert {(r["messages_c2s"], r["messages_s2c"], r["pings"]) for r in whole} == {(4, 4, 3)}

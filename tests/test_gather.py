@@ -7,10 +7,15 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from msgspec import structs
 from story import at
 
+from wsdiag import sources
 from wsdiag.config import Config
+from wsdiag.evidence import InputFile, Reading
 from wsdiag.pipeline import diagnose, read_events
+
+EVIDENCE = Path(__file__).parents[1] / "fixtures" / "token-expiry" / "evidence"
 
 LOG = "\n".join(
     f"2026-11-22T12:0{minute}:00Z INFO conn=ab{minute}{minute} connection open"
@@ -36,6 +41,25 @@ def test_a_window_before_the_last_event(log: str) -> None:
 def test_the_report_tells_the_window_as_times(log: str) -> None:
     asked = diagnose([log], Config(since=-120.0)).window.asked
     assert (asked.since, asked.until) == (at(0) + timedelta(minutes=3), None)
+
+
+def test_the_order_of_the_inputs_does_not_matter() -> None:
+    paths = sorted(str(path) for path in EVIDENCE.iterdir())
+    one, other = diagnose(paths), diagnose(paths[::-1])
+    assert read_events(paths).equals(read_events(paths[::-1]))
+    assert (one.findings, one.causes, one.facts) == (other.findings, other.causes, other.facts)
+
+
+def test_events_may_wait_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source may hand over a plan for its events instead of the events."""
+    read, whole = sources.read, read_events([str(EVIDENCE)])
+
+    def later(item: InputFile, config: Config) -> Reading:
+        reading = read(item, config)
+        return structs.replace(reading, events=reading.events.lazy())
+
+    monkeypatch.setattr(sources, "read", later)
+    assert read_events([str(EVIDENCE)]).equals(whole)
 
 
 def test_an_integer_is_seconds_too(log: str) -> None:

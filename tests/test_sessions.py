@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import timedelta
 from random import Random
 from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from story import CLIENT, PROXY, SERVER, WIRE, at, chat, frame, life, pings, proxied, row
 
+from wsdiag import sessions
 from wsdiag.event import EVENTS
 from wsdiag.sessions import identify
 
@@ -235,6 +237,32 @@ def test_what_is_about_the_server_has_no_session(kind: str) -> None:
     assert frame_["session"].to_list() == [None]
 
 
+def refusals(*users: tuple[str | None, str | None]) -> list[dict[str, Any]]:
+    """For each (said, refused) an application's word on a credential, then the server's 403."""
+    return [
+        one
+        for n, (said, refused) in enumerate(users)
+        for one in (
+            row("auth", 5 * n, None, SERVER, user=said, reason="expired", pos=10 * n + 1),
+            row("rejected", 5 * n, f"@{n}", SERVER, user=refused, code=403, pos=10 * n + 2),
+        )
+    ]
+
+
+@pytest.mark.parametrize("user", ["user-1", None])
+def test_why_a_handshake_was_refused_is_part_of_it(user: str | None) -> None:
+    assert number(refusals((user, "user-1"), (user, "user-1"), (user, "user-1"))) == 3
+
+
+def test_a_refusal_of_another_user_is_another() -> None:
+    assert number(refusals(("user-2", "user-1"), ("user-3", "user-1"))) == 4
+
+
+def test_a_credential_that_was_accepted_says_nothing_of_the_refusal_beside_it() -> None:
+    rows = [one | {"reason": None} for one in refusals(("user-1", None), ("user-2", None))]
+    assert number(rows) == 4
+
+
 # -- what must hold for any evidence ----------------------------------------
 
 
@@ -279,6 +307,23 @@ def test_a_name_that_is_there_is_kept() -> None:
 def test_identifying_again_changes_nothing() -> None:
     once = identify(frame(incident()))
     assert identify(once).equals(once)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.randoms(use_true_random=False))
+def test_only_what_could_be_tied_is_compared(monkeypatch: pytest.MonkeyPatch, dice: Random) -> None:
+    """To compare every sighting with every other finds the same sessions, and takes ages."""
+    rows = [one for one in incident() if dice.random() < 0.9]
+    for one in dice.sample(rows, len(rows) // 2):
+        one.pop("key", None)
+        one["ts"] += timedelta(milliseconds=dice.randrange(-1500, 1500))
+    frame_ = frame(rows)
+    quick = identify(frame_)
+    with monkeypatch.context() as patched:
+        patched.setattr(sessions, "tied", lambda nodes: list(range(len(nodes))))
+        assert identify(frame_).equals(quick)
 
 
 @settings(max_examples=12, deadline=None)

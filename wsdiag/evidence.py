@@ -79,15 +79,16 @@ class InputFile(msgspec.Struct, frozen=True, kw_only=True):
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What a source made of one input.
 
-    `events` is an EVENT frame, `unread_lines` counts lines or records that could not be decoded,
-    `resolution_ms` is the coarsest step of its timestamps, `redactions` counts by rule, `stacks`
-    names the programs that wrote it (nginx, uvicorn, …) where the text tells, `doubtful` the close
-    codes that these are known to write without having got them.
+    `events` is an EVENT frame, or the plan of one that waits on the disk, `unread_lines` counts
+    lines or records that could not be decoded, `resolution_ms` is the coarsest step of its
+    timestamps, `redactions` counts by rule, `stacks` names the programs that wrote it (nginx,
+    uvicorn, …) where the text tells, `doubtful` the close codes that these are known to write
+    without having got them.
     """
 
     format: str
     vantage: str | None
-    events: pl.DataFrame
+    events: pl.DataFrame | pl.LazyFrame
     unread_lines: int = 0
     resolution_ms: float = 1.0
     remarks: tuple[str, ...] = ()

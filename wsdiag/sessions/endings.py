@@ -22,13 +22,16 @@ ONE_SECOND = timedelta(seconds=1)
 
 
 class Ending(NamedTuple):
-    """One line that tells an ending: `conn` is empty where it names no connection."""
+    """One line that tells an ending: `conn` is empty where it names no connection.
+
+    `code` is what must be the same in two lines about one ending: the close code, or the user.
+    """
 
     rows: tuple[int, ...]
     pos: int
     ts: datetime | None
     conn: str
-    code: int | None
+    code: int | str | None
 
 
 def beside(endings: Sequence[Ending]) -> Iterator[tuple[int, str]]:

@@ -25,6 +25,20 @@ NAMELESS = ("@", "~", "bare ", "line ")
 """How names begin that no program wrote."""
 
 
+_REFUSED = pl.col("kind") == "rejected"
+_REFUSAL = pl.col("kind").is_in(["auth", "token"]) & pl.col("reason").is_not_null()
+_USER, _NAMED = pl.col("user").is_not_null(), pl.col("conn").is_not_null()
+
+_TOLD_TWICE = (
+    (pl.col("kind").is_in(ENDINGS), pl.col("code")),
+    (_REFUSED, pl.col("code")),
+    # Who checks credentials says why; the server that answers for it says whom it refused.
+    ((_REFUSED & _NAMED) | (_REFUSAL & _USER), pl.col("user")),
+    ((_REFUSED & _NAMED) | (_REFUSAL & ~_USER), pl.lit(None, dtype=pl.String)),
+)
+"""What an application and its server both tell of one connection, and what must not differ then."""
+
+
 def name(events: pl.DataFrame) -> pl.DataFrame:
     """Fill `conn`: the best name of the row, its line's, or the only connection it can mean."""
     handshake = pl.col("kind").is_in([*LIFECYCLE, "timeout"])
@@ -44,9 +58,7 @@ def name(events: pl.DataFrame) -> pl.DataFrame:
     if bare.is_empty():
         return named
     paired = {
-        row: given
-        for kinds in (ENDINGS, ("rejected",))
-        for row, given in _beside(numbered, pl.col("kind").is_in(kinds))
+        row: given for told, alike in _TOLD_TWICE for row, given in _beside(numbered, told, alike)
     }
     rest = bare.filter(~pl.col("_row").is_in(list(paired)))
     for rows in rest.sort("source", "pos", "_row").partition_by("source"):
@@ -86,9 +98,9 @@ def _whole_lines(events: pl.DataFrame) -> pl.Series:
     return _marked(chosen, len(events))
 
 
-def _beside(rows: pl.DataFrame, over: pl.Expr) -> Iterator[tuple[int, str]]:
+def _beside(rows: pl.DataFrame, over: pl.Expr, alike: pl.Expr) -> Iterator[tuple[int, str]]:
     """`_row` and name of nameless endings that stand beside an ending whose line has a name."""
-    told = rows.filter(over).select("_row", "source", "pos", "ts", "conn", "code")
+    told = rows.filter(over).select("_row", "source", "pos", "ts", "conn", code=alike)
     nameless = told.filter(pl.col("conn").is_null())
     told = told.join(nameless.select("source").unique(), on="source", how="semi")
     code = pl.col("code").drop_nulls().first().over("source", "conn")
