@@ -17,6 +17,7 @@ STACK_MARKS = {
     "site-packages/aiohttp": "aiohttp",
     "gunicorn": "gunicorn",
     "haproxy[": "haproxy",
+    "homeassistant.components": "home-assistant",
 }
 """What in an application's lines tells which program or library wrote them."""
 
