@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
-from wsdiag import clocks, sessions, sources
+from wsdiag import clocks, rotation, sessions, sources
 from wsdiag.config import Config
 from wsdiag.event import EVENTS, ordered
 from wsdiag.evidence import Found, InputFile, Reading
@@ -62,7 +62,9 @@ def gather(found: Found, config: Config) -> Gathered:
         for item, reading in zip(found.inputs, readings, strict=True)
     }
     covered = _covered(read)
-    aligned, offsets = clocks.align(read, steps)
+    rotated = rotation.logs({name: span.last for name, span in covered.items()})
+    aligned, offsets = clocks.align(rotation.as_one(read, rotated), steps)
+    offsets |= {name: offsets[files[-1]] for files in rotated for name in files}
     last = aligned["ts"].max()
     since, until = _moment(config.since, last), _moment(config.until, last)
     asked = _within(aligned, since, until)
@@ -72,7 +74,7 @@ def gather(found: Found, config: Config) -> Gathered:
         inputs=found.inputs,
         readings=[msgspec.structs.replace(reading, events=read.clear()) for reading in readings],
         problems=found.problems,
-        events=sessions.identify(asked),
+        events=ordered(rotation.as_files(sessions.identify(asked), rotated, read)),
         since=since,
         until=until,
         covered=covered,

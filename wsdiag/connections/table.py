@@ -110,7 +110,9 @@ def _client() -> pl.Expr:
 
     One user may have several devices, so a name of the client's own goes first.
     """
-    name = pl.format("{}:{}", "_client_source", "_client_conn")
+    # A rotated log is one: app.log.1 goes on in app.log.
+    log = pl.col("_client_source").cast(pl.String).str.replace(r"\.\d{1,3}(\.gz|\.zst)?$", "")
+    name = pl.format("{}:{}", log, "_client_conn")
     recurring = pl.when(name.is_not_null() & (pl.len().over(name) > 1)).then(name)
     return pl.coalesce(recurring, "user", name, "token")
 

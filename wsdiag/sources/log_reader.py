@@ -31,6 +31,9 @@ GENERAL = "app-log"
 GENERAL_JSON = "json-log"
 TRANSCRIPT = "websockets"
 
+_DIALLING = frozenset({"attempt", "refused"})
+"""What a client does, where no address tells that somebody else did it."""
+
 _TWIN_CHARS = 12
 """Shorter messages are repeated by chance."""
 
@@ -206,7 +209,9 @@ class LogReader:
         rows = sentences.rows_of(message, given)
         if rows:
             self.seen[general] += 1
-            self.client_sentences += sentences.speaks_as_client(message, given)
+            self.client_sentences += sentences.speaks_as_client(message, given) or any(
+                row["kind"] in _DIALLING and "peer" not in row for row in rows
+            )
             self._stamped(rows, stamp)
             kept = self._transcript.adopt(rows, pos, "")
             self._keep(kept, pos)
