@@ -61,7 +61,10 @@ SAME_FAULT = {"haproxy-timer": {"proxy-idle-timeout"}}
 """Whose timer it was, the log alone tells."""
 
 WRONG = {
-    ("token-reused", "client.jsonl"): "a client's 401 behind a 4401 are taken for a wrong credential",
+    (
+        "token-reused",
+        "client.jsonl",
+    ): "a client's 401 behind a 4401 are taken for a wrong credential",
 }
 
 

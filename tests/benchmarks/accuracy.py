@@ -22,8 +22,8 @@ UNDECIDED = {"unknown", "thin-evidence"}
 HEAD = """\
 # Accuracy
 
-Measured on the [recorded incidents](../fixtures/README.md): real programs, one real fault each, labelled by the
-recorder's own books. Written by `python tests/benchmarks/accuracy.py`.
+Measured on the [recorded incidents](../fixtures/README.md): real programs, one real fault each,
+labelled by the recorder's own books. Written by `python tests/benchmarks/accuracy.py`.
 """
 
 
@@ -77,7 +77,7 @@ def page(all_: list[Judged]) -> str:
         _table(("confidence", "said", "right", "share"), _bands(all_)),
         "## Detectors\n",
         _table(("detector", "precision", "recall", "breach", "clean"), _detectors(all_)),
-        "## Causes\n\nWhere the first cause is not the labelled one; *accepted* is an honest answer, too.\n",
+        "## Causes\n\nWhere another than the labelled cause stands first; some are honest, too.\n",
         _table(("wanted", "said", "times", ""), _confusion(all_)),
         "## Incidents\n",
         _table(("incident", "first cause", "confidence", ""), _incidents(all_)),
