@@ -22,7 +22,10 @@ BURST = timedelta(seconds=10)
 
 def measure(story: Story) -> Facts:
     """Count and measure; each connection once, however many sources tell of it."""
-    open_ended = pl.col("gone") & ~pl.col("rejected") & ~pl.col("refused")
+    # Its beginning is not in the evidence; one that was seen to try, and not to open, never lived.
+    open_ended = (
+        pl.col("gone") & ~pl.col("rejected") & ~pl.col("refused") & pl.col("attempted").is_null()
+    )
     whole = ~pl.col("fragment") | ~pl.col("was_open").any()
     everything = story.connections.filter(whole)
     opened, ended, rejected, refused, tried, known = pl.collect_all(

@@ -63,7 +63,11 @@ def summarise(story: Story) -> pl.LazyFrame:
     # A credential's expiry and an idle timer belong to one connection, even where several coincide.
     its_own = pl.col("code").is_in(AUTH_CODES).fill_null(False) | pl.col("timer")
     lived = pl.col("was_open") | (
-        ~pl.col("fragment") & pl.col("gone") & ~pl.col("rejected") & ~pl.col("refused")
+        ~pl.col("fragment")
+        & pl.col("gone")
+        & ~pl.col("rejected")
+        & ~pl.col("refused")
+        & pl.col("attempted").is_null()
     )
     return counted(story.connections.filter(lived)).select(
         "session",
