@@ -39,7 +39,7 @@ def report(case: str) -> Report:
 
 
 def test_there_are_cases() -> None:
-    assert len(CASES) >= 22
+    assert len(CASES) >= 40
 
 
 @pytest.mark.parametrize("case", CASES)

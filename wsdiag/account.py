@@ -17,10 +17,11 @@ EXCERPT_CHARACTERS = 500
 def findings(frame: pl.DataFrame, gathered: Gathered, redactor: Redactor) -> list[Finding]:
     """FINDINGS as told to users: with an id, and with the evidence's own words, redacted."""
     excerpts = _excerpts(frame, gathered, redactor)
-    told = frame.drop("traits", "sessions")
+    alike = pl.int_range(pl.len()).over("detector", "subject", "started")
+    told = frame.with_columns(alike=alike).drop("traits", "sessions")
     return [
         Finding(
-            id=fingerprint(row["detector"], row["subject"], row["started"]),
+            id=fingerprint(row["detector"], row["subject"], row["started"], row.pop("alike")),
             severity=Severity(row.pop("severity")),
             evidence=[
                 Evidence(**spot, excerpt=excerpts.get((spot["source"], spot["pos"]), ""))

@@ -10,6 +10,7 @@ from wsdiag.connections import (
     Story,
     backoff,
     counted,
+    may_have_lived,
     memory,
     reconnects,
     round_trips,
@@ -22,15 +23,11 @@ BURST = timedelta(seconds=10)
 
 def measure(story: Story) -> Facts:
     """Count and measure; each connection once, however many sources tell of it."""
-    # Its beginning is not in the evidence; one that was seen to try, and not to open, never lived.
-    open_ended = (
-        pl.col("gone") & ~pl.col("rejected") & ~pl.col("refused") & pl.col("attempted").is_null()
-    )
     whole = ~pl.col("fragment") | ~pl.col("was_open").any()
     everything = story.connections.filter(whole)
     opened, ended, rejected, refused, tried, known = pl.collect_all(
         [
-            counted(everything.filter(pl.col("was_open") | open_ended)),
+            counted(everything.filter(may_have_lived() & (pl.col("was_open") | pl.col("gone")))),
             counted(
                 with_room(story.connections).filter(
                     pl.col("gone")

@@ -99,9 +99,13 @@ FINDINGS = pl.Schema(
 """Columns of the FINDINGS frame that detectors return."""
 
 
-def fingerprint(detector: str, subject: str, started: datetime | None) -> str:
-    """Name a finding so that the same fault has the same id on any day and any engine."""
+def fingerprint(detector: str, subject: str, started: datetime | None, alike: int = 0) -> str:
+    """Name a finding so that the same fault has the same id on any day and any engine.
+
+    `alike` counts the findings before it that would have the same name.
+    """
     window = started.replace(microsecond=0).isoformat() if started else "-"
+    window += f"#{alike}" if alike else ""
     return hashlib.sha256(f"{detector}\0{subject}\0{window}".encode()).hexdigest()[:12]
 
 
@@ -138,7 +142,7 @@ def flag(
             pl.lit(severity.value).alias("severity"),
             certain.cast(pl.Float64).alias("confidence"),
             pl.when(pl.col("session").n_unique() == 1)
-            .then(pl.col("session").first())
+            .then(pl.col("session").first().fill_null("fleet"))
             .otherwise(pl.lit("fleet"))
             .alias("subject"),
             pl.col("started").min(),

@@ -13,7 +13,7 @@ import polars as pl
 
 from wsdiag.connections import backoff, memory
 from wsdiag.connections.codes import AUTH_CODES, LOCAL_CODES, POLITE_CODES, RESTART_CODES
-from wsdiag.connections.counting import counted, with_room
+from wsdiag.connections.counting import counted, may_have_lived, with_room
 from wsdiag.connections.durations import reconnects, round_trips
 from wsdiag.connections.table import table
 
@@ -25,6 +25,7 @@ __all__ = [
     "Story",
     "backoff",
     "counted",
+    "may_have_lived",
     "memory",
     "reconnects",
     "round_trips",

@@ -10,6 +10,16 @@ NEARNESS = {"network": 0, "proxy": 1, "server": 2, "client": 3}
 SLACK = pl.duration(seconds=5)
 
 
+def may_have_lived() -> pl.Expr:
+    """Whether a connection was open, or may have been before the evidence begins.
+
+    One that was seen to try, and not to open, never lived: its end is a handshake that failed.
+    """
+    return pl.col("was_open") | (
+        pl.col("attempted").is_null() & ~pl.col("rejected") & ~pl.col("refused")
+    )
+
+
 def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
     """Each real connection once.
 

@@ -15,7 +15,14 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import POLITE_CODES, RESTART_CODES, Story, counted, with_room
+from wsdiag.connections import (
+    POLITE_CODES,
+    RESTART_CODES,
+    Story,
+    counted,
+    may_have_lived,
+    with_room,
+)
 from wsdiag.finding import Severity, flag, plural
 from wsdiag.targets import Targets
 from wsdiag.wordings import book, marks, tied, untied
@@ -45,7 +52,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for each close code, and one for the ends without a Close frame."""
     announced = pl.col("code").is_in([*POLITE_CODES, *RESTART_CODES])
     abnormal = pl.col("frameless") | (pl.col("code").is_not_null() & ~announced)
-    closed = counted(with_room(story.connections).filter(pl.col("gone") & abnormal)).select(
+    closed = counted(
+        with_room(story.connections).filter(pl.col("gone") & abnormal & may_have_lived())
+    ).select(
         "session",
         "code",
         "closed_by",

@@ -18,7 +18,15 @@ from datetime import timedelta
 import polars as pl
 
 from wsdiag import endings
-from wsdiag.connections import AUTH_CODES, POLITE_CODES, RESTART_CODES, Story, counted, with_room
+from wsdiag.connections import (
+    AUTH_CODES,
+    POLITE_CODES,
+    RESTART_CODES,
+    Story,
+    counted,
+    may_have_lived,
+    with_room,
+)
 from wsdiag.finding import SPOT, Severity, flag
 from wsdiag.targets import Targets
 
@@ -39,6 +47,9 @@ RELOAD_BEFORE = pl.duration(seconds=300)
 
 SHORTLY = pl.duration(seconds=15)
 """A reload so shortly before is the one that did it, where several end together."""
+
+SAID_WHEN_DONE = pl.duration(seconds=1)
+"""Caddy logs "load complete" after it has closed the connections."""
 
 _KILLED = (
     "(?i)sigkill|killed|exit code 137|out of memory|oom|panic|segfault|core dumped|crash|signal 9"
@@ -62,13 +73,7 @@ def summarise(story: Story) -> pl.LazyFrame:
     ) & pl.col("code").is_in(POLITE_CODES).fill_null(False)
     # A credential's expiry and an idle timer belong to one connection, even where several coincide.
     its_own = pl.col("code").is_in(AUTH_CODES).fill_null(False) | pl.col("timer")
-    lived = pl.col("was_open") | (
-        ~pl.col("fragment")
-        & pl.col("gone")
-        & ~pl.col("rejected")
-        & ~pl.col("refused")
-        & pl.col("attempted").is_null()
-    )
+    lived = pl.col("was_open") | (may_have_lived() & ~pl.col("fragment") & pl.col("gone"))
     return counted(story.connections.filter(lived)).select(
         "session",
         "code",
@@ -242,8 +247,9 @@ def _context(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
     )
     near = pl.col("ts").is_between(pl.col("t0") - AROUND, pl.col("t1") + AROUND)
     after = pl.col("ts").is_between(pl.col("t0"), pl.col("t1") + AFTER)
-    before = pl.col("ts").is_between(pl.col("t0") - RELOAD_BEFORE, pl.col("t1"))
-    shortly = pl.col("ts").is_between(pl.col("t0") - SHORTLY, pl.col("t1"))
+    by_then = pl.col("t1") + SAID_WHEN_DONE
+    before = pl.col("ts").is_between(pl.col("t0") - RELOAD_BEFORE, by_then)
+    shortly = pl.col("ts").is_between(pl.col("t0") - SHORTLY, by_then)
     kind, killed = pl.col("kind"), pl.col("reason").str.contains(_KILLED)
     return (
         waves.join(marks, how="cross")

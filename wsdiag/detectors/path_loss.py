@@ -76,7 +76,7 @@ def _sent_again(story: Story) -> pl.LazyFrame:
         .group_by("session")
         .agg(
             pl.len().alias("again"),
-            pl.col("bytes").min().alias("smallest"),
+            pl.col("bytes").filter(pl.col("bytes") > 0).min().alias("smallest"),
             pl.col("ts").min().alias("since"),
             pl.col("ts").max().alias("until"),
             SPOT.head(3).alias("again_at"),
@@ -105,7 +105,7 @@ def _dead(story: Story, sent_again: pl.LazyFrame) -> pl.LazyFrame:
             "smallest",
             "said",
             "silence",
-            full=(pl.col("smallest") >= FULL_BYTES).fill_null(False) & (pl.col("said") >= 2),
+            full=(pl.col("smallest") >= FULL_BYTES).fill_null(False),
             started="since",
             ended=pl.coalesce("ended", "until"),
             measured="silence",
@@ -135,7 +135,9 @@ def _dead(story: Story, sent_again: pl.LazyFrame) -> pl.LazyFrame:
         ),
         traits=(
             pl.lit("in-vain"),
-            pl.when(pl.col("full").all()).then(pl.lit("full-size-only")),
+            pl.when(pl.col("full").all() & (pl.col("said") >= 2).any()).then(
+                pl.lit("full-size-only")
+            ),
             pl.when(silent.all()).then(pl.lit("gone-at-next-send")),
             pl.when(silent.all() & ~pl.col("outlived").fill_null(False).first()).then(
                 pl.lit("shorter-survived")

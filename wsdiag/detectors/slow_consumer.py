@@ -33,7 +33,7 @@ PROBES_APART_S = 20.0
 CODES = (4500, 3008)
 """Spring's `SESSION_NOT_RELIABLE` and centrifugal/centrifuge's `slow`."""
 
-_FULL = "(?i)exceed|overflow|full|kick|slow|keep up|drop|terminat|disconnect"
+_FULL = "(?i)exceed|limit|overflow|full|kick|slow|keep up|drop|terminat|disconnect"
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
