@@ -17,7 +17,8 @@ EXCERPT_CHARACTERS = 500
 def findings(frame: pl.DataFrame, gathered: Gathered, redactor: Redactor) -> list[Finding]:
     """FINDINGS as told to users: with an id, and with the evidence's own words, redacted."""
     excerpts = _excerpts(frame, gathered, redactor)
-    alike = pl.int_range(pl.len()).over("detector", "subject", "started")
+    second = pl.col("started").dt.truncate("1s")
+    alike = pl.int_range(pl.len()).over("detector", "subject", second)
     told = frame.with_columns(alike=alike).drop("traits", "sessions")
     return [
         Finding(
