@@ -70,6 +70,26 @@ def test_a_reload_before_it() -> None:
     assert "proxy-reloaded" not in judge(NAME, [*ending(8), late]).traits
 
 
+def test_people_who_leave_one_after_the_other_are_no_restart() -> None:
+    """A log says 1001, and not from which side: a server goes away from everybody at once."""
+    leaving = ending(6, apart=0.7, code=1001, source=CLIENT)
+    assert judge(NAME, leaving).findings == []
+    at_once = ending(6, apart=0.1, code=1001, source=CLIENT)
+    assert "restart-code" in judge(NAME, at_once).traits
+    refused = [row("attempt", 63.9, "r0", CLIENT), row("refused", 64, "r0", CLIENT)]
+    assert judge(NAME, [*leaving, *refused]).findings
+
+
+def test_what_never_opened_never_lived() -> None:
+    """Attempts that end without an answer are failed handshakes, not a wave of ends."""
+    tried = [
+        r
+        for n in range(6)
+        for r in (row("attempt", 50 + n / 10, f"c{n}"), row("end", 60 + n / 10, f"c{n}"))
+    ]
+    assert judge(NAME, [*living(2), *tried]).findings == []
+
+
 def test_two_ends_at_once_are_chance() -> None:
     said = judge(NAME, ending(2))
     assert (said.verdict, said.findings) == ("pass", [])

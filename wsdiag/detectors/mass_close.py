@@ -48,6 +48,9 @@ RELOAD_BEFORE = pl.duration(seconds=300)
 SHORTLY = pl.duration(seconds=15)
 """A reload so shortly before is the one that did it, where several end together."""
 
+AT_ONE_MOMENT = pl.duration(seconds=1)
+"""A server that goes away says 1001 to everybody at once; people who leave do not."""
+
 SAID_WHEN_DONE = pl.duration(seconds=1)
 """Caddy logs "load complete" after it has closed the connections."""
 
@@ -91,6 +94,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for each such moment."""
     rows = _with_drained(_together(summarise(story)), story)
     rows = rows.join(_context(rows, story), on="wave", how="left")
+    rows = rows.filter(~_people_leaving())
     rows = rows.with_columns(pointers=pl.concat_list(pl.col("told_at").fill_null([]), "closing"))
     share_restart = pl.col("code").is_in(RESTART_CODES).fill_null(False).mean()
     stopped, reloaded = pl.col("stopped").first(), pl.col("just_reloaded").first()
@@ -139,6 +143,15 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         unit="connections",
         measured=pl.len().cast(pl.Float64),
     )
+
+
+def _people_leaving() -> pl.Expr:
+    """Whether a wave is polite codes, nobody knows from which side, one after the other."""
+    side = pl.col("closed_by").is_in(["server", "proxy"]).fill_null(False)
+    polite = pl.col("code").is_in(POLITE_CODES).fill_null(False) & ~side
+    spread = pl.col("ended").max() - pl.col("ended").min() > AT_ONE_MOMENT
+    told = (pl.col("stopped") | pl.col("started_again") | pl.col("refusing")).fill_null(False)
+    return (polite.all() & spread & ~told.any()).over("wave")
 
 
 def _with_drained(waves: pl.LazyFrame, story: Story) -> pl.LazyFrame:
