@@ -26,6 +26,23 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         [{"kind": "close", "code": 1000, "reason": "bye"}],
     ),
     ("read: websocket: close 4401", {}, [{"kind": "close", "code": 4401}]),
+    ("Connection to socket was closed! (1006 | )", {}, [{"kind": "close", "code": 1006}]),
+    (
+        "Socket closed: CloseReason[1001,Idle Timeout]",
+        {},
+        [{"kind": "close", "code": 1001, "reason": "Idle Timeout"}, {"kind": "timeout"}],
+    ),
+    (
+        "Error { kind: WebSocket, source: Some(Protocol(ResetWithoutClosingHandshake)) }",
+        {},
+        [{"kind": "end", "reason": "eof"}],
+    ),
+    (
+        'level=error msg="peer trouble" device=7 value="websocket: close 1012"',
+        {},
+        [{"kind": "close", "code": 1012}],
+    ),
+    ("http: client 10.0.0.4 disconnected before response was sent", {}, []),
     ("read: websocket: close 1001 (going away)", {}, [{"kind": "close", "code": 1001}]),
     (
         "read: websocket: close 1006 (abnormal closure): unexpected EOF",

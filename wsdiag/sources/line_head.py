@@ -64,6 +64,8 @@ def _unbracketed(message: str) -> str:
     text = message.lstrip(" \t")
     while text and text[0] in "])}|:;,\"'":
         text = text[1:].lstrip(" \t")
+    if text.startswith("-> "):  # Arduino's serial monitor
+        text = text[3:].lstrip()
     if text.startswith("- ") and not text.startswith("- timed out"):
         text = text[2:].lstrip()
     return text

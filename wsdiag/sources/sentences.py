@@ -34,6 +34,7 @@ _READ = 2_000
 _EVENT_FIELDS = ("event", "evt", "event_type", "eventType", "type", "action", "op", "kind")
 _SAYING_FIELDS = (
     *("err", "error", "err.message", "error.message", "exception", "exc", "cause", "reason"),
+    "value",
 )
 _LOGFMT = re.compile(r"^[\w.]+=\S*(?: [\w.]+=|$)")
 _EVENT_NAME = re.compile(r"^[A-Za-z]+(?:[_.:-][A-Za-z]+)*(?=$|\s+\w+[=:])")
