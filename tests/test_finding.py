@@ -156,6 +156,14 @@ def test_evidence_is_bounded_and_shared_out() -> None:
     assert max(each.count(source) for source in each) == MAX_POINTERS_EACH
 
 
+def test_evidence_does_not_hang_on_the_order_of_rows() -> None:
+    """Joins give rows in any order; what happened in one moment is cited by where it stands."""
+    alike = {"started": at(0), "ended": at(0), "measured": None}
+    rows = measured(*({"session": f"s-{n}"} | alike for n in range(12)))
+    rows = rows.with_columns(session=pl.lit(None, dtype=pl.String))
+    assert folded(rows.reverse()) == folded(rows)
+
+
 def test_rows_without_pointers_do_not_break_it() -> None:
     (finding,) = folded(measured({"spots": 0}, {"spots": 1}))
     assert [proof["pos"] for proof in finding["evidence"]] == [1]

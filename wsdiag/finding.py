@@ -133,9 +133,11 @@ def flag(
     certain = confidence if isinstance(confidence, pl.Expr) else pl.lit(confidence)
     marks = [t.cast(pl.String).alias(f"_trait{i}") for i, t in enumerate(traits)]
     names = [f"_trait{i}" for i in range(len(marks))]
+    proof = pl.col("pointers").list.first().struct
+    first_proof = (proof.field("source"), proof.field("pos"))
     return (
         rows.with_columns(_all=pl.lit(0))
-        .sort("started", "ended", "session", nulls_last=True, maintain_order=True)
+        .sort("started", "ended", *first_proof, "session", nulls_last=True, maintain_order=True)
         .group_by("_all", *by, maintain_order=True)
         .agg(
             pl.lit(detector).alias("detector"),

@@ -35,11 +35,9 @@ def _ties(nodes: pl.DataFrame) -> Iterator[pl.Series]:
     for name in ("peer", "conn", "user", "token"):
         named = nodes.filter(pl.col(name).is_not_null())
         yield named.filter(pl.col("source").n_unique().over(name) > 1)["row"]
-    opened = nodes.filter(pl.col("opened").is_not_null() & pl.col("outcome").is_not_null())
-    ended = nodes.filter(pl.col("ended").is_not_null())
-    for source in mixed["source"]:
-        yield _beside(opened, source, "opened", SAME_MOMENT)
-        yield _beside(ended, source, "ended", SAME_OPEN)
+    began = nodes.filter(pl.col("opened").is_not_null() & pl.col("outcome").is_not_null())
+    yield _beside(began, "opened", SAME_MOMENT)
+    yield _beside(nodes.filter(pl.col("ended").is_not_null()), "ended", SAME_OPEN)
 
 
 def _nameless() -> pl.Expr:
@@ -50,12 +48,11 @@ def _nameless() -> pl.Expr:
     return given | carried.fill_null(False)
 
 
-def _beside(nodes: pl.DataFrame, source: str, column: str, reach: timedelta) -> pl.Series:
-    """The rows of a source whose moment is that of a row of another source, within reach."""
-    here = pl.col("source") == source
-    others = pl.lit(nodes.filter(~here)[column].sort())
-    moment = pl.col(column)
-    return nodes.filter(here).filter(
-        others.search_sorted(moment - reach, side="left")
-        < others.search_sorted(moment + reach, side="right")
-    )["row"]
+def _beside(nodes: pl.DataFrame, column: str, reach: timedelta) -> pl.Series:
+    """The rows whose moment is that of a row of another source, within reach."""
+    moment, source = pl.col(column), pl.col("source")
+    # In order of time, the nearest of other sources stand before and after a run of one's own.
+    before = pl.when(source != source.shift(1)).then(moment.shift(1)).forward_fill()
+    after = pl.when(source != source.shift(-1)).then(moment.shift(-1)).backward_fill()
+    near = (moment - before <= reach).fill_null(False) | (after - moment <= reach).fill_null(False)
+    return nodes.sort(column).filter(near)["row"]
