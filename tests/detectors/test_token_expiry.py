@@ -147,9 +147,6 @@ def test_told_by_wire_server_and_client_it_is_one() -> None:
     assert judge(NAME, rows).count == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the application's own line about the refusal is a session of its own"
-)
 def test_the_applications_line_and_the_servers_about_one_handshake() -> None:
     """uvicorn: the application's own warning names no connection, the access line does."""
     rows = []
