@@ -60,13 +60,6 @@ def test_the_same_answer_in_other_clothes(case: str, dress: str, tmp_path: Path)
 SAME_FAULT = {"haproxy-timer": {"proxy-idle-timeout"}}
 """Whose timer it was, the log alone tells."""
 
-WRONG = {
-    (
-        "token-reused",
-        "client.jsonl",
-    ): "a client's 401 behind a 4401 are taken for a wrong credential",
-}
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
@@ -74,10 +67,8 @@ WRONG = {
     [(case, name) for case in CASES for name, data in evidence(case).items() if data],
 )
 def test_one_file_alone_is_no_reason_for_a_wrong_answer(
-    case: str, name: str, tmp_path: Path, request: pytest.FixtureRequest
+    case: str, name: str, tmp_path: Path
 ) -> None:
-    if (case, name) in WRONG:
-        request.applymarker(pytest.mark.xfail(strict=True, reason=WRONG[case, name]))
     said = first_cause({name: evidence(case)[name]}, tmp_path)
     cause = label(case)["cause"]
     assert said not in set(label(case)["must_not"]) - UNDECIDED - SAME_FAULT.get(cause, set())

@@ -157,7 +157,7 @@ class Transcript:
             self.client = mark == ">"
             return self._asked(request["path"], pos)
         if response := _RESPONSE.match(text):
-            return self._answered(response["status"])
+            return self._answered(response["status"], response.string)
         frame = frame_text.row_of(text, self._maker.redactor)
         if frame is not None:
             self._reading = None
@@ -191,14 +191,14 @@ class Transcript:
         row = self._maker.row(Fields({word: value}), {"kind": "open"})
         known |= {column: row[column] for column in ("key", "trace") if column in row}
 
-    def _answered(self, status: str) -> list[Row]:
+    def _answered(self, status: str, said: str) -> list[Row]:
         connection = self._reading or self._open.only()
         self._reading = None
         if self._announces and self._is_stated(status, connection):
             return []
         row: Row = {"kind": "open"}
         if status != "101":
-            row = {"kind": "rejected", "code": int(status), "reason": self._why}
+            row = {"kind": "rejected", "code": int(status), "reason": self._why or said}
             self._open.reject(connection)
         if connection:
             row |= connection.known
