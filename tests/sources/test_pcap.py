@@ -392,16 +392,29 @@ def test_damaged_captures_never_raise(
     assert reading.events.schema == EVENTS
 
 
+BROKEN_FRAMES = {
+    "caddy-reload": "frame from the client is not masked",  # Caddy's own Close to the backend
+    "compression-not-negotiated": "reserved bits set without a negotiated extension",
+    "invalid-utf8": "text message is not UTF-8",
+    "reserved-code-sent": "close code 1006 must not be sent",
+}
+UNANSWERED = {"descriptors-exhausted", "worker-connections"}
+"""Cases in which the kernel takes connections that the server does not."""
+
+
 @pytest.mark.parametrize("path", FIXTURES, ids=[path.parts[-3] for path in FIXTURES])
 def test_the_recorded_cases_end_every_attempt(path: Path) -> None:
-    reading = pcap.read(as_input(path), Config())
+    case, reading = path.parts[-3], pcap.read(as_input(path), Config())
     kinds = Counter(reading.events["kind"].to_list())
     assert reading.unread_lines == 0
-    assert kinds["attempt"] == kinds["open"] + kinds["rejected"] + kinds["refused"]
-    assert kinds["error"] == 0
+    answered = kinds["open"] + kinds["rejected"] + kinds["refused"]
+    assert (kinds["attempt"] > answered) is (case in UNANSWERED)
+    assert kinds["attempt"] >= answered
+    broken = set(reading.events.filter(kind="error")["reason"])
+    assert broken == ({BROKEN_FRAMES[case]} if case in BROKEN_FRAMES else set())
     ended = reading.events.filter(pl.col("kind").is_in(["end", "refused", "rejected"]))
-    opened = reading.events.filter(kind="open")
-    assert set(opened["conn"]) <= set(ended["conn"])
+    tried = reading.events.filter(pl.col("kind").is_in(["attempt", "open"]))
+    assert set(tried["conn"]) <= set(ended["conn"])
 
 
 def _tshark(path: Path, where: str, *fields: str) -> list[list[str]]:
