@@ -101,11 +101,19 @@ def waiting(waits: Callable[[Random, int], float], clients: int = 6) -> list[dic
     [
         (lambda dice, n: 2.0**n * (0.5 + dice.random()), "PASS"),
         (lambda dice, n: 2.0**n, "PARTIAL"),
+        (lambda dice, n: 4.0**n * (0.7 + 0.6 * dice.random()), "PARTIAL"),
         (lambda dice, n: 3 * (0.7 + 0.6 * dice.random()), "PARTIAL"),
         (lambda dice, n: 1.0, "FAIL"),
         (lambda dice, n: 0.03, "FAIL"),
     ],
-    ids=["growing with jitter", "growing alike", "jitter only", "fixed", "at once"],
+    ids=[
+        "growing with jitter",
+        "growing alike",
+        "growing beyond the target",
+        "jitter only",
+        "fixed",
+        "at once",
+    ],
 )
 def test_the_law_of_the_waits(waits: Callable[[Random, int], float], expected: str) -> None:
     assert verdict(waiting(waits), RECONNECTION) == expected

@@ -13,6 +13,9 @@ from wsdiag.report import CheckItem
 SILENT_S = 50.0
 """Twice the usual ping interval: websockets and uvicorn ping every 20 s, engine.io every 25 s."""
 
+LONGEST_S = 33.0
+"""A wait beyond the target of 30 s, and a tenth for jitter, is no good cap."""
+
 POLLING = "(?i)transport=(polling|longpolling|long_polling|serversentevents)|/longpoll|xhr_"
 
 SPREAD = {
@@ -124,8 +127,10 @@ def _reconnection(marks: set[str], law: dict[str, Any]) -> CheckItem:
     elif law["law"] == "jittered":
         verdict, why = PARTIAL, f"jitter, but the waits of {who} do not grow"
     elif law["law"] == "growing":
-        verdict = PASS if law["jitter"] == "present" else PARTIAL
-        why = f"the waits of {who} grow, {SPREAD[law['jitter']]}{named}"
+        capped = law["longest_s"] <= LONGEST_S
+        verdict = PASS if law["jitter"] == "present" and capped else PARTIAL
+        beyond = "" if capped else f", up to {seconds(law['longest_s'])}"
+        why = f"the waits of {who} grow{beyond}, {SPREAD[law['jitter']]}{named}"
     elif "reconnect-storm:no-backoff" in marks:
         verdict, why = FAIL, "the delays between attempts do not grow"
     else:
