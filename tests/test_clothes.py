@@ -66,7 +66,6 @@ WRONG = {
     ("caddy-reload", "client.log"): "ends together look like a restart to a client",
     ("max-age", "client.log"): "a server that closes with 1000 at one age looks healthy",
     ("max-age", "server.log"): "a server that closes with 1000 at one age looks healthy",
-    ("navigation", "haproxy.log"): "lives of equal length look like a timer's",
     ("rolling-restart", "nginx-error.log"): "refused for a moment looks like nobody listening",
 }
 """Known to be named wrongly from this file alone."""

@@ -42,6 +42,23 @@ def test_equal_silences_that_the_proxy_ends() -> None:
     assert "fits-heroku" not in said.traits
 
 
+def test_a_proxy_that_says_that_no_timer_fired() -> None:
+    """HAProxy's "--": the sessions ended by themselves, however alike they are."""
+
+    def rows(flags: str) -> list[dict]:
+        return [
+            r
+            for n in range(4)
+            for r in (
+                row("open", 10.0 * n, f"c{n}", PROXY, ms=5.0),
+                row("end", 10.0 * n + 50, f"c{n}", PROXY, ms=50_000.0, reason=flags),
+            )
+        ]
+
+    assert judge(NAME, rows("----")).findings == []
+    assert judge(NAME, rows("eof")).findings
+
+
 def test_a_timer_of_any_length() -> None:
     said = judge(NAME, cut(47.0, 47.0, 47.1))
     assert said.count == 3

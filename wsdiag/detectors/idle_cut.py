@@ -157,9 +157,14 @@ def _cut(story: Story) -> pl.LazyFrame:
 
 
 def _unsaid() -> pl.Expr:
-    """An end that nobody explains: no owner's word, no Close frame, not the client's doing."""
+    """An end that nobody explains: no owner's word, no Close frame, not the client's doing.
+
+    HAProxy writes "--" where no timer of its own ended a session (configuration manual, 8.5).
+    """
+    by_no_timer = pl.col("end_reason").str.starts_with("--") & pl.col("idle").is_null()
     return (
         pl.col("stated").is_null()
+        & ~by_no_timer.fill_null(False)
         & pl.col("code").is_null()
         & (pl.col("frameless") | (pl.col("vantages").list.len() == 1))
         & (pl.col("closed_by") != "client").fill_null(True)

@@ -67,6 +67,7 @@ def ends(story: Story) -> pl.LazyFrame:
             "heartbeat_timeout",
             "pings",
             "said_timeout",
+            "end_reason",
             by_proxy=(pl.col("by") == "proxy").fill_null(False),
             idle="idle_s",
             **{
