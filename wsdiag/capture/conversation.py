@@ -52,7 +52,7 @@ class Conversation:
         self._waiting_bytes = 0
         self._seeking = client is None
         self._failures = 0
-        self._readers: list[Reader | None] = [None, None]
+        self.readers: list[Reader | None] = [None, None]
         self._trials: list[_Trial | None] = [None, None]
 
     @property
@@ -64,7 +64,7 @@ class Conversation:
         """Take bytes that `side` sent, in order; what they complete."""
         if self.is_other:
             return []
-        reader = self._readers[side]
+        reader = self.readers[side]
         if reader is not None:
             return [*reader.feed(data, pos, ts)]
         if self._seeking:
@@ -78,11 +78,11 @@ class Conversation:
 
     def lose(self, side: int, size: int, pos: int, ts: int) -> list[Fact]:
         """Pass over bytes of `side` that are not in the capture."""
-        reader = self._readers[side]
+        reader = self.readers[side]
         if reader is not None:
             facts: list[Fact] = [*reader.lose(size, pos, ts)]
             if reader.broken:
-                self._readers[side], self._seeking = None, True
+                self.readers[side], self._seeking = None, True
             return facts
         self._trials[side] = None
         return [] if self.is_other or self._seeking else self._start_seeking()
@@ -161,7 +161,7 @@ class Conversation:
         self.is_websocket, self.upgrade = True, answer
         for side in (0, 1):
             from_client = side == self.client
-            self._readers[side] = Reader(side, from_client, self._deflate(from_client))
+            self.readers[side] = Reader(side, from_client, self._deflate(from_client))
 
     def _deflate(self, from_client: bool) -> Deflate | None:
         answered = self.upgrade.headers if self.upgrade else {}
@@ -224,7 +224,7 @@ class Conversation:
         for trial in fitting if both else [t for t in fitting if t.fitting >= enough][:1]:
             self.is_websocket = True
             self.client = trial.side if trial.from_client else 1 - trial.side
-            self._readers[trial.side] = trial.reader
+            self.readers[trial.side] = trial.reader
             self._trials[trial.side] = None
             facts.extend(trial.facts)
         return facts

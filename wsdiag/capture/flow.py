@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from wsdiag.capture.batch import Ints
 from wsdiag.capture.packets import FIN, SYN, Segment
 
 MAX_PENDING = 4 * 1024**2
@@ -23,6 +24,7 @@ MAX_AHEAD = 256 * 1024**2
 REORDER_US = 3_000
 """Reordering is assumed within this, where the round trip is shorter or unknown (as Wireshark)."""
 
+_RECENT = 16  # segments among which a copy is looked for
 _SAME_PACKET_US = (1_000, 100_000)  # without and with an IPv4 identification; least RTO is 200 ms
 
 
@@ -46,7 +48,8 @@ class Flow:
         self.fin = self.rst = False
         self._pending: list[tuple[int, bytes, int, int]] = []  # offset, data, pos, ts; disjoint
         self._waiting = 0  # bytes in _pending
-        self._recent: deque[tuple[int, int, int, int, int, int]] = deque(maxlen=16)
+        self._recent: deque[Sequence[int]] = deque(maxlen=_RECENT)  # marks, ts
+        self._lately: list[Ints] = []  # more of the same, not looked at yet
 
     def begin(self, offset: int) -> None:
         """The first byte of this direction stands at `offset`."""
@@ -56,19 +59,38 @@ class Flow:
         """The offset of a sequence number: the one nearest to what comes next."""
         return self.next + ((seq - self.next + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was sent is available, and what comes next is known."""
+        return self.start is not None and self.next == self.high
+
+    def advance(self, size: int, marks: Ints) -> None:
+        """Take segments of `size` bytes in all that came in order while it was settled.
+
+        `marks` has a row for each: seq, ack, flags, size, ident, ts.
+        """
+        self.next = self.high = self.next + size
+        if len(marks) >= _RECENT:
+            self._recent.clear()
+            self._lately.clear()
+        self._lately.append(marks[-_RECENT:].copy())
+
     def is_copy(self, seg: Segment) -> bool:
         """Whether the capture saw this very packet before, as `-i any` and mirror ports do."""
         special = seg.flags & (SYN | FIN) or not seg.window
         if not seg.size and not special:
             return False
-        mark = (seg.seq, seg.ack, seg.flags, seg.size, seg.ident)
+        for marks in self._lately:
+            self._recent.extend(marks.tolist())
+        self._lately.clear()
+        mark = [seg.seq, seg.ack, seg.flags, seg.size, seg.ident]
         behind = (seg.seq - self.high) & 0xFFFF_FFFF >= 0x8000_0000
         if (special or behind) and any(
             old[:5] == mark and seg.ts - old[5] < _SAME_PACKET_US[seg.ident != 0]
             for old in self._recent
         ):
             return True
-        self._recent.append((*mark, seg.ts))
+        self._recent.append([*mark, seg.ts])
         return False
 
     def is_resent(self, offset: int, seg: Segment, round_trip: int) -> bool:

@@ -15,12 +15,14 @@ from wsdiag.capture.records import Notes, Record
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
-_ETHERNET, _SLL, _SLL2 = 1, 113, 276
-_LOOPBACK = (0, 108)
-_RAW = (12, 14, 101, 228, 229)
-_VLAN = (0x8100, 0x88A8, 0x9100, 0x9200)
-_IPV4, _IPV6 = 0x0800, 0x86DD
-_TCP, _FRAGMENT, _AUTHENTICATION = 6, 44, 51
+ETHERNET, SLL, SLL2 = 1, 113, 276
+LOOPBACK = (0, 108)
+RAW = (12, 14, 101, 228, 229)
+VLAN_TYPES = (0x8100, 0x88A8, 0x9100, 0x9200)
+IP_TYPES = (0x0800, 0x86DD)
+TUNNEL_TYPES = (0x8847, 0x8848, 0x8864)  # MPLS, PPPoE
+TUNNEL_PORTS = ()  # of UDP
+TCP, UDP, _FRAGMENT, _AUTHENTICATION = 6, 17, 44, 51
 _EXTENSIONS = (0, 43, 60, 135, 139, 140)  # IPv6 headers of the common length encoding
 
 _U16 = struct.Struct(">H").unpack_from
@@ -69,10 +71,7 @@ def segments(records: Iterable[Record], notes: Notes) -> Iterator[Segment]:
         segment = segment_of(record, notes)
         if segment is not None:
             yield segment
-    for link, count in sorted(notes.other_links.items()):
-        notes.remarks.append(f"{count} packets have link type {link}, which is not read")
-    if notes.fragments:
-        notes.remarks.append(f"{notes.fragments} IP fragments are not put together")
+    notes.tell_passed_over()
 
 
 def segment_of(record: Record, notes: Notes) -> Segment | None:
@@ -95,27 +94,27 @@ def segment_of(record: Record, notes: Notes) -> Segment | None:
 def _network(record: Record, notes: Notes) -> int | None:
     """Where the IP header starts; None where the packet is not IP."""
     data, link = record.data, record.link
-    if link in _RAW:
+    if link in RAW:
         return 0
-    if link in _LOOPBACK:
+    if link in LOOPBACK:
         return 4 if data[4] >> 4 in (4, 6) else None
-    if link == _ETHERNET:
+    if link == ETHERNET:
         (protocol,), at = _U16(data, 12), 14
-    elif link == _SLL:
+    elif link == SLL:
         (protocol,), at = _U16(data, 14), 16
-    elif link == _SLL2:
+    elif link == SLL2:
         (protocol,), at = _U16(data, 0), 20
     else:
         notes.other_links[link] += 1
         return None
-    while protocol in _VLAN:
+    while protocol in VLAN_TYPES:
         (protocol,), at = _U16(data, at + 2), at + 4
-    return at if protocol in (_IPV4, _IPV6) else None
+    return at if protocol in IP_TYPES else None
 
 
 def _ipv4(record: Record, at: int, notes: Notes) -> Segment | None:
     first, total, ident, fragment, protocol, src, dst = _IP4(record.data, at)
-    if protocol != _TCP:
+    if protocol != TCP:
         return None
     if fragment & 0x3FFF:
         notes.fragments += 1
@@ -131,7 +130,7 @@ def _ipv6(record: Record, at: int, notes: Notes) -> Segment | None:
     length, following, src, dst = _IP6(data, at + 4)
     end = at + 40 + length if length else record.size
     at += 40
-    while following != _TCP:
+    while following != TCP:
         if following in _EXTENSIONS:
             following, at = data[at], at + 8 + data[at + 1] * 8
         elif following == _AUTHENTICATION:

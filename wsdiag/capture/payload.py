@@ -7,24 +7,33 @@ Phoenix channels (v1 objects, v2 arrays), graphql-transport-ws, SignalR's JSON p
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
+import polars as pl
 
 from wsdiag.redact import Redactor
 
 MAX_BYTES = 4096
 """A longer text is not looked into."""
 
+MAX_CHARACTERS = 128
+"""A member of a JSON object that is longer is no name."""
+
 MAX_HARMLESS = 100_000
 """So many words are remembered."""
 
-_TRACE_KEYS = (
+# Where a JSON object has one of these, more of it than its members' first names decides.
+HEARTBEAT_NAMES = frozenset({"ping", "pong"})
+HEARTBEAT_TOPICS = frozenset({"phoenix"})
+
+TRACE_KEYS = (
     *("id", "msg_id", "message_id", "request_id", "correlation_id", "seq", "nonce", "ref"),
     *("msgId", "messageId", "requestId", "correlationId", "invocationId"),
 )
-_NAME_KEYS = ("type", "event", "op", "method", "action", "target")
-_TOPIC_KEYS = ("topic", "channel", "room")
+NAME_KEYS = ("type", "event", "op", "method", "action", "target")
+TOPIC_KEYS = ("topic", "channel", "room")
 _SIGNALR_END = b"\x1e"
 
 _ENGINE = re.compile(r"([0-6])(probe)?$")
@@ -78,8 +87,8 @@ def _json(data: bytes | str) -> object:
 
 
 def _object(value: dict[str, object]) -> Payload:
-    name, topic = _first(value, _NAME_KEYS), _first(value, _TOPIC_KEYS)
-    trace = _first(value, _TRACE_KEYS)
+    name, topic = _first(value, NAME_KEYS), _first(value, TOPIC_KEYS)
+    trace = _first(value, TRACE_KEYS)
     heartbeat: Literal["ping", "pong"] | None = None
     if topic == "phoenix" and name in ("heartbeat", "phx_reply"):
         return Payload("phoenix", None, trace, "ping" if name == "heartbeat" else "pong")
@@ -124,7 +133,7 @@ def _engine_io(data: bytes) -> Payload:
     if isinstance(value, list) and value:
         if name == "event" and isinstance(value[0], str):
             name = value[0]
-        found = next((_first(v, _TRACE_KEYS) for v in value if isinstance(v, dict)), None)
+        found = next((_first(v, TRACE_KEYS) for v in value if isinstance(v, dict)), None)
         trace = ack or found
     return Payload(name, (namespace or "").strip(",") or None, trace)
 
@@ -133,7 +142,7 @@ def _first(value: dict[str, object], keys: tuple[str, ...]) -> str | None:
     """The first of `keys` that holds a short text or an integer."""
     for key in keys:
         found = value.get(key)
-        if isinstance(found, str) and 0 < len(found) <= 128:
+        if isinstance(found, str) and 0 < len(found) <= MAX_CHARACTERS:
             return found
         if isinstance(found, int) and not isinstance(found, bool):
             return str(found)
@@ -155,3 +164,19 @@ class Masking:
         if shown == text and len(self._harmless) < MAX_HARMLESS:
             self._harmless.add(text)
         return shown or None
+
+    def many(self, texts: Sequence[str | None]) -> pl.Series | None:
+        """The same for many texts; None where there is none at all."""
+        given = pl.Series(texts, dtype=pl.String)
+        if given.null_count() == len(given):
+            return None
+        shown = dict[str, str | None]()
+        for text, count in given.drop_nulls().value_counts().iter_rows():
+            if text in self._harmless:
+                continue
+            before = self._redactor.counts.copy()
+            shown[text] = self(text)
+            hidden = self._redactor.counts - before
+            for rule, found in hidden.items():
+                self._redactor.counts[rule] += found * (count - 1)
+        return given.replace(shown) if shown else given

@@ -17,9 +17,12 @@ NO_TIME = -1
 MAX_RECORD = 64 * 1024**2
 """Bytes; a longer packet or block is damage. Wireshark takes packets of up to 256 KiB."""
 
+CUT_SHORT, DAMAGED = "capture is cut short after packet {}", "capture is damaged after packet {}"
+PCAP_HEAD_BYTES = 24
 _PCAP_UNITS = {0xA1B2C3D4: 1, 0xA1B23C4D: 1000}  # parts of a microsecond in the fraction field
 _ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
-_INTERFACE, _OLD_PACKET, _SIMPLE, _ENHANCED = 1, 2, 3, 6
+SECTION = b"\x0a\x0d\x0d\x0a"  # the type of its block reads the same either way
+INTERFACE, OLD_PACKET, SIMPLE, ENHANCED = 1, 2, 3, 6
 _END_OF_OPTIONS, _TSRESOL, _TSOFFSET = 0, 9, 14
 
 
@@ -45,8 +48,29 @@ class Notes:
         self.resolution_us = 1.0
         self.last = (0, NO_TIME)  # pos, ts of the latest packet
 
+    def see(self, pos: int, ts: int) -> None:
+        """Packet `pos` was read."""
+        if ts >= self.last[1]:
+            self.last = (pos, ts)
 
-class _Interface(NamedTuple):
+    def finish(self) -> None:
+        """All packets were read."""
+        if self.timeless:
+            self.remarks.append(
+                f"{self.timeless} packets carry no time; they are given that of the packet before"
+            )
+
+    def tell_passed_over(self) -> None:
+        """All packets were looked at: remark on those of which nothing was read."""
+        for link, count in sorted(self.other_links.items()):
+            self.remarks.append(f"{count} packets have link type {link}, which is not read")
+        if self.fragments:
+            self.remarks.append(f"{self.fragments} IP fragments are not put together")
+
+
+class Interface(NamedTuple):
+    """What an interface says of its packets: link type, snaplen, clock ticks, clock offset."""
+
     link: int
     snaplen: int
     per_second: int
@@ -55,7 +79,7 @@ class _Interface(NamedTuple):
 
 def kind(head: bytes) -> str | None:
     """`pcap` or `pcapng` by the magic number, else None."""
-    if head[:4] == b"\x0a\x0d\x0d\x0a" and head[8:12] in (b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"):
+    if head[:4] == SECTION and head[8:12] in (b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"):
         return "pcapng"
     if any(int.from_bytes(head[:4], order) in _PCAP_UNITS for order in _ORDERS):
         return "pcap"
@@ -64,94 +88,123 @@ def kind(head: bytes) -> str | None:
 
 def records(stream: BinaryIO, notes: Notes) -> Iterator[Record]:
     """Every whole packet of a capture; where it stops early, a remark says so."""
-    head = stream.read(12)
+    head = stream.read(PCAP_HEAD_BYTES)
     found = kind(head)
     if found is None:
         notes.remarks.append("not a capture file")
         return
-    pos, latest = 0, NO_TIME
-    for record in (_pcap if found == "pcap" else _pcapng)(stream, head, notes):
-        pos = record.pos
-        if record.ts >= latest:
-            latest = record.ts
-            notes.last = (pos, latest)
+    if found == "pcap":
+        if len(head) < PCAP_HEAD_BYTES:
+            notes.remarks.append(CUT_SHORT.format(0))
+        packets = pcap_records(stream, pcap_head(head), 0, notes)
+    else:
+        stream.seek(0)
+        packets = pcapng_records(stream, Sections(), notes)
+    for record in packets:
+        notes.see(record.pos, record.ts)
         yield record
-    if notes.timeless:
-        notes.remarks.append(
-            f"{notes.timeless} packets carry no time; they are given that of the packet before"
-        )
+    notes.finish()
 
 
-def _pcap(stream: BinaryIO, head: bytes, notes: Notes) -> Iterator[Record]:
-    head += stream.read(12)
+class Pcap(NamedTuple):
+    """What the head of a pcap file says: byte order, parts of a µs in a fraction, link type."""
+
+    order: str
+    unit: int
+    link: int
+
+
+class Sections:
+    """Where the reading of a pcapng file stands."""
+
+    def __init__(self) -> None:
+        self.order = "<"
+        self.interfaces: list[Interface] = []
+        self.pos, self.ts = 0, NO_TIME  # of the packet before
+
+    def begin(self, magic: bytes) -> None:
+        """A section starts."""
+        self.order, self.interfaces = ("<" if magic == b"\x4d\x3c\x2b\x1a" else ">"), []
+
+
+def pcap_head(head: bytes) -> Pcap:
+    """The layout by the 24 bytes at a pcap file's start; what is missing of them reads as zero."""
     order = "<" if struct.unpack("<I", head[:4])[0] in _PCAP_UNITS else ">"
-    unit = _PCAP_UNITS[struct.unpack(order + "I", head[:4])[0]]
+    magic, link = struct.unpack(order + "I16xI", head.ljust(PCAP_HEAD_BYTES, b"\0"))
     # The upper half of the link type tells of the frame check sequence.
-    link = struct.unpack(order + "I", head[20:])[0] & 0xFFFF if len(head) == 24 else 0
-    header = struct.Struct(order + "IIII")
-    pos, read = 0, stream.read
+    return Pcap(order, _PCAP_UNITS[magic], link & 0xFFFF)
+
+
+def pcap_records(stream: BinaryIO, layout: Pcap, pos: int, notes: Notes) -> Iterator[Record]:
+    """The packets behind packet `pos` of a pcap file."""
+    header, read = struct.Struct(layout.order + "IIII"), stream.read
     while fixed := read(16):
         if len(fixed) < 16:
             break
         seconds, fraction, captured, size = header.unpack(fixed)
         if captured > MAX_RECORD:
-            notes.remarks.append(f"capture is damaged after packet {pos}")
+            notes.remarks.append(DAMAGED.format(pos))
             return
         data = read(captured)
         if len(data) < captured:
             break
         pos += 1
-        yield Record(pos, seconds * 1_000_000 + fraction // unit, link, data, size)
+        yield Record(pos, seconds * 1_000_000 + fraction // layout.unit, layout.link, data, size)
     else:
-        if len(head) == 24:
-            return
-    notes.remarks.append(f"capture is cut short after packet {pos}")
+        return
+    notes.remarks.append(CUT_SHORT.format(pos))
 
 
-def _pcapng(stream: BinaryIO, head: bytes, notes: Notes) -> Iterator[Record]:
-    interfaces, order, pos, ts = list[_Interface](), "<", 0, NO_TIME
-    while head:
-        if head[:4] == b"\x0a\x0d\x0d\x0a":  # a section starts; the type reads the same either way
-            head += stream.read(12 - len(head))
-            order, interfaces = ("<" if head[8:] == b"\x4d\x3c\x2b\x1a" else ">"), []
+def pcapng_records(stream: BinaryIO, state: Sections, notes: Notes) -> Iterator[Record]:
+    """The packets of a pcapng file from a block's start on."""
+    while head := stream.read(8):
+        if head[:4] == SECTION:
+            head += stream.read(4)
+            state.begin(head[8:])
         if len(head) < 8:
             break
-        block, length = struct.unpack_from(order + "II", head)
+        block, length = struct.unpack_from(state.order + "II", head)
         if length < len(head) + 4 or length > MAX_RECORD:
-            notes.remarks.append(f"capture is damaged after packet {pos}")
+            notes.remarks.append(DAMAGED.format(state.pos))
             return
         body = stream.read(length - len(head))
         if len(body) < length - len(head):
             break
-        body = body[:-4]  # the length again
-        if block == _INTERFACE and len(body) >= 8:
-            interfaces.append(_interface(body, order, notes))
-        elif block in (_ENHANCED, _OLD_PACKET, _SIMPLE):
-            pos += 1
-            record = _packet(block, body, order, interfaces, pos, ts)
-            if record is None:
-                notes.undecoded += 1
-            else:
-                notes.timeless += block == _SIMPLE
-                ts = record.ts
-                yield record
-        head = stream.read(8)
+        record = take_block(block, body[:-4], state, notes)  # the length stands there again
+        if record is not None:
+            yield record
     else:
         return
-    notes.remarks.append(f"capture is cut short after packet {pos}")
+    notes.remarks.append(CUT_SHORT.format(state.pos))
+
+
+def take_block(block: int, body: bytes, state: Sections, notes: Notes) -> Record | None:
+    """The packet of a pcapng block, if it holds one."""
+    if block == INTERFACE and len(body) >= 8:
+        state.interfaces.append(_interface(body, state.order, notes))
+    elif block in (ENHANCED, OLD_PACKET, SIMPLE):
+        state.pos += 1
+        record = _packet(block, body, state.order, state.interfaces, state.pos, state.ts)
+        if record is None:
+            notes.undecoded += 1
+            return None
+        notes.timeless += block == SIMPLE
+        state.ts = record.ts
+        return record
+    return None
 
 
 def _packet(
-    block: int, body: bytes, order: str, interfaces: list[_Interface], pos: int, before: int
+    block: int, body: bytes, order: str, interfaces: list[Interface], pos: int, before: int
 ) -> Record | None:
     """A packet block; None where malformed. `before` is the time of the packet before (µs)."""
     try:
-        if block == _SIMPLE:
+        if block == SIMPLE:
             interface, (size,) = interfaces[0], struct.unpack_from(order + "I", body)
             captured = min(size, interface.snaplen or size)
             data, ts = body[4 : 4 + captured], before
         else:
-            layout = "HHIIII" if block == _OLD_PACKET else "IIIII"
+            layout = "HHIIII" if block == OLD_PACKET else "IIIII"
             number, *_, high, low, captured, size = struct.unpack_from(order + layout, body)
             interface, data = interfaces[number], body[20 : 20 + captured]
             ticks = high << 32 | low
@@ -163,7 +216,7 @@ def _packet(
     )
 
 
-def _interface(body: bytes, order: str, notes: Notes) -> _Interface:
+def _interface(body: bytes, order: str, notes: Notes) -> Interface:
     link, snaplen = struct.unpack_from(order + "HxxI", body)
     per_second, offset_s, at = 1_000_000, 0, 8
     while at + 4 <= len(body):
@@ -177,4 +230,4 @@ def _interface(body: bytes, order: str, notes: Notes) -> _Interface:
             (offset_s,) = struct.unpack(order + "q", value)
         at += 4 + (length + 3 & ~3)
     notes.resolution_us = max(notes.resolution_us, 1_000_000 / per_second)
-    return _Interface(link, snaplen, per_second, offset_s * 1_000_000)
+    return Interface(link, snaplen, per_second, offset_s * 1_000_000)

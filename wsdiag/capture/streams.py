@@ -39,9 +39,10 @@ class TcpFact(NamedTuple):
 class Connection:
     """One TCP connection. Where its SYN was captured, `ends[0]` is the client."""
 
-    def __init__(self, first: Endpoint, second: Endpoint, ordinal: int) -> None:
+    def __init__(self, first: Endpoint, second: Endpoint, ordinal: int, begun: int) -> None:
         self.ends = (first, second)
         self.ordinal = ordinal  # from 1, among the connections of the same two ends
+        self.begun = begun  # pos
         self.flows = (Flow(), Flow())
         self.syn: tuple[int, int] | None = None  # pos, ts
         self.syn_resent = 0
@@ -69,18 +70,25 @@ def follow(segments: Iterable[Segment]) -> Iterator[TcpFact]:
     current: dict[tuple[Endpoint, Endpoint], Connection] = {}
     for seg in segments:
         key = (seg.src, seg.dst) if seg.src < seg.dst else (seg.dst, seg.src)
-        conn = current.get(key)
-        if conn is None or _begins_anew(conn, seg):
-            if conn is not None:
-                conn.replaced = True
-                yield from _over(conn)
-            ordinal = conn.ordinal + 1 if conn is not None else 1
-            answer = seg.flags & (SYN | ACK) == SYN | ACK
-            ends = (seg.dst, seg.src) if answer else (seg.src, seg.dst)
-            conn = current[key] = Connection(*ends, ordinal)
-        yield from _take(conn, seg)
-    for conn in current.values():
-        yield from _over(conn)
+        before = current.get(key)
+        conn = current[key] = connection(before, seg)
+        if before is not None and before is not conn:
+            yield from over(before)
+        yield from take(conn, seg)
+    for conn in sorted(current.values(), key=lambda conn: conn.begun):
+        yield from over(conn)
+
+
+def connection(before: Connection | None, seg: Segment) -> Connection:
+    """The connection that a segment belongs to: `before`, the latest of its ends, or a new one."""
+    if before is not None and not _begins_anew(before, seg):
+        return before
+    ordinal = 1
+    if before is not None:
+        before.replaced, ordinal = True, before.ordinal + 1
+    answer = seg.flags & (SYN | ACK) == SYN | ACK
+    ends = (seg.dst, seg.src) if answer else (seg.src, seg.dst)
+    return Connection(*ends, ordinal, seg.pos)
 
 
 def _begins_anew(conn: Connection, seg: Segment) -> bool:
@@ -97,7 +105,8 @@ def _begins_anew(conn: Connection, seg: Segment) -> bool:
     return differs and (not seg.flags & ACK or conn.ended)
 
 
-def _take(conn: Connection, seg: Segment) -> Iterator[TcpFact]:
+def take(conn: Connection, seg: Segment) -> Iterator[TcpFact]:
+    """What one segment of a connection shows."""
     side = int(seg.src != conn.ends[0])
     flow, pos, ts, flags = conn.flows[side], seg.pos, seg.ts, seg.flags
     conn.last = (pos, ts)
@@ -162,7 +171,8 @@ def _facts(conn: Connection, side: int, chunks: Iterable[Chunk]) -> Iterator[Tcp
             yield TcpFact(What.DATA, conn, side, chunk.pos, chunk.ts, len(chunk.data), chunk.data)
 
 
-def _over(conn: Connection) -> Iterator[TcpFact]:
+def over(conn: Connection) -> Iterator[TcpFact]:
+    """What is left to say of a connection of which nothing more comes."""
     if conn.wanted:
         for side, flow in enumerate(conn.flows):
             yield from _facts(conn, side, flow.finish(*conn.last))

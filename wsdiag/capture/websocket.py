@@ -13,6 +13,8 @@ from wsdiag.capture.deflate import KEPT_BYTES, Deflate, Inflater
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 NAMES = {0: "Continuation", 1: "Text", 2: "Binary", 8: "Close", 9: "Ping", 10: "Pong"}
 
+NOT_UTF8 = "text message is not UTF-8"
+
 _RSV1 = 4
 
 
@@ -78,40 +80,48 @@ class Reader:
 
     def __init__(self, side: int, from_client: bool, deflate: Deflate | None = None) -> None:
         self.broken = False
-        self._side, self._from_client, self._deflate = side, from_client, deflate
-        self._inflater = Inflater(deflate.takeover) if deflate else None
-        self._buffer = b""  # the beginning of a header
-        self._head: _Head | None = None
-        self._left = 0  # payload bytes of the current frame that are still to come
+        self.side, self.from_client, self._deflate = side, from_client, deflate
+        self.inflater = Inflater(deflate.takeover) if deflate else None
+        self.buffer = b""  # the beginning of a header
+        self.head: _Head | None = None
+        self.left = 0  # payload bytes of the current frame that are still to come
         self._payload: bytearray | None = None
-        self._message: _Message | None = None
+        self.message: _Message | None = None
+
+    @property
+    def is_within_message(self) -> bool:
+        """Whether the message goes on behind the current frame."""
+        head, begun = self.head, self.message is not None
+        if head is None or head.opcode >= CLOSE:
+            return begun
+        return not head.fin and (begun or head.opcode in (TEXT, BINARY))
 
     @property
     def between_frames(self) -> bool:
         """Whether the bytes so far end where a frame ends."""
-        return self._head is None and not self._buffer
+        return self.head is None and not self.buffer
 
     def feed(self, data: bytes, pos: int, ts: int) -> list[Frame | Message]:
         """Take bytes in order; the frames and messages that they complete."""
         found: list[Frame | Message] = []
-        if self._buffer:
-            data, self._buffer = self._buffer + data, b""
+        if self.buffer:
+            data, self.buffer = self.buffer + data, b""
         at = 0
         while not self.broken:
-            if self._head is None:
+            if self.head is None:
                 taken = self._begin(data, at)
                 if not taken:
-                    self._buffer = data[at:]
+                    self.buffer = data[at:]
                     break
                 at += taken
                 if self.broken:
                     break
-            part = data[at : at + self._left]
+            part = data[at : at + self.left]
             at += len(part)
-            self._left -= len(part)
+            self.left -= len(part)
             if self._payload is not None:
                 self._payload += part
-            if self._left:
+            if self.left:
                 break
             self._finish(found, pos, ts)
         return found
@@ -122,12 +132,12 @@ class Reader:
         Otherwise the boundary of the next frame is lost, and this direction is broken.
         """
         found: list[Frame | Message] = []
-        if self._head is None or size > self._left:
+        if self.head is None or size > self.left:
             self.broken = True
         elif not self.broken:
-            self._left -= size
+            self.left -= size
             self._payload = None
-            if not self._left:
+            if not self.left:
                 self._finish(found, pos, ts)
         return found
 
@@ -151,27 +161,28 @@ class Reader:
         length += len(mask)
         head = _Head(first & 15, first >= 0x80, first >> 4 & 7, mask, size, violations)
         self._judge(head)
-        self._head, self._left = head, size
+        self.head, self.left = head, size
         self.broken = size >= 1 << 63
-        self._payload = bytearray() if self._keeps(head) else None
+        self._payload = bytearray() if self.keeps(head.opcode, head.rsv, size) else None
         return length
 
-    def _keeps(self, head: _Head) -> bool:
-        if head.opcode >= CLOSE:
-            return head.size <= KEPT_BYTES
-        already = self._message.size if self._message else 0
-        wanted = head.opcode != BINARY or bool(head.rsv & _RSV1) or self._message is not None
-        return wanted and head.size + already <= KEPT_BYTES
+    def keeps(self, opcode: int, rsv: int, size: int) -> bool:
+        """Whether the payload of such a frame is looked at."""
+        if opcode >= CLOSE:
+            return size <= KEPT_BYTES
+        already = self.message.size if self.message else 0
+        wanted = opcode != BINARY or bool(rsv & _RSV1) or self.message is not None
+        return wanted and size + already <= KEPT_BYTES
 
     def _judge(self, head: _Head) -> None:
         """Note the rules of RFC 6455 §5 that a frame header breaks."""
         broken = head.violations
         if head.opcode not in NAMES:
             broken.append(f"reserved opcode {head.opcode}")
-        if bool(head.mask) != self._from_client:
+        if bool(head.mask) != self.from_client:
             broken.append(
                 "frame from the client is not masked"
-                if self._from_client
+                if self.from_client
                 else "frame from the server is masked"
             )
         if head.rsv and not (self._deflate and head.rsv == _RSV1 and head.opcode in (TEXT, BINARY)):
@@ -181,21 +192,21 @@ class Reader:
                 broken.append("control frame longer than 125 bytes")
             if not head.fin:
                 broken.append("control frame is fragmented")
-        elif head.opcode == CONT and self._message is None:
+        elif head.opcode == CONT and self.message is None:
             broken.append("continuation frame without a message to continue")
-        elif head.opcode in (TEXT, BINARY) and self._message is not None:
+        elif head.opcode in (TEXT, BINARY) and self.message is not None:
             broken.append("new message before the fragmented one was finished")
 
     def _finish(self, found: list[Frame | Message], pos: int, ts: int) -> None:
         """The current frame is complete."""
-        head = self._head
+        head = self.head
         assert head is not None
-        self._head = None
-        payload = None if self._payload is None else _unmask(self._payload, head.mask)
+        self.head = None
+        payload = None if self._payload is None else unmask(self._payload, head.mask)
         if head.opcode == CLOSE:
-            head.violations.extend(_close_violations(head.size, payload))
+            head.violations.extend(close_violations(head.size, payload))
         frame = Frame(
-            self._side,
+            self.side,
             head.opcode,
             head.fin,
             head.rsv,
@@ -207,13 +218,14 @@ class Reader:
             tuple(head.violations),
         )
         found.append(frame)
-        if head.opcode < CLOSE and (message := self._assemble(frame)):
+        if head.opcode < CLOSE and (message := self.assemble(frame)):
             found.append(message)
 
-    def _assemble(self, frame: Frame) -> Message | None:
+    def assemble(self, frame: Frame) -> Message | None:
+        """Take a data frame; the message that it completes."""
         if frame.opcode in (TEXT, BINARY):
-            self._message = _Message(frame.opcode, bool(frame.rsv & _RSV1))
-        message = self._message
+            self.message = _Message(frame.opcode, bool(frame.rsv & _RSV1))
+        message = self.message
         if message is None:
             return None
         message.size += frame.size
@@ -223,15 +235,15 @@ class Reader:
             message.payload += frame.payload
         if not frame.fin:
             return None
-        self._message = None
+        self.message = None
         payload = message.payload
         if message.packed:
-            payload = self._inflater.inflate(payload) if self._inflater else None
+            payload = self.inflater.inflate(payload) if self.inflater else None
         broken: tuple[str, ...] = ()
-        if message.opcode == TEXT and payload is not None and not _is_utf8(payload):
-            broken = ("text message is not UTF-8",)
+        if message.opcode == TEXT and payload is not None and not is_utf8(payload):
+            broken = (NOT_UTF8,)
         return Message(
-            self._side, message.opcode, message.size, payload, frame.pos, frame.ts, broken
+            self.side, message.opcode, message.size, payload, frame.pos, frame.ts, broken
         )
 
 
@@ -244,7 +256,8 @@ class _Message:
         self.payload: bytes | None = b""
 
 
-def _unmask(payload: bytearray, mask: bytes) -> bytes:
+def unmask(payload: bytes | bytearray, mask: bytes) -> bytes:
+    """The payload as it was meant (RFC 6455 §5.3); it stays where there is no mask."""
     size = len(payload)
     if not mask or not size:
         return bytes(payload)
@@ -252,7 +265,7 @@ def _unmask(payload: bytearray, mask: bytes) -> bytes:
     return (int.from_bytes(payload) ^ int.from_bytes(key)).to_bytes(size)
 
 
-def _close_violations(size: int, payload: bytes | None) -> list[str]:
+def close_violations(size: int, payload: bytes | None) -> list[str]:
     """RFC 6455 §5.5.1 and §7.4."""
     if size == 1:
         return ["close frame with a payload of 1 byte"]
@@ -261,12 +274,13 @@ def _close_violations(size: int, payload: bytes | None) -> list[str]:
     broken, code = [], int.from_bytes(payload[:2])
     if not 1000 <= code <= 4999 or code in (1004, 1005, 1006, 1015):
         broken.append(f"close code {code} must not be sent")
-    if not _is_utf8(payload[2:]):
+    if not is_utf8(payload[2:]):
         broken.append("close reason is not UTF-8")
     return broken
 
 
-def _is_utf8(data: bytes) -> bool:
+def is_utf8(data: bytes) -> bool:
+    """Whether it is UTF-8."""
     try:
         data.decode()
     except UnicodeDecodeError:

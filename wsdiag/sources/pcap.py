@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wsdiag.capture import describe
-from wsdiag.capture.packets import segments
-from wsdiag.capture.records import Notes, kind, records
-from wsdiag.capture.streams import Connection, What, follow
+from wsdiag.capture.records import Notes, kind
 from wsdiag.config import Config
 from wsdiag.event import Vantage
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.sources.wire_book import Book
-from wsdiag.sources.wire_rows import Story
+from wsdiag.sources.wire_reader import read_capture
 
 
 def sniff(head: bytes, name: str) -> float:
@@ -27,17 +25,8 @@ def sniff(head: bytes, name: str) -> float:
 def read(item: InputFile, config: Config) -> Reading:
     """The WebSocket connections of a capture."""
     notes, book = Notes(), Book(item.name)
-    stories: dict[Connection, Story] = {}
     with item.path.open("rb") as file:
-        for fact in follow(segments(records(file, notes), notes)):
-            story = stories.get(fact.conn)
-            if story is None:
-                story = stories[fact.conn] = Story(fact.conn, book)
-            if fact.what is What.OVER:
-                story.finish(*(fact.conn.last if fact.conn.replaced else notes.last))
-                del stories[fact.conn]
-            else:
-                story.take(fact)
+        read_capture(file, book, notes)
     return Reading(
         format=kind(item.head()) or "pcap",
         vantage=Vantage.NETWORK,

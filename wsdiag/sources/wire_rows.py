@@ -6,6 +6,7 @@ was refused or never answered.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from wsdiag import redact
@@ -13,8 +14,9 @@ from wsdiag.capture import payload
 from wsdiag.capture.conversation import Conversation, Fact
 from wsdiag.capture.handshake import Request, Response, credential, trace
 from wsdiag.capture.packets import Endpoint
+from wsdiag.capture.payload import Payload
 from wsdiag.capture.streams import Connection, TcpFact, What
-from wsdiag.capture.websocket import CLOSE, PING, PONG, TEXT, Frame, Message
+from wsdiag.capture.websocket import CLOSE, PING, PONG, TEXT, Frame, Message, Reader
 from wsdiag.event import Kind
 from wsdiag.sources.wire_book import Book
 
@@ -33,7 +35,8 @@ class Story:
     """One connection on its way into rows. Nothing is told until it proves to be of interest."""
 
     def __init__(self, conn: Connection, book: Book) -> None:
-        self._conn, self._book = conn, book
+        self.conn, self._book = conn, book
+        self.engine_io = False
         self._talk: Conversation | None = None
         self._shown = False
         self._held: list[TcpFact] = []  # of the transport, until the connection is shown
@@ -41,39 +44,76 @@ class Story:
         self._requests = 0
         self._began = (0, 0)  # pos, ts of the attempt
         self._awaiting = False  # an upgrade has no answer yet
-        self._engine_io = False
         self._pings: dict[tuple[int, str | None, str | None], int] = {}
         self._broken_rules: set[tuple[int, str]] = set()
         self._ended: set[int] = set()
         self._lost = 0
+
+    @property
+    def readers(self) -> tuple[Reader, Reader] | None:
+        """The readers of both sides, where nothing but frames is left to be read."""
+        if self._talk is None or not self._shown:
+            return None
+        one, other = self._talk.readers
+        if one is None or other is None or one.broken or other.broken:
+            return None
+        return one, other
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but frames is left to be read, and the handshake of TCP is over."""
+        conn = self.conn
+        begun = conn.answered and (conn.round_trip > 0 or conn.syn is None)
+        return begun and self.readers is not None
+
+    @property
+    def is_ignored(self) -> bool:
+        """Whether nothing of it is read until it ends."""
+        conn = self.conn
+        return not conn.wanted and all(flow.start is not None for flow in conn.flows)
+
+    @property
+    def name(self) -> str:
+        """The connection, as the rows name it."""
+        if not self._name:
+            ends, client = self.conn.ends, self.client
+            self._name = f"{_address(ends[client])}-{_address(ends[1 - client])}"
+            if self.conn.ordinal > 1:
+                self._name += f"#{self.conn.ordinal}"
+        return self._name
+
+    @property
+    def client(self) -> int:
+        """The side that asks."""
+        return 0 if self._talk is None or self._talk.client is None else self._talk.client
 
     def take(self, fact: TcpFact) -> None:
         """Something happened on the connection."""
         if fact.what in _TRANSPORT:
             if self._shown:
                 self._transport(fact)
-            elif self._conn.wanted:
+            elif self.conn.wanted:
                 self._held.append(fact)
         elif fact.what is What.REFUSED:
             self._attempt(None)
             self._row(Kind.REFUSED, fact.side, fact.pos, fact.ts, peer=self._peer)
         elif fact.what in (What.DATA, What.LOST):
             if self._talk is None:
-                self._talk = Conversation(0 if self._conn.handshake_seen else None)
+                self._talk = Conversation(0 if self.conn.handshake_seen else None)
             if fact.what is What.DATA:
-                self._tell(self._talk.feed(fact.side, fact.data, fact.pos, fact.ts))
+                self.tell(self._talk.feed(fact.side, fact.data, fact.pos, fact.ts))
             else:
                 self._lost += fact.size
-                self._tell(self._talk.lose(fact.side, fact.size, fact.pos, fact.ts))
+                self.tell(self._talk.lose(fact.side, fact.size, fact.pos, fact.ts))
             if self._talk.is_other and not self._shown:
                 self._held.clear()
-                self._conn.ignore()
+                self.conn.ignore()
 
     def finish(self, pos: int, ts: int) -> None:
         """The capture shows nothing more of it; `pos` and `ts` are where the evidence stops."""
-        conn, talk, book = self._conn, self._talk, self._book
+        conn, talk, book = self.conn, self._talk, self._book
         if talk is not None:
-            self._tell(talk.finish())
+            self.tell(talk.finish())
             book.encrypted += talk.is_tls
             book.unreadable += talk.is_unreadable
             if self._shown and self._lost:
@@ -91,21 +131,12 @@ class Story:
                 self._row(Kind.END, None, pos, ts, reason="evidence-stops")
 
     @property
-    def _client(self) -> int:
-        return 0 if self._talk is None or self._talk.client is None else self._talk.client
-
-    @property
     def _peer(self) -> str:
-        return _address(self._conn.ends[self._client])
+        return _address(self.conn.ends[self.client])
 
     def _row(self, what: Kind, side: int | None, pos: int, ts: int, **columns: object) -> None:
-        if not self._name:
-            ends, client = self._conn.ends, self._client
-            self._name = f"{_address(ends[client])}-{_address(ends[1 - client])}"
-            if self._conn.ordinal > 1:
-                self._name += f"#{self._conn.ordinal}"
-        direction = None if side is None else "c2s" if side == self._client else "s2c"
-        self._book.add(what, pos, ts, conn=self._name, dir=direction, **columns)
+        direction = None if side is None else "c2s" if side == self.client else "s2c"
+        self._book.add(what, pos, ts, conn=self.name, dir=direction, **columns)
 
     def _show(self) -> None:
         """It is a WebSocket, or was to be one: tell of its transport, too."""
@@ -127,17 +158,18 @@ class Story:
             columns["bytes"] = fact.size
         self._row(what, fact.side, fact.pos, fact.ts, **columns)
 
-    def _tell(self, facts: list[Fact]) -> None:
+    def tell(self, facts: Sequence[Fact]) -> None:
+        """Both sides said something."""
         for fact in facts:
             if isinstance(fact, Request):
                 self._request(fact)
             elif isinstance(fact, Response):
                 self._response(fact)
             else:
-                if not self._shown and self._conn.syn:
+                if not self._shown and self.conn.syn:
                     self._attempt(None)  # its handshake is not in the capture
                 self._show()
-                self._violations(fact)
+                self.violations(fact)
                 if isinstance(fact, Message):
                     self._message(fact)
                 elif fact.opcode in (CLOSE, PING, PONG):
@@ -146,8 +178,8 @@ class Story:
     def _attempt(self, request: Request | None) -> None:
         """The connection begins: at its SYN, or at the request where it carried others before."""
         self._show()
-        if self._conn.syn is not None and self._requests <= 1:
-            self._began = self._conn.syn
+        if self.conn.syn is not None and self._requests <= 1:
+            self._began = self.conn.syn
         elif request is not None:
             self._began = (request.pos, request.ts)
         columns = {} if request is None else self._handshake(request)
@@ -166,11 +198,11 @@ class Story:
         self._requests += 1
         if request.is_upgrade:
             self._awaiting = True
-            self._engine_io = payload.is_engine_io(request.target)
+            self.engine_io = payload.is_engine_io(request.target)
             self._attempt(request)
         elif request.is_polling:
             columns = self._handshake(request)
-            self._row(Kind.REQUEST, self._client, request.pos, request.ts, **columns)
+            self._row(Kind.REQUEST, self.client, request.pos, request.ts, **columns)
 
     def _response(self, answer: Response) -> None:
         request, told = answer.request, dict[str, Any]()
@@ -188,10 +220,10 @@ class Story:
             return
         if what is not Kind.REJECTED:
             told["ms"] = _ms(began, answer.ts)
-        side = 1 - self._client
+        side = 1 - self.client
         self._row(what, side, answer.pos, answer.ts, code=answer.status, **told)
 
-    def _violations(self, fact: Frame | Message) -> None:
+    def violations(self, fact: Frame | Message) -> None:
         """Each broken rule once for a side: a peer that breaks one does so in every frame."""
         for rule in fact.violations:
             if (fact.side, rule) not in self._broken_rules:
@@ -211,10 +243,9 @@ class Story:
     def _message(self, message: Message) -> None:
         said = payload.NOTHING
         if message.opcode == TEXT:
-            said = payload.read(message.payload, self._engine_io)
-        name, trace_id = self._book.mask(said.name), self._book.mask(said.trace)
+            said = payload.read(message.payload, self.engine_io)
         if said.heartbeat:
-            self._heartbeat(Kind(said.heartbeat), message, name, trace_id)
+            self.beat(said, message)
             return
         self._row(
             Kind.MESSAGE,
@@ -222,10 +253,15 @@ class Story:
             message.pos,
             message.ts,
             bytes=message.size,
-            name=name,
+            name=self._book.mask(said.name),
             topic=self._book.mask(said.topic),
-            trace=trace_id,
+            trace=self._book.mask(said.trace),
         )
+
+    def beat(self, said: Payload, message: Message) -> None:
+        """A message is a heartbeat of the application."""
+        name, trace_id = self._book.mask(said.name), self._book.mask(said.trace)
+        self._heartbeat(Kind(said.heartbeat or ""), message, name, trace_id)
 
     def _heartbeat(
         self, what: Kind, fact: Frame | Message, name: str | None, trace_id: str | None

@@ -1,0 +1,46 @@
+"""Captures read packet by packet, as the reader in batches has to read them."""
+
+from __future__ import annotations
+
+from typing import BinaryIO, NamedTuple
+
+import polars as pl
+
+from wsdiag.capture.packets import segments
+from wsdiag.capture.records import Notes, records
+from wsdiag.capture.streams import Connection, What, follow
+from wsdiag.sources.wire_book import Book
+from wsdiag.sources.wire_rows import Story
+
+
+class Told(NamedTuple):
+    """All that a capture gives."""
+
+    events: pl.DataFrame
+    remarks: tuple[str, ...]
+    unread: int
+    redactions: dict[str, int]
+
+
+def read(stream: BinaryIO, name: str) -> Told:
+    """Read a capture slowly."""
+    notes, book = Notes(), Book(name)
+    stories: dict[Connection, Story] = {}
+    for fact in follow(segments(records(stream, notes), notes)):
+        story = stories.setdefault(fact.conn, Story(fact.conn, book))
+        if fact.what is What.OVER:
+            story.finish(*(fact.conn.last if fact.conn.replaced else notes.last))
+            del stories[fact.conn]
+        else:
+            story.take(fact)
+    return told(book, notes)
+
+
+def told(book: Book, notes: Notes) -> Told:
+    """What a book and its notes hold."""
+    return Told(
+        book.frame(),
+        (*notes.remarks, *book.remarks()),
+        notes.undecoded + book.unreadable,
+        dict(book.redactor.counts),
+    )

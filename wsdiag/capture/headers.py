@@ -1,0 +1,212 @@
+"""TCP segments of a batch as columns: the first bytes of all packets, looked at together.
+
+Decoded here are the headers that nearly every packet has. What is odd (short packets, IP options,
+fragments, extension headers, tunnels, other link types) is left to packets.py, one by one.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsdiag.capture.batch import Batch, Ints
+from wsdiag.capture.links import HEAD_BYTES, UNDECIDED, Heads, network
+from wsdiag.capture.packets import TCP, TUNNEL_PORTS, UDP, Endpoint, Segment, segment_of
+from wsdiag.capture.records import Notes
+
+Mask = NDArray[np.bool_]
+Layout = tuple[tuple[str, str, int], ...]
+"""Header fields: name, type, place."""
+
+_CHUNK = 16_384  # packets whose heads fit into a processor's cache
+_SILENT = (1, 2, 58)  # ICMP, IGMP, ICMPv6: never TCP
+_TCP_BYTES = 16  # of its header so much is read
+_FRAGMENT = 0x3FFF  # offset, and that more follow
+_NO_OPTIONS, _LEAST_OFFSET = 0x45, 0x50
+
+_IP4: Layout = (
+    *(("first", "u1", 0), ("length", ">u2", 2), ("ident", ">u2", 4), ("fragment", ">u2", 6)),
+    *(("protocol", "u1", 9), ("source", ">u4", 12), ("target", ">u4", 16)),
+)
+_IP6: Layout = (
+    *(("length", ">u2", 4), ("protocol", "u1", 6), ("source_high", ">u8", 8)),
+    *(("source", ">u8", 16), ("target_high", ">u8", 24), ("target", ">u8", 32)),
+)
+_TCP: Layout = (
+    *(("sport", ">u2", 0), ("dport", ">u2", 2), ("seq", ">u4", 4), ("ack", ">u4", 8)),
+    *(("offset", "u1", 12), ("flags", "u1", 13), ("window", ">u2", 14)),
+)
+_IP = {4: (_IP4, 20), 6: (_IP6, 40)}
+
+
+class Segments(NamedTuple):
+    """TCP segments as columns, in the order of the capture; `row` is the packet's in the batch.
+
+    Source and target are addresses of 128 bits in two words, `ports` is version, source port and
+    target port in one. Of the `size` bytes that were sent, `captured` stand at `at` in the batch.
+    """
+
+    row: Ints
+    source_high: Ints
+    source: Ints
+    target_high: Ints
+    target: Ints
+    ports: Ints
+    seq: Ints
+    ack: Ints
+    flags: Ints
+    window: Ints
+    at: Ints
+    captured: Ints
+    size: Ints
+    ident: Ints
+
+
+class Traffic(NamedTuple):
+    """The segments of a batch, with the position and time (µs) of their packets.
+
+    `odd` has those that were decoded one by one, by index: their payload need not stand in the
+    batch.
+    """
+
+    batch: Batch
+    segments: Segments
+    pos: Ints
+    ts: Ints
+    odd: dict[int, Segment]
+
+    def segment(self, index: int, source: Endpoint, target: Endpoint) -> Segment:
+        """One segment, which runs between these ends."""
+        if index in self.odd:
+            return self.odd[index]
+        sent = self.segments
+        at, captured = int(sent.at[index]), int(sent.captured[index])
+        return Segment(
+            int(self.pos[index]),
+            int(self.ts[index]),
+            source,
+            target,
+            int(sent.seq[index]),
+            int(sent.ack[index]),
+            int(sent.flags[index]),
+            int(sent.window[index]),
+            self.batch.data[at : at + captured].tobytes(),
+            int(sent.size[index]),
+            int(sent.ident[index]),
+        )
+
+
+def decode(batch: Batch, notes: Notes) -> Traffic:
+    """The TCP segments of a batch; what is malformed is counted in `notes`."""
+    parts, asked = list[Ints](), list[int]()
+    for begin in range(0, batch.at.size, _CHUNK):
+        rows = slice(begin, begin + _CHUNK)
+        found, unsure = _chunk(Batch(batch.data, *(column[rows] for column in batch[1:])))
+        found[0] += begin
+        parts.append(found)
+        asked.extend((unsure + begin).tolist())
+    told = [(row, segment_of(batch.record(row), notes)) for row in asked]
+    odd = [(row, segment) for row, segment in told if segment is not None]
+    if odd:
+        parts.append(np.array([_columns(row, segment) for row, segment in odd], np.int64).T)
+    table = np.concatenate(parts, axis=1)
+    if odd:
+        table = table[:, np.argsort(table[0], kind="stable")]
+    where = np.searchsorted(table[0], [row for row, _ in odd]).tolist()
+    alone = dict(zip(where, (segment for _, segment in odd), strict=True))
+    return Traffic(batch, Segments(*table), batch.pos[table[0]], batch.ts[table[0]], alone)
+
+
+def _chunk(batch: Batch) -> tuple[Ints, Ints]:
+    """The columns of the segments, and the packets that were not decoded."""
+    view = np.ndarray(
+        (batch.data.size - HEAD_BYTES + 1,), f"V{HEAD_BYTES}", batch.data, strides=(1,)
+    )
+    heads = view[batch.at].view(np.uint8).reshape(-1, HEAD_BYTES)
+    net = network(heads, batch.link, batch.captured)
+    tables, unsure = list[Ints](), [np.flatnonzero(net == UNDECIDED)]
+    for at in np.unique(net[net >= 0]).tolist():
+        version = heads[:, at] >> 4
+        here = net == at
+        unsure.append(np.flatnonzero(here & (version != 4) & (version != 6)))
+        for number in (4, 6):
+            rows = np.flatnonzero(here & (version == number))
+            if rows.size:
+                table, left = _tcp(batch, heads, rows, at, number)
+                tables.append(table)
+                unsure.append(left)
+    empty = np.zeros((len(Segments._fields), 0), np.int64)
+    return np.concatenate([empty, *tables], axis=1), np.sort(np.concatenate(unsure))
+
+
+def _tcp(batch: Batch, heads: Heads, rows: Ints, at: int, version: int) -> tuple[Ints, Ints]:
+    """The same for the packets `rows`, whose IP headers of one version start at `at`."""
+    layout, length = _IP[version]
+    kind = _type(at, layout, length)
+    if rows.size < len(heads):
+        heads = heads[rows]
+    field = heads.reshape(-1).view(kind)
+    captured, protocol = batch.captured[rows], field["protocol"]
+    silent = np.isin(protocol, _SILENT) | (protocol == UDP) & ~_tunnelled(field)
+    silent &= captured >= at + length
+    plain = (protocol == TCP) & (captured >= at + length + _TCP_BYTES)
+    if version == 4:
+        plain &= (field["first"] == _NO_OPTIONS) & (field["fragment"] & _FRAGMENT == 0)
+    sent = field["length"].astype(np.int64)
+    begin = at + length + (field["offset"] >> 4) * 4
+    end = np.where(sent > 0, at + sent + (0 if version == 4 else length), batch.size[rows])
+    plain &= (field["offset"] >= _LEAST_OFFSET) & (begin <= end)
+    ports = version << 32 | field["sport"].astype(np.int64) << 16 | field["dport"]
+    nothing = np.zeros(rows.size, np.int64)
+    columns = (
+        rows,
+        field["source_high"].astype(np.int64) if version == 6 else nothing,
+        field["source"].astype(np.int64),
+        field["target_high"].astype(np.int64) if version == 6 else nothing,
+        field["target"].astype(np.int64),
+        ports,
+        field["seq"],
+        field["ack"],
+        field["flags"],
+        field["window"],
+        batch.at[rows] + begin,
+        np.maximum(np.minimum(captured, end) - begin, 0),
+        end - begin,
+        field["ident"] if version == 4 else nothing,
+    )
+    table = np.array(columns, np.int64)
+    return table if plain.all() else table[:, plain], rows[~(plain | silent)]
+
+
+def _tunnelled(field: NDArray[np.void]) -> Mask:
+    return np.isin(field["sport"], TUNNEL_PORTS) | np.isin(field["dport"], TUNNEL_PORTS)
+
+
+@cache
+def _type(at: int, layout: Layout, length: int) -> np.dtype[np.void]:
+    """IP and TCP headers whose first byte stands at `at`, as a type of `HEAD_BYTES`."""
+    fields = [(name, kind, at + place) for name, kind, place in layout]
+    fields += [(name, kind, at + length + place) for name, kind, place in _TCP]
+    names, kinds, offsets = zip(*fields, strict=True)
+    return np.dtype({"names": names, "formats": kinds, "offsets": offsets, "itemsize": HEAD_BYTES})
+
+
+def _columns(row: int, segment: Segment) -> tuple[int, ...]:
+    """One segment that was decoded by itself."""
+    source, target = (_words(end.ip) for end in (segment.src, segment.dst))
+    version = 4 if len(segment.src.ip) == 4 else 6
+    ports = version << 32 | segment.src.port << 16 | segment.dst.port
+    sent = (segment.seq, segment.ack, segment.flags, segment.window)
+    return (row, *source, *target, ports, *sent, 0, 0, segment.size, segment.ident)
+
+
+def _words(ip: bytes) -> tuple[int, int]:
+    """An address as two signed words, as the columns hold it."""
+    padded = ip.rjust(16, b"\0")
+    return (
+        int.from_bytes(padded[:8], signed=True),
+        int.from_bytes(padded[8:], signed=True),
+    )

@@ -1,0 +1,150 @@
+"""Rows of many connections at once, of which only frames are left to be read.
+
+Whatever is not plain is told by wire_rows.py: control frames, fragmented messages, heartbeats, and
+for the batch all of a connection that lost bytes or breaks a rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from wsdiag.capture import texts
+from wsdiag.capture.batch import Ints
+from wsdiag.capture.framing import Stream, frames
+from wsdiag.capture.headers import Traffic
+from wsdiag.capture.messages import Parts, assemble, lawless, take_apart
+from wsdiag.capture.order import Chunks, order
+from wsdiag.capture.streams import TcpFact, What
+from wsdiag.capture.websocket import NOT_UTF8, TEXT, Frame, Message, Reader
+from wsdiag.event import EVENTS, Dir, Kind
+from wsdiag.sources.wire_book import Book, moments
+from wsdiag.sources.wire_rows import Story
+
+_DIRECTIONS = pl.Series([Dir.C2S, Dir.S2C], dtype=EVENTS["dir"])
+
+Told = tuple[int, int, Callable[[Any], None], Any]
+"""Something that happened: the story's number, the turn, who tells it, and what it is."""
+
+
+def read_together(
+    stories: Sequence[Story], traffic: Traffic, index: Ints, lane: Ints, book: Book
+) -> None:
+    """Read the segments `index`, sorted by lane: `2 * number of the story + side`."""
+    ordered = order(traffic, [story.conn for story in stories], index, lane)
+    readers = [reader for story in stories for reader in story.readers or ()]
+    stream = Stream(ordered.chunks, ordered.data)
+    framed = frames(stream, readers.__getitem__)
+    parts = take_apart(framed.frames, stream)
+    odd = {number for number, _, fact in ordered.facts if fact.what is What.LOST}
+    odd |= {lane >> 1 for lane in lawless(parts, framed.frames.head & 0x7F, readers)}
+    told: list[Told] = [
+        (number, turn, stories[number].take, fact) for number, turn, fact in ordered.facts
+    ]
+    told += _odd_bytes(stories, odd, ordered.chunks, stream)
+    if odd:
+        plain = ~np.isin(parts.lane >> 1, list(odd))
+        parts = parts.of(plain)
+    for of, end in framed.begun.items():
+        if of >> 1 not in odd:
+            story, (begin, _) = stories[of >> 1], stream.lane(of)
+            told += [
+                (of >> 1, turn, story.tell, facts)
+                for turn, facts in _feed(readers[of], stream, begin, end)
+            ]
+    for of in framed.headed:
+        if of >> 1 not in odd:
+            readers[of].buffer = b""
+    assembled = assemble(parts, stream, readers)
+    told += [(of >> 1, turn, stories[of >> 1].tell, [fact]) for of, turn, fact in assembled.others]
+    for of, begin in framed.rest.items():
+        if of >> 1 not in odd:
+            for _ in _feed(readers[of], stream, begin, stream.lane(of)[1]):
+                pass
+    alone = parts.of(assembled.row)
+    frame, more = _messages(stories, alone, assembled.text, book)
+    for _, turn, tell, what in sorted(told + more, key=itemgetter(0, 1)):
+        book.turn = turn
+        tell(what)
+    book.add_many(frame)
+
+
+def _odd_bytes(
+    stories: Sequence[Story], odd: set[int], chunks: Chunks, stream: Stream
+) -> Iterator[Told]:
+    """The bytes in order of the stories that are not plain."""
+    for row in np.flatnonzero(np.isin(chunks.lane >> 1, list(odd))).tolist():
+        lane, turn, pos, ts, _, size = (int(column[row]) for column in chunks)
+        story, side = stories[lane >> 1], lane & 1
+        data = stream.bytes(stream.places[row], stream.places[row + 1])
+        fact = TcpFact(What.DATA, story.conn, side, pos, ts, size, data)
+        yield lane >> 1, turn, story.take, fact
+
+
+def _feed(
+    reader: Reader, stream: Stream, begin: int, end: int
+) -> Iterator[tuple[int, list[Frame | Message]]]:
+    """Give a reader the bytes of a frame that is not whole; what it finds, with its turn."""
+    for piece, chunk in stream.pieces(begin, end):
+        chunks = stream.chunks
+        begin += len(piece)
+        turn = int(chunks.turn[chunk]) + begin - stream.places[chunk]
+        if facts := reader.feed(piece, int(chunks.pos[chunk]), int(chunks.ts[chunk])):
+            yield turn, facts
+
+
+def _messages(
+    stories: Sequence[Story], parts: Parts, known: Sequence[bytes | None], book: Book
+) -> tuple[pl.DataFrame, list[Told]]:
+    """The rows of messages of one frame, and what of them is to be told one by one.
+
+    `known` has what is known of the texts among them.
+    """
+    is_text = np.flatnonzero(parts.opcode == TEXT)
+    number = parts.lane >> 1
+    engine_io = np.array([story.engine_io for story in stories])[number[is_text]].tolist()
+    said = texts.read(known, engine_io)
+    told = list[Told]()
+    for at in said.broken:
+        row = int(is_text[at])
+        message = _message(parts, row, (NOT_UTF8,))
+        told.append(
+            (int(number[row]), int(parts.turn[row]), stories[number[row]].violations, message)
+        )
+    for at, beat in said.beats.items():
+        row = int(is_text[at])
+        tell = partial(stories[number[row]].beat, beat)
+        told.append((int(number[row]), int(parts.turn[row]), tell, _message(parts, row)))
+    client = np.array([story.client for story in stories])[number]
+    text = np.full(number.size, -1)
+    text[is_text] = np.arange(is_text.size)
+    place = pl.Series(text).replace(-1, None)
+    columns = {
+        "ts": moments(parts.ts),
+        "pos": pl.Series(parts.pos),
+        "conn": pl.Series([story.name for story in stories], dtype=pl.String).gather(number),
+        "dir": _DIRECTIONS.gather(parts.lane & 1 ^ client),
+        "bytes": pl.Series(parts.size),
+        "turn": pl.Series(parts.turn),
+    }
+    for name in ("name", "topic", "trace"):
+        if (shown := book.mask.many(getattr(said, name))) is not None:
+            columns[name] = shown.gather(place)
+    frame = pl.DataFrame(columns).with_columns(kind=pl.lit(Kind.MESSAGE, EVENTS["kind"]))
+    if said.beats:
+        plain = np.ones(number.size, bool)
+        plain[is_text[list(said.beats)]] = False
+        frame = frame.filter(plain)
+    return frame, told
+
+
+def _message(parts: Parts, row: int, violations: tuple[str, ...] = ()) -> Message:
+    lane, size, pos, ts = (
+        int(column[row]) for column in (parts.lane, parts.size, parts.pos, parts.ts)
+    )
+    return Message(lane & 1, TEXT, size, None, pos, ts, violations)

@@ -1,0 +1,146 @@
+"""A capture read batch by batch: each connection by itself until nothing but frames is left to be
+read of it, then all of these together.
+
+A connection of which nobody reads anything is passed over, but for what ends it or begins another.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from io import BufferedIOBase
+
+import numpy as np
+
+from wsdiag.capture.batch import Batch, Ints
+from wsdiag.capture.batches import BATCH_BYTES, batches
+from wsdiag.capture.headers import Mask, Traffic, decode
+from wsdiag.capture.keys import Keys
+from wsdiag.capture.packets import FIN, RST, SYN, Segment
+from wsdiag.capture.records import Notes
+from wsdiag.capture.streams import connection, over, take
+from wsdiag.sources.wire_book import Book
+from wsdiag.sources.wire_many import read_together
+from wsdiag.sources.wire_rows import Story
+
+_ROUNDS = 8
+"""So often ends may begin anew within a batch before their segments are read one by one."""
+
+
+def read_capture(
+    stream: BufferedIOBase, book: Book, notes: Notes, batch_bytes: int = BATCH_BYTES
+) -> None:
+    """Read a capture into a book."""
+    reader = _CaptureReader(book, notes)
+    for batch in batches(stream, notes, batch_bytes):
+        reader.take(batch)
+    reader.finish()
+
+
+class _CaptureReader:
+    def __init__(self, book: Book, notes: Notes) -> None:
+        self._book, self._notes = book, notes
+        self._keys = Keys()
+        self._stories: dict[int, Story] = {}  # the latest of each pair of ends
+
+    def take(self, batch: Batch) -> None:
+        """Read the packets of a batch."""
+        traffic = decode(batch, self._notes)
+        keys, up = self._keys.find(traffic.segments)
+        waiting = {int(keys[index[0]]): index for index in _groups(keys)}
+        for key, index in waiting.items():
+            waiting[key] = self._by_itself(key, index, traffic, up)
+        for _ in range(_ROUNDS):
+            waiting = {key: index for key, index in waiting.items() if index.size}
+            if not waiting:
+                return
+            together = {}
+            for key, index in waiting.items():
+                begins = np.flatnonzero(traffic.segments.flags[index] & SYN)
+                stop = int(begins[0]) if begins.size else index.size
+                together[key], waiting[key] = index[:stop], index[stop:]
+            self._together(together, traffic, up)
+            for key, index in waiting.items():
+                waiting[key] = self._by_itself(key, index, traffic, up)
+        for key, index in waiting.items():
+            self._by_itself(key, index, traffic, up, to_the_end=True)
+
+    def finish(self) -> None:
+        """Nothing more comes."""
+        self._notes.tell_passed_over()
+        for story in sorted(self._stories.values(), key=lambda story: story.conn.begun):
+            self._over(story)
+
+    def _by_itself(
+        self, key: int, index: Ints, traffic: Traffic, up: Mask, to_the_end: bool = False
+    ) -> Ints:
+        """Read segments of one pair of ends; those that are left to be read with others."""
+        lower, higher = self._keys.ends(key)
+        flags = traffic.segments.flags[index]
+        telling = [*np.flatnonzero(flags & (SYN | FIN | RST)).tolist(), index.size]
+        at = 0
+        while at < index.size:
+            story = self._stories.get(key)
+            if story is None:
+                pass
+            elif story.is_ignored:
+                stop = telling[bisect_left(telling, at)]
+                if stop > at:
+                    story.conn.last = _when(traffic, index[stop - 1])
+                    at = stop
+                    continue
+            elif story.is_plain and not to_the_end and not flags[at] & SYN:
+                return index[at:]
+            ends = (lower, higher) if up[index[at]] else (higher, lower)
+            self._take(key, traffic.segment(int(index[at]), *ends))
+            at += 1
+        return index[:0]
+
+    def _take(self, key: int, segment: Segment) -> None:
+        story = self._stories.get(key)
+        conn = connection(story.conn if story else None, segment)
+        if story is None or conn is not story.conn:
+            if story is not None:
+                self._over(story)
+            story = self._stories[key] = Story(conn, self._book)
+        for fact in take(conn, segment):
+            story.take(fact)
+
+    def _over(self, story: Story) -> None:
+        for fact in over(story.conn):
+            story.take(fact)
+        story.finish(*(story.conn.last if story.conn.replaced else self._notes.last))
+
+    def _together(self, groups: dict[int, Ints], traffic: Traffic, up: Mask) -> None:
+        """Read segments of connections of which only frames are left to be read."""
+        self._book.pack()
+        stories = [self._stories[key] for key in groups]
+        lanes = [
+            2 * number + (up[index] != (story.conn.ends[0] == self._keys.ends(key)[0]))
+            for number, (story, (key, index)) in enumerate(
+                zip(stories, groups.items(), strict=True)
+            )
+        ]
+        lane, index = np.concatenate(lanes), np.concatenate([*groups.values()])
+        order = _sorted(lane)
+        read_together(stories, traffic, index[order], lane[order], self._book)
+        for story, of_story in zip(stories, groups.values(), strict=True):
+            story.conn.last = _when(traffic, of_story[-1])
+
+
+def _when(traffic: Traffic, index: int) -> tuple[int, int]:
+    return int(traffic.pos[index]), int(traffic.ts[index])
+
+
+def _groups(keys: Ints) -> list[Ints]:
+    """The indices of each key, in order."""
+    order = _sorted(keys)
+    return np.split(order, np.flatnonzero(np.diff(keys[order])) + 1) if keys.size else []
+
+
+def _sorted(numbers: Ints) -> Ints:
+    """The order of small numbers; sorting 16 bits at a time is much faster."""
+    order = np.argsort((numbers & 0xFFFF).astype(np.uint16), kind="stable")
+    high = numbers >> 16
+    if high.any():
+        order = order[np.argsort(high[order].astype(np.uint16), kind="stable")]
+    return order
