@@ -50,7 +50,10 @@ _WS_PATH = re.compile(
     r"|/(?:hubs?/|[\w-]*hub\?)|/graphql-ws",
     re.IGNORECASE,
 )
-_KEY = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{21}[AQgw]==")
+KEY = r"[A-Za-z0-9+/]{21}[AQgw]=="
+_KEY = re.compile(rf"(?<![A-Za-z0-9+/]){KEY}")
+ASKS_FOR_UPGRADE = rf"(?i:{_WS_PATH.pattern}|websocket)|{KEY}"
+"""A pattern of which each line holds something whose word `websocket` is `yes`."""
 _TRACE = re.compile(r"(?<![0-9a-fA-F])[0-9a-f]{32}(?![0-9a-fA-F])")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}")
 _ID = re.compile(r"[\w.:/=+*@#|$-]{1,80}")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from wsdiag.sources.format_document import Document, FormatError, Rule, parse, trusted
 from wsdiag.sources.line_fields import Fields, RowMaker
+from wsdiag.sources.line_gate import Gate
 
 
 class Format:
@@ -28,6 +29,11 @@ class Format:
     def pattern(self) -> re.Pattern[str]:
         """Compiled when the first line passes the gate."""
         return re.compile(self.document.pattern)
+
+    @cached_property
+    def gate(self) -> Gate:
+        """Tells for many lines at once which of them give nothing."""
+        return Gate(self.document)
 
     @cached_property
     def _finds(self) -> tuple[re.Pattern[str], ...]:

@@ -8,6 +8,7 @@ may stand among JSON records.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,6 +18,7 @@ import msgspec
 from wsdiag.redact import Redactor
 from wsdiag.sources import json_record, line_head, line_time, sentences
 from wsdiag.sources.frame_transcript import Transcript
+from wsdiag.sources.line_blocks import Block
 from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_fields import Fields, RowMaker, began
 from wsdiag.sources.line_format import Format, Gates
@@ -89,6 +91,34 @@ class LogReader:
         return frozenset(
             self._marks.found | {self._stacks[i] for i in self.seen if i in self._stacks}
         )
+
+    def block(self, block: Block) -> None:
+        """Read many lines; what gives nothing is passed over in whole columns."""
+        texts = block.lines.to_list()
+        telling: dict[str, list[int]] = {}  # by format: the lines that it may not pass over
+        at = 0
+        while at < len(texts):
+            last = self._last
+            if last and block.plain and not self._spread:
+                if last.id not in telling:
+                    silent = last.gate.silent(block.lines)
+                    telling[last.id] = [*(~silent).arg_true().to_list(), len(texts)]
+                places = telling[last.id]
+                ahead = places[bisect_left(places, at)]
+                if ahead > at:
+                    self._pass_over(last, ahead - at, texts[ahead - 1])
+                    at = ahead
+                    continue
+            if texts[at] is not None:
+                self.line(texts[at], block.first + at)
+            at += 1
+
+    def _pass_over(self, reader: Format, count: int, text: str) -> None:
+        """Lines of a format of which no rule holds; `text` is the last of them."""
+        self._read += count
+        self.seen[reader.id] += count
+        fields = reader.fields(text)
+        self._unparsed = (fields["time"], None) if fields else None
 
     def line(self, raw: str, pos: int) -> None:
         """Read one line."""

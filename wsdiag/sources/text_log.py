@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 
@@ -17,13 +16,11 @@ from wsdiag.config import Config
 from wsdiag.event import EVENTS, events
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.sources import line_time
+from wsdiag.sources.line_blocks import MAX_LINE_BYTES, blocks
 from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_format import Format, all_formats, formats_with
 from wsdiag.sources.line_wrapper import Unwrapper, strip_colours
 from wsdiag.sources.log_reader import GENERAL, GENERAL_JSON, LogReader
-
-MAX_LINE_BYTES = 1 << 20
-"""A longer line is cut there, and counted as unread."""
 
 ROWS_PER_BATCH = 50_000
 HEAD_LINES = 200
@@ -71,25 +68,43 @@ def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict
 def read(item: InputFile, config: Config) -> Reading:
     """The events of every line."""
     notes: Counter[str] = Counter()
-    return read_lines(item, config, _lines(item.path, notes), notes)
+    reader = _reader(item, config)
+    frames: list[pl.DataFrame] = []
+    for block in blocks(item.path, notes):
+        reader.block(block)
+        _batch(reader, frames)
+    return _reading(item, config, reader, frames, notes)
 
 
-def read_lines(
-    item: InputFile,
-    config: Config,
-    lines: Iterable[tuple[int, str]],
-    notes: Counter[str] | None = None,
-) -> Reading:
-    """The events of lines with their places; `notes` counts what was wrong with them by then."""
-    notes = Counter() if notes is None else notes
-    formats = formats_with(tuple(config.formats))
-    reader = LogReader(_clock(item, config), formats, bool(_CLIENT_NAME.search(item.name)))
+def read_lines(item: InputFile, config: Config, lines: Iterable[tuple[int, str]]) -> Reading:
+    """The events of lines with their places."""
+    reader = _reader(item, config)
     frames: list[pl.DataFrame] = []
     for pos, line in lines:
         reader.line(line, pos)
-        if len(reader.rows) >= ROWS_PER_BATCH:
-            frames.append(events(reader.rows))
-            reader.rows = []
+        _batch(reader, frames)
+    return _reading(item, config, reader, frames, Counter())
+
+
+def _reader(item: InputFile, config: Config) -> LogReader:
+    formats = formats_with(tuple(config.formats))
+    return LogReader(_clock(item, config), formats, bool(_CLIENT_NAME.search(item.name)))
+
+
+def _batch(reader: LogReader, frames: list[pl.DataFrame]) -> None:
+    """Make a frame of the rows so far, where they are many."""
+    if len(reader.rows) >= ROWS_PER_BATCH:
+        frames.append(events(reader.rows))
+        reader.rows = []
+
+
+def _reading(
+    item: InputFile,
+    config: Config,
+    reader: LogReader,
+    frames: list[pl.DataFrame],
+    notes: Counter[str],
+) -> Reading:
     reader.end()
     frames.append(events(reader.rows))
     frame = pl.concat(frames)
@@ -98,6 +113,7 @@ def read_lines(
         pl.col("vantage").fill_null(pl.lit(general, dtype=EVENTS["vantage"])),
         pl.lit(item.name).alias("source"),
     ).select(EVENTS.names())
+    formats = formats_with(tuple(config.formats))
     doubtful = _doubtful(frame, formats, reader.stacks)
     return Reading(
         format="+".join(name for name, _ in reader.seen.most_common(3)) or "text",
@@ -110,28 +126,6 @@ def read_lines(
         stacks=reader.stacks,
         doubtful=frozenset(doubtful),
     )
-
-
-def _lines(path: Path, notes: Counter[str]) -> Iterator[tuple[int, str]]:
-    with path.open("rb") as file:
-        pos, goes_on = 0, False
-        while raw := file.readline(MAX_LINE_BYTES):
-            ended = raw[-1:] == b"\n"
-            if goes_on:
-                goes_on = not ended
-                continue
-            pos += 1
-            goes_on = not ended and len(raw) == MAX_LINE_BYTES
-            notes["cut"] += goes_on
-            try:
-                line = raw.decode()
-            except UnicodeDecodeError:
-                line = raw.decode("utf-8", "replace")
-                notes["not UTF-8"] += 1
-            if "\0" in line:
-                notes["binary"] += 1
-                continue
-            yield pos, line.rstrip("\r\n")
 
 
 def _clock(item: InputFile, config: Config) -> Clock:

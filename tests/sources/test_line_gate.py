@@ -1,0 +1,89 @@
+"""Lines passed over in columns give what they give one by one: row for row, count for count."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from wsdiag.config import Config
+from wsdiag.evidence import InputFile, Reading
+from wsdiag.sources import line_blocks, text_log
+from wsdiag.sources.line_format import all_formats
+
+ROOT = Path(__file__).parents[2]
+REAL = ROOT.parent / "shared" / "real-logs"
+NOT_LINES = {".pcap", ".pcapng", ".har", ".cmd", ".toml", ".netlog"}
+LOGS = [
+    path
+    for path in sorted([*ROOT.glob("fixtures/*/evidence/*"), *REAL.glob("*/*")])
+    if path.is_file() and path.suffix not in NOT_LINES
+]
+LINES = [
+    line
+    for made in all_formats()
+    for sample in made.document.sample
+    for line in (sample.lines or [sample.line])
+]
+REQUESTS = [
+    '10.0.0.1 - - [22/Nov/2026:23:45:39 +0000] "GET /a.js HTTP/1.1" 200 2612 "-" "Mozilla/5.0"',
+    '10.0.0.1 - - [22/Nov/2026:23:45:40 +0000] "GET /101 HTTP/1.1" 404 101 "-" "ws" 0.101',
+    '10.0.0.2 - - [22/Nov/2026:23:45:41 +0000] "GET /newsroom?u=x HTTP/1.1" 503 12 "-" "curl"',
+    '10.0.0.2 - - [22/Nov/2026:23:45:42 +0000] "GET /ws HTTP/1.1" 101 12 "-" "Mozilla/5.0"',
+    '10.0.0.2 - - [22/Nov/2026:23:45:42 +0000] "GET /apiws?a=1 HTTP/1.1" 502 12 "-" "Mozilla/5.0"',
+    "{",
+    '"level": "info",',
+    "}",
+    "  at Socket.emit (node:events:518:28)",
+    "a line of no time about a websocket that closed with code 1006",
+    "\x1b[32mINFO\x1b[0m:     connection open",
+    "",
+]
+
+
+def one_by_one(item: InputFile) -> Reading:
+    """The oracle: no line is passed over."""
+    notes: Counter[str] = Counter()
+    lines = (
+        (block.first + n, text)
+        for block in line_blocks.blocks(item.path, notes)
+        for n, text in enumerate(block.lines)
+        if text is not None
+    )
+    return text_log.read_lines(item, Config(), lines)
+
+
+def assert_same(item: InputFile) -> None:
+    slow, fast = one_by_one(item), text_log.read(item, Config())
+    assert_frame_equal(fast.events, slow.events)
+    told = ("format", "vantage", "resolution_ms", "redactions", "stacks", "doubtful")
+    assert [getattr(fast, name) for name in told] == [getattr(slow, name) for name in told]
+
+
+def item_of(path: Path) -> InputFile:
+    return InputFile(name=path.name, path=path, sha256="", bytes=path.stat().st_size)
+
+
+@pytest.mark.parametrize("path", LOGS, ids=lambda path: f"{path.parts[-3]}/{path.name}")
+def test_recorded_logs(path: Path) -> None:
+    if text_log.is_text(path.read_bytes()[:65536]):
+        assert_same(item_of(path))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.one_of(st.sampled_from(LINES), st.sampled_from(REQUESTS)), max_size=40),
+    st.integers(20, 2000),
+)
+def test_mixed_lines_in_small_blocks(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], size: int
+) -> None:
+    path = tmp_path_factory.mktemp("mixed") / "app.log"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(line_blocks, "BLOCK_BYTES", size)
+        assert_same(item_of(path))
