@@ -102,17 +102,17 @@ def _narrowed(pattern: str, words: dict[str, str]) -> str:
     """The pattern with each of these groups replaced by what it must hold."""
     parts: list[str] = []
     depth, skipped = 0, 0  # the depth at which the group that is left out began
-    for token in _TOKEN.findall(pattern):
-        if token.startswith("("):
+    for piece in _TOKEN.findall(pattern):
+        if piece.startswith("("):
             depth += 1
-            name = token[4:-1]
+            name = piece[4:-1]
             if not skipped and name in words:
                 skipped = depth
                 parts.append(f"(?:{words[name]}")
                 continue
-        if token == ")":
+        if piece == ")":
             skipped = 0 if skipped == depth else skipped
             depth -= 1
         if not skipped:
-            parts.append(token)
+            parts.append(piece)
     return "".join(parts)
