@@ -2,16 +2,20 @@
 
 Prints the page and writes it to docs/accuracy.md. Right is the labelled cause, or one that the
 label accepts as well, in the first place. Detectors are judged where the label is certain.
+Whole incidents are mostly told with certainty, so confidence is measured on each of their files
+alone as well.
 """
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from wsdiag.gather import NoEvidence
 from wsdiag.pipeline import diagnose
 from wsdiag.report import Report
 
@@ -47,6 +51,18 @@ class Judged(NamedTuple):
         return bool(self.label["cause"] == "healthy")
 
 
+def alone() -> list[Judged]:
+    """Every file of every recorded incident, as if it were all there is; what holds nothing usable
+    is left out."""
+    told = []
+    for path in sorted((ROOT / "fixtures").glob("*/case.toml")):
+        label = tomllib.loads(path.read_text("utf-8"))
+        for file in sorted((path.parent / "evidence").iterdir()):
+            with contextlib.suppress(NoEvidence):
+                told.append(Judged(path.parent.name, label, diagnose([str(file)])))
+    return told
+
+
 def judged() -> list[Judged]:
     """Every recorded incident, by name."""
     return [
@@ -59,22 +75,25 @@ def judged() -> list[Judged]:
     ]
 
 
-def page(all_: list[Judged]) -> str:
-    """The page in Markdown."""
+def page(all_: list[Judged], parts_: list[Judged]) -> str:
+    """The page in Markdown; `parts_` are the files alone."""
+    exact = sum(one.named == one.label["cause"] for one in all_)
     right = sum(one.right for one in all_)
     false = sum(len(one.report.findings) for one in all_ if one.healthy)
     healthy = sum(one.healthy for one in all_)
     tempted = [one.case for one in all_ if one.named in one.label["must_not"]]
     said = [
-        f"- right first causes: {right} of {len(all_)} ({right / len(all_):.0%})",
+        f"- right first causes: {right} of {len(all_)} ({right / len(all_):.0%}), "
+        f"{exact} of them the labelled cause itself",
         f"- findings on {healthy} healthy recordings: {false}",
         f"- first causes that the evidence tempts to, wrongly: {', '.join(tempted) or 'none'}",
     ]
     parts = [
         HEAD,
         "\n".join(said) + "\n",
-        "## Confidence\n\nOf what was said with such a confidence, how much was right.\n",
-        _table(("confidence", "said", "right", "share"), _bands(all_)),
+        "## Confidence\n\nOf what was said with such a confidence, how much was right: on whole "
+        "incidents, and on each of\ntheir files alone.\n",
+        _table(("confidence", "said", "right", "share", "mean confidence"), _bands(all_ + parts_)),
         "## Detectors\n",
         _table(("detector", "precision", "recall", "breach", "clean"), _detectors(all_)),
         "## Causes\n\nWhere another than the labelled cause stands first; some are honest, too.\n",
@@ -101,7 +120,9 @@ def _bands(all_: list[Judged]) -> Iterator[tuple[str, ...]]:
     for low, high, told in bands(all_):
         right = sum(one.right for one in told)
         share = f"{right / len(told):.0%}" if told else "–"
-        yield f"{low:.1f} to {high:.1f}", str(len(told)), str(right), share
+        mean = sum(one.report.causes[0].confidence for one in told) / max(len(told), 1)
+        stated = f"{mean:.2f}" if told else "–"
+        yield f"{low:.1f} to {high:.1f}", str(len(told)), str(right), share, stated
 
 
 def _detectors(all_: list[Judged]) -> Iterator[tuple[str, ...]]:
@@ -140,6 +161,6 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 if __name__ == "__main__":
-    text = page(judged())
+    text = page(judged(), alone())
     PAGE.write_text(text, encoding="utf-8")
     print(text)  # noqa: T201

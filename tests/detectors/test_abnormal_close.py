@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from story import CLIENT, PROXY, SERVER, judge, life, proxied, row
+from story import CLIENT, PROXY, SERVER, Row, chat, judge, life, proxied, row
 
 NAME = "abnormal-close"
 
@@ -119,3 +119,22 @@ def test_a_refused_handshake_is_no_disconnect() -> None:
 def test_an_access_log_does_not_tell_how_connections_end() -> None:
     said = judge(NAME, life("*1", 0, 60, source=PROXY))
     assert (said.verdict, said.findings) == ("not-applicable", [])
+
+
+def others(count: int) -> list[Row]:
+    return [r for n in range(count) for r in life(f"o{n}", n, 90 + n, code=1000, by="c2s")]
+
+
+def test_one_client_gone_in_the_middle_of_use_while_others_are_well() -> None:
+    rows = [*life("a", 0, 30, by="c2s"), *chat("a", range(2, 29, 3)), *others(3)]
+    assert {"by-client", "in-use", "others-well"} <= judge(NAME, rows).traits
+
+
+def test_one_client_gone_after_a_silence() -> None:
+    rows = [*life("a", 0, 90, by="c2s"), *chat("a", range(2, 29, 3)), *others(3)]
+    assert "in-use" not in judge(NAME, rows).traits
+
+
+def test_most_clients_gone() -> None:
+    rows = [r for n in range(3) for r in life(f"a{n}", n, 30 + 7 * n, by="c2s")]
+    assert "others-well" not in judge(NAME, rows + others(3)).traits

@@ -15,7 +15,7 @@ def reconnects(connections: pl.LazyFrame) -> pl.LazyFrame:
 
     Only where the client is known and did not itself leave by plan.
     """
-    left = (pl.col("close_dir") == "c2s").fill_null(False) & pl.col("code").is_in(POLITE_CODES)
+    left = (pl.col("closed_by") == "client").fill_null(False) & pl.col("code").is_in(POLITE_CODES)
     tries = (
         connections.filter(pl.col("client").is_not_null())
         .sort("first")

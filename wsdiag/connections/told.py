@@ -67,6 +67,7 @@ def parts(told: pl.DataFrame) -> list[pl.DataFrame]:
     refusal = told.filter(REFUSAL)
     closing = told.filter(CLOSE)
     by_client = told.filter(BY_CLIENT)
+    unframed = closing.filter(CODE.is_null() & ~WIRE & pl.col("dir").is_not_null())
     named = told.filter((ATTEMPT | OPEN | (KIND == "rejected")) & pl.col("name").is_not_null())
     return [
         _sources(told),
@@ -83,9 +84,11 @@ def parts(told: pl.DataFrame) -> list[pl.DataFrame]:
         _moment(told.filter(gone), "ended"),
         _first(closing, _who_closed(), code="code", _reason="reason", close_dir="dir"),
         _first(closing.filter(pl.col("reason").is_not_null()), _any_reason="reason"),
+        _first(unframed, _said_dir="dir"),
         _reported(closing),
         _first(told.filter(ENDED), _finest(), end_reason="reason", end_dir="dir"),
         _wire_ends(told.filter(ENDED & WIRE)),
+        _from_the_middle(told.filter(WIRE)),
         _stated_age(told.filter(END & BY_PROXY)),
         _proofs(told.filter(REFUSAL | ATTEMPT | OPEN | REFUSED), "opening"),
         _proofs(told.filter(gone | TIMER | GIVEN_UP), "closing"),
@@ -171,6 +174,25 @@ def _reported(closing: pl.DataFrame) -> pl.DataFrame:
 def _wire_ends(ends: pl.DataFrame) -> pl.DataFrame:
     return ends.group_by("_place", maintain_order=True).agg(
         pl.struct("conn", "ts", "dir").alias("_wire_ends")
+    )
+
+
+def _from_the_middle(rows: pl.DataFrame) -> pl.DataFrame:
+    """Whether the first Close on the client's leg came from the server's side and the first on the
+    leg behind it from the client's: then neither sent it, but what stands between the two."""
+    fronts = rows.group_by("_place", maintain_order=True).agg(
+        pl.col("conn").first().alias("_front")
+    )
+    first = rows.filter(CLOSE).unique(["_place", "conn"], keep="first", maintain_order=True)
+    front = pl.col("conn") == pl.col("_front")
+    return (
+        first.join(fronts, on="_place", maintain_order="left")
+        .group_by("_place", maintain_order=True)
+        .agg(
+            (
+                (front & (pl.col("dir") == "s2c")).any() & (~front & (pl.col("dir") == "c2s")).any()
+            ).alias("_close_from_the_middle")
+        )
     )
 
 

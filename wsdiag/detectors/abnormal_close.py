@@ -34,6 +34,12 @@ NEEDS = (
     "log does"
 )
 
+IN_USE_S = 5.0
+"""A connection that was silent for no longer than this was in use, whatever its pace."""
+
+MORE = 2
+"""So many times more connections lived on or ended politely: it is not the server."""
+
 HANDLER = next(wording.pattern for wording in book() if wording.mark == "handler-failed")
 
 
@@ -52,14 +58,16 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for each close code, and one for the ends without a Close frame."""
     announced = pl.col("code").is_in([*POLITE_CODES, *RESTART_CODES])
     abnormal = pl.col("frameless") | (pl.col("code").is_not_null() & ~announced)
-    closed = counted(
-        with_room(story.connections).filter(pl.col("gone") & abnormal & may_have_lived())
-    ).select(
+    connections = with_room(story.connections).with_columns(well=_well_meanwhile())
+    closed = counted(connections.filter(pl.col("gone") & abnormal & may_have_lived())).select(
         "session",
         "code",
         "closed_by",
         "reason",
         "end_reason",
+        # No longer silent than it had been before: it was in use.
+        "well",
+        in_use=(pl.col("idle_s") <= pl.max_horizontal("longest_gap_s", IN_USE_S)).fill_null(False),
         started="opened",
         ended=pl.coalesce("ended", "closed"),
         measured=pl.lit(None, dtype=pl.Float64),
@@ -103,5 +111,16 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             ),
             pl.when(~pl.col("alone").first()).then(pl.format("by-{}", who)),
             pl.when((pl.col("end_reason") == "rst").any()).then(pl.lit("reset")),
+            pl.when(pl.col("in_use").fill_null(False).all()).then(pl.lit("in-use")),
+            pl.when((pl.col("well") >= MORE * pl.len()).all()).then(pl.lit("others-well")),
         ),
     )
+
+
+def _well_meanwhile() -> pl.Expr:
+    """How many connections were open when this one ended, and lived on or ended politely."""
+    moment, over = pl.coalesce("ended", "closed"), pl.coalesce("ended", "closed", "last_seen")
+    well = (pl.col("live") | pl.col("code").is_in(POLITE_CODES)).fill_null(value=False)
+    begun, gone = pl.col("opened").filter(well), over.filter(well)
+    before = begun.drop_nulls().sort().search_sorted(moment, side="right").cast(pl.Int64)
+    return before - gone.drop_nulls().sort().search_sorted(moment, side="right").cast(pl.Int64)

@@ -41,7 +41,9 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all refusals."""
     opens = story.connections.select(
-        first_open=pl.col("opened").min(), last_open=pl.col("opened").max()
+        first_open=pl.col("opened").min(),
+        last_open=pl.col("opened").max(),
+        tried=(pl.col("attempted").is_not_null() | pl.col("status").is_not_null()).sum(),
     )
     refusals = story.connections.filter("refused")
     rows = (
@@ -51,6 +53,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             "session",
             "first_open",
             "last_open",
+            "tried",
             "vantages",
             "status",
             started="first",
@@ -70,6 +73,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     first, last = pl.col("started").min(), pl.col("ended").max()
     opened_before = (pl.col("first_open").first() < first).fill_null(False)
     opened_after = (pl.col("last_open").first() > last).fill_null(False)
+    only_failures = (pl.col("vantages").list.eval(pl.element() == "proxy").list.all()).all() & (
+        pl.col("tried").first() == 0
+    )
     by_proxy = pl.col("vantages").list.contains("proxy")
     return flag(
         rows,
@@ -96,6 +102,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(by_proxy.any()).then(pl.lit("backend")).otherwise(pl.lit("direct")),
             pl.when(opened_before & opened_after).then(pl.lit("passing")),
             pl.when(~opened_after).then(pl.lit("lasting")),
-            pl.when(~opened_before & ~opened_after).then(pl.lit("never-open")),
+            # A proxy's error log alone would not show those that opened.
+            pl.when(~opened_before & ~opened_after & ~only_failures).then(pl.lit("never-open")),
         ),
     )

@@ -27,6 +27,9 @@ NEEDS = (
     "log with durations (nginx $request_time) or its error log at level info does"
 )
 
+SEE_PINGS = ("network", "server")
+"""Browsers answer pings without telling anybody, and proxies do not log frames."""
+
 ONE_SIDED = {"idle_c2s": "one-way-c2s", "idle_s2c": "one-way-s2c"}
 
 
@@ -46,12 +49,25 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     rows = (
         _cut(story)
         .join(_pace(story.events), on="session", how="left")
+        .join(_usual_pace(story.events), how="cross")
         .join(_unanswered_handshakes(story.events), how="cross")
+        .with_columns(
+            # Who is pinged for the first time later than it lived is pinged too slowly.
+            not_yet_due=((pl.col("pings") == 0) & (pl.col("usual_s") >= pl.col("age"))).fill_null(
+                False
+            ),
+        )
+        .with_columns(
+            every_s=pl.coalesce("every_s", pl.when("not_yet_due").then("usual_s")),
+            # A client's own tools and a proxy's log show no pings: that is no proof of none.
+            pings_seen=pl.col("vantages").list.eval(pl.element().is_in(SEE_PINGS)).list.any(),
+        )
     )
     silence = pl.col("measured").median()
     ambiguous = (pl.col("same_as_age") & ~pl.col("logged")).all()
     repeats = pl.col("timer_s").is_not_null().sum() >= endings.REPEATED
-    beating, slow = pl.col("pings") > 0, pl.col("every_s") >= pl.col("measured") * 0.95
+    beating = (pl.col("pings") > 0) | pl.col("not_yet_due")
+    slow = pl.col("every_s") >= pl.col("measured") * 0.95
     return flag(
         rows,
         detector=ID,
@@ -95,7 +111,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             *timers.marks(silence, timers.SILENCE),
             _mark(pl.col("proxied"), "behind-proxy"),
             _mark(beating & slow, "pings-too-slow"),
-            pl.when((~beating & pl.col("idle").is_not_null()).all()).then(pl.lit("no-heartbeat")),
+            pl.when((~beating & pl.col("pings_seen") & pl.col("idle").is_not_null()).all()).then(
+                pl.lit("no-heartbeat")
+            ),
             pl.when(pl.col("unanswered").first() >= pl.len()).then(pl.lit("backend-silent")),
         ),
         measured=silence,
@@ -181,6 +199,15 @@ def _pace(events: pl.LazyFrame) -> pl.LazyFrame:
         .agg((pl.col("ts").sort().diff().median().dt.total_microseconds() / 1e6).alias("every_s"))
         .group_by("session")
         .agg(pl.col("every_s").min())
+    )
+
+
+def _usual_pace(events: pl.LazyFrame) -> pl.LazyFrame:
+    """How often a server pings those whom it pings, in seconds; null where it pings nobody."""
+    return (
+        _pace(events.filter(pl.col("dir") == "s2c"))
+        .filter(pl.col("every_s") > 0)
+        .select(usual_s=pl.col("every_s").median())
     )
 
 

@@ -71,7 +71,7 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 def summarise(story: Story) -> pl.LazyFrame:
     """One narrow row per connection; rows of several parts may be concatenated."""
     left = (
-        (pl.col("close_dir") == "c2s").fill_null(False)
+        (pl.col("closed_by") == "client").fill_null(False)
         | ((pl.col("code") == 1000).fill_null(False) & pl.col("close_dir").is_null())
     ) & pl.col("code").is_in(POLITE_CODES).fill_null(False)
     # A credential's expiry and an idle timer belong to one connection, even where several coincide.
@@ -131,6 +131,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(share_restart >= 0.8).then(pl.lit("restart-code")),
             pl.when(pl.col("frameless").mean() >= 0.8).then(pl.lit("no-close-frame")),
             pl.when(code.is_not_null()).then(pl.format("code-{}", code)),
+            pl.when((pl.col("closed_by") == "proxy").mean() >= 0.8).then(pl.lit("by-proxy")),
             pl.when(pl.col("stopped").first()).then(pl.lit("shutdown-logged")),
             pl.when(pl.col("started_again").first()).then(pl.lit("start-logged")),
             pl.when(pl.col("refusing").first()).then(pl.lit("refused-after")),

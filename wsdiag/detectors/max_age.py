@@ -5,9 +5,11 @@ at the same age again and again although the connection was in use.
 Why it matters: a heartbeat does not help against it, and a longer idle timer neither.
 How it decides: the owner's own log line is proof. Without it, at least three connections that ended
 at ages within 1.5 % of each other, at different moments, while their silences differ: five times
-as many as at neighbouring ages. One connection that grew older refutes it. Ends at the expiry of
-the connection's own token are left to token-expiry. A Close frame without a fault's code counts
-only at the age of a known limit (two hours, four hours, a day).
+as many as at neighbouring ages, or eight that agree within 5 % where a server looks at its clock
+only now and then. One connection that grew older refutes it. Ends at the expiry of the connection's
+own token are left to token-expiry. A Close frame without a fault's code counts only at the age of a
+known limit (two hours, four hours, a day), or where the clients came back at once: who is sent away
+returns, who wanted to leave does not.
 What it cannot see: whose limit it is, unless the owner says so or its default fits.
 """
 
@@ -16,7 +18,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag import endings, timers
-from wsdiag.connections import POLITE_CODES, Story
+from wsdiag.connections import POLITE_CODES, Story, reconnects
 from wsdiag.finding import Severity, flag, plural
 from wsdiag.targets import Targets
 
@@ -29,6 +31,9 @@ NEEDS = (
 
 KNOWN_LIMIT_S = 3000.0
 """Servers close politely at any age; a limit of a platform is long."""
+
+BACK_S, MOSTLY = 10.0, 0.75
+"""So soon, and so many of them, clients return that did not mean to leave."""
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -46,10 +51,16 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     ends = endings.ends(story)
     candidates = ends.filter(_may_be_old_age())
     spikes = endings.by_clock(candidates, story.connections).filter(
-        (pl.col("clock") == "age") & ~pl.col("ambiguous")
+        (pl.col("clock") == "age") | pl.col("ambiguous")
     )
     rows = (
         ends.join(spikes, on="session", how="left")
+        .join(
+            reconnects(story.connections).select("session", "reconnect_s"),
+            on="session",
+            how="left",
+            maintain_order="left",
+        )
         .join(candidates.select(_candidates=pl.len()), how="cross")
         .with_columns(
             logged=(pl.col("stated") == "age").fill_null(False),
@@ -59,15 +70,12 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         .filter(pl.col("logged") | pl.col("timer_s").is_not_null())
         .with_columns(
             polite=pl.col("code").is_not_null() & pl.col("timer_s").is_not_null(),
+            ambiguous=pl.col("ambiguous").fill_null(False),
             all_ends=pl.col("_candidates") + pl.col("logged").sum(),
+            back=(pl.col("reconnect_s") <= BACK_S).fill_null(False).mean().over("timer_s")
+            >= MOSTLY,
         )
-        .filter(
-            ~pl.col("polite")
-            | (
-                (pl.col("measured") >= KNOWN_LIMIT_S)
-                & timers.is_default(pl.col("measured"), timers.AGE)
-            )
-        )
+        .filter(_unmeant())
     )
     age = pl.col("measured").median()
     busy = (pl.col("idle") < pl.col("measured") / 2).fill_null(False)
@@ -95,10 +103,20 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             *timers.marks(age, timers.AGE),
             pl.when(pl.col("proxied").any()).then(pl.lit("behind-proxy")),
             pl.when(pl.col("polite").any()).then(pl.lit("with-close-frame")),
+            pl.when(pl.col("ambiguous").any()).then(pl.lit("idle-equals-age")),
         ),
         measured=age,
         unit="s",
     )
+
+
+def _unmeant() -> pl.Expr:
+    """Not somebody's wish: no Close frame, a known limit, or clients that were sent away."""
+    known_limit = (pl.col("measured") >= KNOWN_LIMIT_S) & timers.is_default(
+        pl.col("measured"), timers.AGE
+    )
+    sent_away = pl.col("polite") & pl.col("back")
+    return sent_away | (~pl.col("ambiguous") & (~pl.col("polite") | known_limit))
 
 
 def _may_be_old_age() -> pl.Expr:

@@ -6,9 +6,10 @@ server), how old it was, and what happened at the proxy before it.
 
 from wsdiag.endings.ends import TICK_S, ends
 from wsdiag.endings.reloads import after_reload
-from wsdiag.endings.spikes import REPEATED, SURVIVED, by_clock, find_spikes, out_of
+from wsdiag.endings.spikes import MANY, REPEATED, SURVIVED, by_clock, find_spikes, out_of
 
 __all__ = [
+    "MANY",
     "REPEATED",
     "SURVIVED",
     "TICK_S",

@@ -36,6 +36,10 @@ APART_S = 2.0
 SHARPER = 3.0
 """How much more the ends must scatter on the other clock before one may be named."""
 
+MANY, AGREE, ABOUT = 8, 0.05, 0.1
+"""So many ends that scatter by less than 5 % agree as a whole, within 10 % of their median: their
+owner looks at its clock only now and then."""
+
 MAX_SPIKES, MAX_PLACES = 4, 16
 """So many spikes are told apart, and so many places tried for each."""
 
@@ -114,7 +118,9 @@ def find_spikes(rows: pl.DataFrame) -> list[Spike]:
     while len(spikes) < MAX_SPIKES:
         found = []
         for clock in CLOCKS:
-            members = _densest(values[clock], ticks, moments, left, beyond[clock])
+            of_clock = values[clock], ticks, moments, left, beyond[clock]
+            places = [_densest(*of_clock), None if spikes else _agreeing(*of_clock)]
+            members = max((it for it in places if it is not None), key=len, default=None)
             if members is not None:
                 found.append((clock, members))
         if not found:
@@ -153,6 +159,25 @@ def _densest(
         if len(members) >= REPEATED and np.ptp(moments[members]) > APART_S:
             return members
     return None
+
+
+def _agreeing(
+    values: np.ndarray,
+    ticks: np.ndarray,
+    moments: np.ndarray,
+    left: np.ndarray,
+    survived: object,
+) -> np.ndarray | None:
+    """The ends that agree as a whole on one clock, where one cause made most of them."""
+    chosen = np.flatnonzero(left & ~np.isnan(values))
+    if len(chosen) < MANY or _scatter(values, chosen, ticks) > AGREE:
+        return None
+    middle = float(np.median(values[chosen]))
+    members = chosen[np.abs(values[chosen] - middle) <= middle * ABOUT]
+    outlived = isinstance(survived, (int, float)) and survived > values[members].max() * SURVIVED
+    if middle < SHORTEST_S or len(members) < MANY or outlived:
+        return None
+    return members if np.ptp(moments[members]) > APART_S else None
 
 
 def _within(ordered: np.ndarray, centres: np.ndarray, margin: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from wsdiag import endings
 from wsdiag.connections import Story, counted
 from wsdiag.explain.case import Candidate, Case, sessions
 from wsdiag.explain.causes import HEALTHY, THIN_EVIDENCE, UNKNOWN, load_causes
@@ -66,4 +67,14 @@ def _all_ended_well(story: Story) -> bool:
         and not counts["untold"]
         and not counts["restarted"]
         and not counts["errors"]
+        and not _one_age(story)
     )
+
+
+def _one_age(story: Story) -> bool:
+    """Whether ends of which nobody tells who made them agree on an age: a timer may have."""
+    untold = endings.ends(story).filter(
+        pl.col("closed_by").is_null() | (pl.col("closed_by") == "unknown")
+    )
+    alike = endings.by_clock(untold, story.connections).select(pl.len()).collect().item()
+    return bool(alike >= endings.MANY)
