@@ -80,6 +80,7 @@ def inputs(gathered: Gathered) -> list[Input]:
                 clock_offset_ms=clock.offset_ms,
                 clock_error_ms=clock.error_ms,
                 remarks=[sanitise(remark) for remark in (*item.remarks, *reading.remarks)],
+                lines=reading.lines,
             )
         )
     return [*read, *(_unopened(problem) for problem in gathered.problems)]

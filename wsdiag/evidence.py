@@ -26,6 +26,7 @@ import msgspec
 import polars as pl
 
 from wsdiag.redact import Redactor
+from wsdiag.report import Lines
 
 HEAD_BYTES = 65_536
 """What a source sees of an input when it is asked whether it can read it."""
@@ -83,7 +84,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     lines or records that could not be decoded, `resolution_ms` is the coarsest step of its
     timestamps, `redactions` counts by rule, `stacks` names the programs that wrote it (nginx,
     uvicorn, …) where the text tells, `doubtful` the close codes that these are known to write
-    without having got them.
+    without having got them, `lines` accounts for the lines of a log.
     """
 
     format: str
@@ -95,6 +96,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     redactions: dict[str, int] = {}
     stacks: frozenset[str] = frozenset()
     doubtful: frozenset[int] = frozenset()
+    lines: Lines | None = None
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):

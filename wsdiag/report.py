@@ -37,11 +37,25 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     covered: Span
 
 
+class Lines(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the lines of a log; the other four add up to `read`.
+
+    `parsed` gave events, `continuation` belong to another line (a part of it, of a record over
+    several lines, of a traceback), `ignored` are about something else, `unread` are broken.
+    """
+
+    read: int = 0
+    parsed: int = 0
+    continuation: int = 0
+    ignored: int = 0
+    unread: int = 0
+
+
 class Input(msgspec.Struct, frozen=True, kw_only=True):
     """One file of evidence and what became of it.
 
     `clock_offset_ms` is this source's time minus the reference's for the same instant; it and
-    `clock_error_ms` are null where nothing tied the two clocks together.
+    `clock_error_ms` are null where nothing tied the two clocks together. `lines` is of logs only.
     """
 
     path: str
@@ -57,6 +71,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     clock_offset_ms: float | None = None
     clock_error_ms: float | None = None
     remarks: list[str] = []
+    lines: Lines | None = None
 
 
 class Quantiles(msgspec.Struct, frozen=True, kw_only=True):

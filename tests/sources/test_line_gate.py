@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,7 +61,12 @@ def one_by_one(item: InputFile) -> Reading:
 def assert_same(item: InputFile) -> None:
     slow, fast = one_by_one(item), text_log.read(item, Config())
     assert_frame_equal(fast.events, slow.events)
-    told = ("format", "vantage", "resolution_ms", "redactions", "stacks", "doubtful")
+    assert fast.lines is not None
+    sorts = msgspec.structs.asdict(fast.lines)
+    content = item.path.read_bytes()
+    read = content.count(b"\n") + (content[-1:] not in (b"", b"\n"))
+    assert (sorts.pop("read"), sum(sorts.values())) == (read, read)
+    told = ("format", "vantage", "resolution_ms", "redactions", "stacks", "doubtful", "lines")
     assert [getattr(fast, name) for name in told] == [getattr(slow, name) for name in told]
 
 

@@ -117,9 +117,9 @@ class SpreadRecords:
     def __init__(self) -> None:
         self._lines: list[str] = []
 
-    def __bool__(self) -> bool:
-        """True while a record goes on."""
-        return bool(self._lines)
+    def __len__(self) -> int:
+        """The lines of the record that goes on."""
+        return len(self._lines)
 
     def take(self, line: str) -> list[str] | None:
         """The lines that are complete with this one; None while a record goes on.

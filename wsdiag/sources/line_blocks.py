@@ -19,12 +19,14 @@ MAX_LINE_BYTES = 1 << 20
 class Block(NamedTuple):
     """Consecutive lines without their ends; null is a line that holds NUL bytes.
 
-    `first` is the place of the first, from 1. `plain`: every line is printable ASCII.
+    `first` is the place of the first, from 1. `plain`: every line is printable ASCII. `cut` are the
+    lines, counted from 0, of which only the beginning was kept.
     """
 
     first: int
     lines: pl.Series
     plain: bool
+    cut: frozenset[int] = frozenset()
 
 
 _UNPRINTABLE = bytes({*range(32), 127} - set(b"\t\n\r"))
@@ -35,10 +37,9 @@ def blocks(path: Path, notes: Counter[str]) -> Iterator[Block]:
     place = 1
     with path.open("rb") as file:
         for chunk in _chunks(file):
-            lines = _column(chunk, notes)
-            clean = chunk.isascii() and len(chunk.translate(None, _UNPRINTABLE)) == len(chunk)
-            yield Block(place, lines, clean)
-            place += len(lines)
+            block = _block(place, chunk, notes)
+            yield block
+            place += len(block.lines)
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:
@@ -55,7 +56,7 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
         yield rest
 
 
-def _column(chunk: bytes, notes: Counter[str]) -> pl.Series:
+def _block(first: int, chunk: bytes, notes: Counter[str]) -> Block:
     body = chunk.removesuffix(b"\n")
     try:
         text = body.decode()
@@ -64,16 +65,17 @@ def _column(chunk: bytes, notes: Counter[str]) -> pl.Series:
     if "\0" not in text:
         lines = pl.Series([text]).str.split("\n").explode()
         if lines.str.len_bytes().max() <= MAX_LINE_BYTES:  # type: ignore[operator]
-            return lines.str.strip_chars_end("\r") if "\r" in text else lines
-    return pl.Series([_line(raw, notes) for raw in body.split(b"\n")], dtype=pl.String)
+            plain = text.isascii() and len(body.translate(None, _UNPRINTABLE)) == len(body)
+            return Block(first, lines.str.strip_chars_end("\r") if "\r" in text else lines, plain)
+    raws = body.split(b"\n")
+    cut = frozenset(n for n, raw in enumerate(raws) if len(raw) > MAX_LINE_BYTES)
+    notes["cut"] += len(cut)
+    return Block(first, pl.Series([_line(raw, notes) for raw in raws], dtype=pl.String), False, cut)
 
 
 def _line(raw: bytes, notes: Counter[str]) -> str | None:
     """One line of a chunk that holds something odd."""
-    raw = raw.removesuffix(b"\r")
-    if len(raw) > MAX_LINE_BYTES:
-        notes["cut"] += 1
-        raw = raw[:MAX_LINE_BYTES]
+    raw = raw[:MAX_LINE_BYTES]
     try:
         line = raw.decode()
     except UnicodeDecodeError:

@@ -119,9 +119,7 @@ class Gates:
         """The formats whose gate a text passes; `first` before the others."""
         if first and first.wants(text):
             yield first
-        for need, reader in self._needs:
-            if need in text and reader is not first:
-                yield reader
+        yield from [reader for need, reader in self._needs if need in text and reader is not first]
 
 
 @lru_cache(maxsize=1)

@@ -79,6 +79,8 @@ class LogReader:
         self.client_sentences = 0
         self.unread = 0
         self._read = 0
+        self.lines: Counter[str] = Counter()  # by what became of them, as in report.Lines
+        self._sort = ""  # … of the line being read, where that is known
 
     @property
     def redactions(self) -> dict[str, int]:
@@ -109,32 +111,47 @@ class LogReader:
                     self._pass_over(last, ahead - at, texts[ahead - 1])
                     at = ahead
                     continue
-            if texts[at] is not None:
-                self.line(texts[at], block.first + at)
+            if texts[at] is None:
+                self._read += 1
+                self.lines["unread"] += 1
+            else:
+                self.line(texts[at], block.first + at, whole=at not in block.cut)
             at += 1
 
     def _pass_over(self, reader: Format, count: int, text: str) -> None:
         """Lines of a format of which no rule holds; `text` is the last of them."""
         self._read += count
         self.seen[reader.id] += count
+        self.lines["ignored"] += count
         fields = reader.fields(text)
         self._unparsed = (fields["time"], None) if fields else None
 
-    def line(self, raw: str, pos: int) -> None:
-        """Read one line."""
+    def line(self, raw: str, pos: int, whole: bool = True) -> None:
+        """Read one line; `whole`: nothing of it was cut off."""
         self._read += 1
+        self.lines["continuation"] += 1
         complete = self._spread.take(raw)
-        if complete is None:
-            return
-        first = pos - len(complete) + 1
-        for number, line in enumerate(complete):
-            self._complete(strip_colours(line), first + number)
+        if complete is not None:
+            self._count(complete, pos - len(complete) + 1, whole)
 
     def end(self) -> None:
         """There are no more lines."""
-        rest = self._spread.rest()
-        for number, line in enumerate(rest):
-            self._complete(strip_colours(line), self._read - len(rest) + number + 1)
+        rest = self._spread.rest() if self._spread else []
+        self._count(rest, self._read - len(rest) + 1, True)
+
+    def _count(self, complete: Sequence[str], first: int, whole: bool) -> None:
+        """Read lines that were taken for parts of another until now, and account for each."""
+        for number, line in enumerate(complete):
+            unread, self._sort = self.unread, ""
+            self._complete(strip_colours(line), first + number)
+            sort = self._sort
+            if self.unread > unread or not whole:
+                sort = "unread"
+            elif not sort:
+                goes_on = line[:1].isspace() or self._traceback is not None
+                sort = "continuation" if goes_on else "ignored"
+            self.lines[sort] += 1
+            self.lines["continuation"] -= 1
 
     def _complete(self, line: str, pos: int) -> None:
         last = self._last
@@ -149,6 +166,7 @@ class LogReader:
             return
         peeled = self._unwrapper.peel(line)
         if not peeled:
+            self._sort = "continuation"
             return
         for text in peeled.text.split("\n"):
             whole = text is peeled.text or text == peeled.text
@@ -201,6 +219,7 @@ class LogReader:
         self.seen[reader.id] += 1
         rule = reader.rule(fields)
         if not rule:
+            self._sort = self._sort or "ignored"
             self._unparsed = (fields["time"], outer)
             return
         instant = self._instant(line_time.of_value(fields["time"]) or outer)
@@ -265,7 +284,9 @@ class LogReader:
         if carried:
             text, stamp, ends = carried
             self._docker = (self._docker + text)[:MAX_PARTIAL_CHARS]
-            if ends:
+            if not ends:
+                self._sort = "continuation"
+            else:
                 text, self._docker = self._docker, ""
                 for part in text.split("\n"):
                     self._wrapped(strip_colours(part), stamp or outer, pos)
@@ -338,6 +359,8 @@ class LogReader:
             row["ts"] = instant
 
     def _keep(self, rows: list[Row], pos: int) -> None:
+        if rows:
+            self._sort = "parsed"
         for row in rows:
             row["pos"] = pos
         self.rows.extend(rows)

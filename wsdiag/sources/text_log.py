@@ -15,6 +15,7 @@ from wsdiag import evidence
 from wsdiag.config import Config
 from wsdiag.event import EVENTS, events
 from wsdiag.evidence import InputFile, Reading
+from wsdiag.report import Lines
 from wsdiag.sources import line_time
 from wsdiag.sources.line_blocks import MAX_LINE_BYTES, blocks
 from wsdiag.sources.line_clock import Clock
@@ -119,7 +120,8 @@ def _reading(
         format="+".join(name for name, _ in reader.seen.most_common(3)) or "text",
         vantage=_vantage(frame, reader, formats),
         events=frame,
-        unread_lines=reader.unread + notes["cut"] + notes["binary"],
+        unread_lines=reader.lines["unread"],
+        lines=Lines(read=reader.lines.total(), **reader.lines),
         resolution_ms=reader.clock.resolution_ms or 1.0,
         remarks=(*_remarks(notes), *reader.clock.remarks(), *doubtful.values()),
         redactions=reader.redactions,

@@ -15,6 +15,7 @@ from importlib import resources
 import msgspec
 
 from wsdiag.event import Kind
+from wsdiag.sources.needles import Searches
 
 FAMILIES = ("handshake", "closing", "heartbeat", "trouble", "credential", "server", "traffic")
 """Each family gives at most one phrase of a line."""
@@ -73,7 +74,7 @@ class Phrase:
         self.needs = entry.needs
         self.fixed = dict(entry.set)
         reason = f"(?P<reason>{'|'.join(entry.reason)}){entry.then}" if entry.reason else ""
-        self._source = _filled("|".join([*entry.says, reason] if reason else entry.says), words)
+        self.source = _filled("|".join([*entry.says, reason] if reason else entry.says), words)
 
     def search(self, low: str) -> re.Match[str] | None:
         """Find the phrase in a lower-cased line.
@@ -87,8 +88,8 @@ class Phrase:
         return None
 
     @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        return re.compile(self._source)
+    def _pattern(self) -> Searches:
+        return Searches([self.source])
 
 
 def candidates(low: str) -> list[tuple[Phrase, ...]]:
@@ -147,8 +148,8 @@ def _filled(pattern: str, words: dict[str, str]) -> str:
     return pattern.replace("\\\n", "")
 
 
-def _any_of(alternatives: list[str]) -> re.Pattern[str]:
-    return re.compile("|".join(_filled(one, _BOOK.words) for one in alternatives))
+def _any_of(alternatives: list[str]) -> Searches:
+    return Searches(_filled(one, _BOOK.words) for one in alternatives)
 
 
 _BOOK = msgspec.convert(
