@@ -226,7 +226,6 @@ def test_a_process_of_its_own(tmp_path: Path) -> None:
 
 # -- text that is not as it should be -------------------------------------------------------------
 
-UTF_16 = GOOD.decode().encode("utf-16")
 CRLF = GOOD.replace(b"\n", b"\r\n")
 TORN = b'{"time":"2026-03-04T10:00:01Z","msg":"ws clo\n' + b"".join(
     json.dumps(
@@ -260,6 +259,8 @@ TORN = b'{"time":"2026-03-04T10:00:01Z","msg":"ws clo\n' + b"".join(
         pytest.param(b"\n" * 5_000 + GOOD, 4, 0, "", id="blank lines"),
         pytest.param(GOOD[:-20], 4, 0, "", id="cut in the last line"),
         pytest.param(b"x" * 5_000_000 + b"\n" + GOOD, 4, 1, "were cut", id="a line of 5 MB"),
+        pytest.param(b"7" * 10_000_000 + b"\n" + GOOD, 4, 1, "were cut", id="ten million digits"),
+        pytest.param(b"7" * 1_000_000 + b"\n" + GOOD, 4, 0, "", id="a million digits"),
         pytest.param(GOOD + b"x" * 5_000_000, 4, 1, "were cut", id="5 MB at the end"),
         pytest.param(TORN, 5, 1, "", id="torn JSON"),
         pytest.param(b'{"a":' * 50_000 + b"\n" + GOOD, 4, None, "", id="deep JSON"),
@@ -274,11 +275,13 @@ def test_odd_text(
     assert remark in "; ".join(item["remarks"])
 
 
-def test_utf_16(tmp_path: Path) -> None:
-    """PowerShell's `>` writes it: read, or said not to be read."""
-    item = beside_good(tmp_path, "odd.log", UTF_16).item("odd.log")
-    assert item["events"] == GOOD_EVENTS or item["format"] == "unknown"
-    assert item["events"] == GOOD_EVENTS or "not a log" in item["remarks"][0]
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16(tmp_path: Path, encoding: str) -> None:
+    """PowerShell's `>` writes it."""
+    item = beside_good(tmp_path, "odd.log", GOOD.decode().encode(encoding)).item("odd.log")
+    assert (item["events"], item["unread_lines"]) == (GOOD_EVENTS, 0)
+    assert item["remarks"][0] == "UTF-16 text"
+    assert item["lines"]["read"] == 4
 
 
 def dated(text: str) -> bytes:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
 import os
 import random
 import sys
+import tarfile
 import threading
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 import pytest
 import zstandard
 
-from wsdiag import evidence
-from wsdiag.evidence import InputFile, collect, lines
+from wsdiag.evidence import InputFile, archives, collect, lines, spool
 
 TEXT = b"".join(b"line %d\n" % n for n in range(1, 2001))
 NOISE = random.Random(7).randbytes(400_000)
@@ -235,9 +238,77 @@ def test_a_zip_that_gives_nothing(tmp_path: Path, kind: str) -> None:
     assert problems[0].startswith("a.zip: the zip file ")
 
 
+def tarred(members: dict[str, bytes], linked: str = "") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        if linked:
+            member = tarfile.TarInfo(linked)
+            member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            archive.addfile(member)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["", *PACKERS])
+def test_a_tar_and_what_is_packed_in_it(tmp_path: Path, kind: str) -> None:
+    members = {"var/a.log": TEXT, "../b.log.gz": gzip.compress(b"b"), ".hidden": b"x"}
+    packed = PACKERS.get(kind, bytes)(tarred(members, linked="var/link.log"))
+    path = put(tmp_path / f"logs.tar.{kind}".rstrip("."), packed)
+    contents, _, problems = found(path)
+    assert contents == {"logs.tar/var/a.log": TEXT, "logs.tar/b.log": b"b"}
+    assert problems == []
+
+
+def test_a_tar_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    whole = tarred({"a.log": TEXT, "b.log": NOISE, "c.log": TEXT})
+    packed = gzip.compress(whole)
+    path = put(tmp_path / "logs.tar.gz", packed[: len(packed) // 2])
+    contents, remarks, problems = found(path)
+    assert contents["logs.tar/a.log"] == TEXT
+    assert NOISE.startswith(contents["logs.tar/b.log"])
+    assert remarks["logs.tar/b.log"][0].startswith("cut short, damaged")
+    assert problems[0].startswith("logs.tar.gz: the tar file is cut short")
+
+
+def test_an_empty_tar(tmp_path: Path) -> None:
+    _, _, problems = found(put(tmp_path / "a.tar", tarred({".hidden": b"x"})))
+    assert problems == ["a.tar: the tar file holds no files"]
+
+
+def test_no_room_to_unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: spool.Spool, copy: IO[bytes], chunks: Iterable[bytes]) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(spool.Spool, "_fill", full)
+    packed = put(tmp_path / "a.log.gz", gzip.compress(TEXT))
+    contents, _, problems = found(packed, put(tmp_path / "b.log"))
+    assert list(contents) == ["b.log"]
+    assert problems[0].startswith("a.log.gz: no room to unpack it in ")
+    assert "TMPDIR" in problems[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_becomes_utf_8(tmp_path: Path, encoding: str) -> None:
+    text = "2026-03-04 10:00:00 ws connected – ünïcode 𝄞\n" * 60_000
+    contents, remarks, _ = found(put(tmp_path / "a.log", text.encode(encoding)))
+    assert contents["a.log"].decode() == text
+    assert remarks["a.log"] == ("UTF-16 text",)
+
+
+@pytest.mark.parametrize(
+    "content", [bytes(64), b"\0\1" * 40, bytes(range(256)) * 4, TEXT, b"a\0b\0", b""]
+)
+def test_what_is_no_utf_16_stays(tmp_path: Path, content: bytes) -> None:
+    contents, remarks, _ = found(put(tmp_path / "a.log", content))
+    assert (contents["a.log"], remarks["a.log"]) == (content, ())
+
+
 @pytest.mark.parametrize("kind", ["gz", "zst", "zip", "stdin"])
 def test_bombs_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    monkeypatch.setattr(evidence, "MAX_SPOOL_BYTES", 100_000)
+    monkeypatch.setattr(spool, "MAX_SPOOL_BYTES", 100_000)
     bomb = bytes(5_000_000)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(bomb)))
     if kind == "zip":
@@ -250,7 +321,7 @@ def test_bombs_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind
 
 
 def test_a_zip_with_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evidence, "MAX_MEMBERS", 2)
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 2)
     _, _, problems = found(zipped(tmp_path / "a.zip", dict.fromkeys("abc", b"x")))
     assert problems == ["a.zip: the zip file holds more than 2 files"]
 

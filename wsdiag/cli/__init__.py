@@ -66,7 +66,7 @@ def main() -> None:
     """Read WebSocket evidence and name the root cause of disconnects, with proof.
 
     PATH is a file, a folder, a glob or - (stdin): server and proxy logs, pcap and pcapng captures,
-    HAR files, client logs; packed with gzip, zstd or zip, too.
+    HAR files, client logs; packed with gzip, zstd, zip or tar, too.
     """
 
 

@@ -1,0 +1,10 @@
+"""Find the evidence: files, folders, globs and `-`; packed files are spooled; excerpts by position.
+
+After this package everything is a plain file with a name, a digest and its remarks.
+"""
+
+from wsdiag.evidence.collect import collect
+from wsdiag.evidence.inputs import HEAD_BYTES, Found, InputFile, Reading, lines
+from wsdiag.evidence.names import shown
+
+__all__ = ["HEAD_BYTES", "Found", "InputFile", "Reading", "collect", "lines", "shown"]

@@ -1,0 +1,85 @@
+"""The files in a zip or tar archive: regular ones, neither hidden nor leading out of it."""
+
+from __future__ import annotations
+
+import re
+import stat
+import tarfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from wsdiag.evidence.spool import chunks_of
+
+MAX_MEMBERS = 10_000
+"""Files in one archive."""
+
+Member = tuple[str, Iterable[bytes]]
+
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_USTAR, _USTAR_AT = b"ustar", 257  # POSIX.1-1988 and GNU alike
+
+
+def members(path: Path) -> Iterator[Member] | None:
+    """The name and content of each file in an archive, to be read in turn; None for no archive.
+
+    The iterator raises `ValueError` where the archive holds no files, too many, or is damaged.
+    """
+    with path.open("rb") as file:
+        head = file.read(_USTAR_AT + len(_USTAR))
+    if head.startswith(_ZIP):
+        return _counted(_of_zip(path), "zip")
+    return _counted(_of_tar(path), "tar") if head[_USTAR_AT:] == _USTAR else None
+
+
+def _counted(found: Iterator[Member], kind: str) -> Iterator[Member]:
+    number = 0
+    for number, (name, content) in enumerate(found, 1):
+        if number > MAX_MEMBERS:
+            raise ValueError(f"the {kind} file holds more than {MAX_MEMBERS} files")
+        yield "/".join(_safe_parts(name)) or "unnamed", content
+    if not number:
+        raise ValueError(f"the {kind} file holds no files")
+
+
+def _of_zip(path: Path) -> Iterator[Member]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as problem:
+        raise ValueError(f"the zip file is cut short or damaged ({problem})") from None
+    with archive:
+        for member in archive.infolist():
+            linked = stat.S_ISLNK(member.external_attr >> 16)
+            if not (member.is_dir() or linked or _odd(member.filename)):
+                yield member.filename, _unzip(archive, member)
+
+
+def _of_tar(path: Path) -> Iterator[Member]:
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.isreg() else None
+                if content and not _odd(member.name):
+                    yield member.name, chunks_of(content.read)
+    except tarfile.TarError as problem:  # all before it was read
+        raise ValueError(f"the tar file is cut short or damaged ({problem})") from None
+
+
+def _odd(name: str) -> bool:
+    """True for what is hidden and for what macOS adds."""
+    parts = _safe_parts(name)
+    return any(part.startswith(".") for part in parts) or "__MACOSX" in parts
+
+
+def _safe_parts(name: str) -> list[str]:
+    """The parts of a member's name, none of which leads out of the archive."""
+    parts = re.split(r"[/\\]", name)
+    return [part for part in parts if part not in ("", ".", "..") and not part.endswith(":")]
+
+
+def _unzip(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    if member.flag_bits & 1:
+        raise EOFError("it is encrypted")
+    with archive.open(member) as stream:
+        assert isinstance(stream, zipfile.ZipExtFile)  # what open gives for reading
+        yield from chunks_of(stream.read1)

@@ -1,0 +1,28 @@
+"""From paths to inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from wsdiag.evidence.find import expand, once
+from wsdiag.evidence.inputs import Found, InputFile
+from wsdiag.evidence.names import distinct, named, shown
+from wsdiag.evidence.spool import Spool
+from wsdiag.evidence.unpack import unpack
+
+
+@contextmanager
+def collect(paths: Sequence[str]) -> Iterator[Found]:
+    """Find and unpack every input under `paths`; spooled copies live until the context ends."""
+    with ExitStack() as stack:
+        spool = Spool(stack)
+        inputs: list[InputFile] = []
+        problems: list[str] = []
+        for name, path in named(once(expand(paths, problems))):
+            try:
+                inputs.extend(unpack(name, path, spool))
+            except (OSError, ValueError) as problem:
+                why = problem.strerror if isinstance(problem, OSError) else None
+                problems.append(f"{shown(name)}: {shown(why or str(problem))}")
+        yield Found(inputs=distinct(inputs), problems=problems)
