@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile, Reading
-from wsdiag.sources import line_blocks, text_log
+from wsdiag.sources import line_blocks, log_reader, text_log
 from wsdiag.sources.line_format import all_formats
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +59,10 @@ def one_by_one(item: InputFile) -> Reading:
 
 
 def assert_same(item: InputFile) -> None:
-    slow, fast = one_by_one(item), text_log.read(item, Config())
+    slow = one_by_one(item)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log_reader, "FEW_LINES", 0)
+        fast = text_log.read(item, Config())
     assert_frame_equal(fast.events, slow.events)
     assert fast.lines is not None
     sorts = msgspec.structs.asdict(fast.lines)

@@ -29,8 +29,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from wsdiag import redact
-from wsdiag.event import EVENTS, Dir, Vantage
+from wsdiag.event import Dir, Vantage
 from wsdiag.redact import Redactor
+from wsdiag.sources.needles import Searches
 
 WORDS = frozenset(
     {
@@ -73,10 +74,11 @@ class Fields(dict[str, str]):
     """
 
     def __init__(
-        self, found: Mapping[str, str | None], line: str = "", finds: Iterable[re.Pattern[str]] = ()
+        self, found: Mapping[str, str | None], line: str = "", finds: Iterable[Searches] = ()
     ) -> None:
         super().__init__({name: text for name, text in found.items() if text})
         self._line, self._finds = line, finds
+        self.told: dict[str, object] | None = None  # what RowMaker made of them
 
     def __missing__(self, name: str) -> str:
         for pattern in self._finds:
@@ -139,6 +141,20 @@ class RowMaker:
 
     def row(self, fields: Fields, constants: Mapping[str, str]) -> dict[str, object]:
         """One row: the constants of the format's rule over the fields; without `ts`."""
+        if fields.told is None:
+            fields.told = self._told(fields)
+        row = dict(fields.told)
+        handshake = constants["kind"] == "open"
+        stated: dict[str, object] = {
+            "ms": fields.duration_ms("handshake_" if handshake else ""),
+            **{column: fields.fill(text) for column, text in constants.items() if column != "at"},
+        }
+        for column, value in stated.items():
+            row[column] = self._typed(column, value)
+        return {column: value for column, value in row.items() if value is not None}
+
+    def _told(self, fields: Fields) -> dict[str, object]:
+        """What every row of the line has, unless its rule says otherwise."""
         row = dict(self._of_request(fields["path"])) if fields["path"] else {}
         row |= {
             "conn": self._session(fields["sid"]) or _identifier(fields["conn"]),
@@ -152,14 +168,7 @@ class RowMaker:
         for column in ("topic", "name", "reason", "code", "dir", "bytes"):
             if fields[column]:
                 row[column] = fields[column]
-        handshake = constants["kind"] == "open"
-        row["ms"] = fields.duration_ms("handshake_" if handshake else "")
-        row |= {column: fields.fill(text) for column, text in constants.items()}
-        return {
-            column: value
-            for column, value in ((name, self._typed(name, row[name])) for name in row)
-            if value is not None and column in EVENTS
-        }
+        return {column: self._typed(column, value) for column, value in row.items()}
 
     def _typed(self, column: str, value: object) -> object:
         if value is None or value == "":

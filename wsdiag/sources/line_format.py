@@ -15,6 +15,7 @@ from pathlib import Path
 from wsdiag.sources.format_document import Document, FormatError, Rule, parse, trusted
 from wsdiag.sources.line_fields import Fields, RowMaker
 from wsdiag.sources.line_gate import Gate
+from wsdiag.sources.needles import Searches
 
 
 class Format:
@@ -36,8 +37,8 @@ class Format:
         return Gate(self.document)
 
     @cached_property
-    def _finds(self) -> tuple[re.Pattern[str], ...]:
-        return tuple(re.compile(text) for text in self.document.find)
+    def _finds(self) -> tuple[Searches, ...]:
+        return tuple(Searches([text]) for text in self.document.find)
 
     @cached_property
     def _rules(self) -> list[tuple[list[tuple[str, object]], re.Pattern[str] | None, Rule]]:

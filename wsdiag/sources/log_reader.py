@@ -39,6 +39,9 @@ _DIALLING = frozenset({"attempt", "refused"})
 _TWIN_CHARS = 12
 """Shorter messages are repeated by chance."""
 
+FEW_LINES = 500
+"""Fewer are read one by one sooner than in columns."""
+
 _FEW = 5
 _SHAPE_CHARS = 14
 _DIGIT, _LETTER = re.compile(r"\d+"), re.compile(r"[^\W\d_]+")
@@ -101,7 +104,7 @@ class LogReader:
         at = 0
         while at < len(texts):
             last = self._last
-            if last and block.plain and not self._spread:
+            if last and block.plain and not self._spread and len(texts) >= FEW_LINES:
                 if last.id not in telling:
                     silent = last.gate.silent(block.lines)
                     telling[last.id] = [*(~silent).arg_true().to_list(), len(texts)]

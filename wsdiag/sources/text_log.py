@@ -108,7 +108,7 @@ def _reading(
 ) -> Reading:
     reader.end()
     frames.append(events(reader.rows))
-    frame = pl.concat(frames)
+    frame = pl.concat(frames) if len(frames) > 1 else frames[0]
     general = _general_vantage(item.name, reader)
     frame = frame.with_columns(
         pl.col("vantage").fill_null(pl.lit(general, dtype=EVENTS["vantage"])),
@@ -156,11 +156,14 @@ def _doubtful(
 ) -> dict[int, str]:
     """The close codes that the programs of this log are known to misreport: code → a remark."""
     told: dict[int, str] = {}
+    known = [f for f in formats if f.document.misreports and f.document.stack in stacks]
+    if not known:
+        return told
     said = frame.filter((pl.col("kind") == "close") & pl.col("dir").is_null())["code"]
-    for made in formats:
+    for made in known:
         for code, when in made.document.misreports.items():
             times = (said == int(code)).sum()
-            if made.document.stack in stacks and times:
+            if times:
                 told[int(code)] = (
                     f"{made.document.stack} writes {code} {when}: not believed ({times} times)"
                 )
