@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from importlib.resources import files
 
 import pytest
+from jinja2 import Template
 
 from wsdiag import timers
 from wsdiag.cause import Cause
 from wsdiag.explain import environment, load_causes, seconds
 from wsdiag.finding import Finding, Severity
 from wsdiag.report import Facts, Quantiles
+from wsdiag.sources.stack_marks import STACK_MARKS
 from wsdiag.targets import Targets
 
 WRITTEN = {
@@ -92,35 +96,19 @@ WRITTEN = {
 
 WITHOUT_SOURCES = {"healthy", "unknown"}
 
-STACKS = [
-    "nginx",
-    "ingress-nginx",
-    "haproxy",
-    "caddy",
-    "apache",
-    "envoy",
-    "traefik",
-    "alb",
-    "uvicorn",
-    "gunicorn",
-    "hypercorn",
-    "daphne",
-    "websockets",
-    "aiohttp",
-    "tornado",
-    "ws",
-    "socket.io",
-    "python-socketio",
-    "signalr",
-    "phoenix",
-    "rails",
-    "spring",
-    "jetty",
-    "tomcat",
-    "gorilla",
-    "nhooyr",
-    "chrome",
-]
+FORMATS = files("wsdiag") / "formats"
+STACKS = sorted(
+    {
+        *STACK_MARKS.values(),
+        *(stack for timer in timers.catalogue() for stack in timer.stacks),
+        *(
+            tomllib.loads(each.read_text("utf-8"))["stack"]
+            for each in FORMATS.iterdir()
+            if each.name.endswith(".toml")
+        ),
+    }
+)
+"""Every program that the readers recognise."""
 
 DETECTORS = [
     "token-expiry",
@@ -197,6 +185,11 @@ NAMES = sorted(f.name.removesuffix(".md") for f in FOLDER.iterdir() if f.name.en
 
 def read(name: str) -> Cause:
     return load_causes()[name]
+
+
+@cache
+def section(name: str, heading: str) -> Template:
+    return environment().from_string(read(name).sections[heading])
 
 
 def finding(detector: str, measured: float | None = 60.06, unit: str = "s") -> Finding:
@@ -355,18 +348,16 @@ def test_front_matter(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("incident", [pytest.param(make, id=what) for what, make in incidents()])
 def test_every_section_renders(name: str, incident: Callable[[], dict[str, object]]) -> None:
-    env = environment()
-    for heading, body in read(name).sections.items():
-        text = env.from_string(body).render(incident()).strip()
+    for heading in read(name).sections:
+        text = section(name, heading).render(incident()).strip()
         assert faults(text) == [], f"{name}, {heading}:\n{text}"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_sections_stay_short(name: str) -> None:
-    env = environment()
-    for heading, body in read(name).sections.items():
+    for heading in read(name).sections:
         for stack in ("", *STACKS):
-            text = env.from_string(body).render(everything(stacks={stack} - {""}))
+            text = section(name, heading).render(everything(stacks={stack} - {""}))
             lines = [line for line in prose(text).splitlines() if line.strip()]
             allowed = 12 if heading != "Root cause" or name != "unknown" else 30
             assert len(lines) <= allowed, f"{name}, {heading}, {stack}:\n{text}"
@@ -375,7 +366,7 @@ def test_sections_stay_short(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_prevention_is_one_to_three_bullets(name: str) -> None:
     for incident in (context(), everything(), everything(stacks=set(STACKS))):
-        text = environment().from_string(read(name).sections["Prevention"]).render(incident)
+        text = section(name, "Prevention").render(incident)
         bullets = text.strip().splitlines()
         assert 1 <= len(bullets) <= 3
         assert all(bullet.startswith("- ") for bullet in bullets), text
@@ -391,7 +382,7 @@ def test_every_term_is_one_that_a_detector_can_say(name: str) -> None:
 
 
 def test_numbers_of_the_incident_are_printed() -> None:
-    text = environment().from_string(read("proxy-idle-timeout").sections["Root cause"])
+    text = section("proxy-idle-timeout", "Root cause")
     said = text.render(everything(stacks={"nginx"}))
     assert "nginx closed 41 connections first" in said
     assert seconds(60.06) in said
@@ -399,7 +390,7 @@ def test_numbers_of_the_incident_are_printed() -> None:
 
 
 def test_a_known_stack_gets_only_its_own_fix() -> None:
-    text = environment().from_string(read("proxy-idle-timeout").sections["Fix"])
+    text = section("proxy-idle-timeout", "Fix")
     said = text.render(context(stacks={"ingress-nginx", "nginx", "gorilla"}))
     assert "proxy-read-timeout" in said
     assert "proxy_read_timeout" not in said

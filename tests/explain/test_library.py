@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import itertools
 import re
 import tomllib
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 import wsdiag.detectors
 from wsdiag import timers, wordings
+from wsdiag.cause import Against, Cause, When
 from wsdiag.detectors import DETECTORS
 from wsdiag.event import Vantage
 from wsdiag.explain import load_causes
@@ -93,3 +96,50 @@ def test_numbers_are_confidences() -> None:
 @pytest.mark.parametrize("name", ["healthy", "unknown", "thin-evidence"])
 def test_the_nameless_have_no_clause(name: str) -> None:
     assert load_causes()[name].when == []
+
+
+NAMELESS = {"healthy", "unknown", "thin-evidence"}
+FAULTS = [cause for name, cause in load_causes().items() if name not in NAMELESS]
+
+
+@pytest.mark.parametrize("cause", FAULTS, ids=lambda cause: cause.id)
+def test_a_cause_says_what_would_settle_it_and_what_speaks_against_it(cause: Cause) -> None:
+    assert cause.when
+    assert 10 <= len(cause.decides) <= 180
+    assert cause.against
+    for told in (*cause.when, *cause.against):
+        assert not told.because.endswith(".")
+
+
+@pytest.mark.parametrize("cause", FAULTS, ids=lambda cause: cause.id)
+def test_counter_evidence_can_meet_the_evidence(cause: Cause) -> None:
+    """Else it is never weighed: what it asks for is what every clause forbids."""
+    for counter in cause.against:
+        assert 0 < counter.factor < 1
+        assert any(_meet(clause, counter) for clause in cause.when), counter.because
+
+
+def _meet(clause: When, counter: Against) -> bool:
+    forbidden = {*clause.none, *counter.none}
+    choices = itertools.product(clause.any or [""], counter.any or [""])
+    return any(
+        forbidden.isdisjoint(_with_detectors({*clause.all, *counter.all, *pair}))
+        for pair in choices
+    )
+
+
+def _with_detectors(terms: set[str]) -> set[str]:
+    return terms | {term.partition(":")[0] for term in terms}
+
+
+@pytest.mark.parametrize("name", load_causes())
+def test_a_text_asks_only_for_what_can_be_known(name: str) -> None:
+    """Programs that the readers recognise, and marks that a detector leaves."""
+    body = "\n".join(load_causes()[name].sections.values())
+    lists = re.findall(r"select\('in', (\[[^]]*\])\)", body)
+    asked = {program for each in lists for program in ast.literal_eval(re.sub(r"\s+", " ", each))}
+    asked -= {program for program in asked if program.isdigit()}
+    asked |= set(re.findall(r"'([\w.-]+)' (?:not )?in stacks", body))
+    assert asked - STACKS == set()
+    for term in re.findall(r"'([\w-]+:[\w-]+)' in marks", body):
+        test_every_term_can_be_said(name, term)
