@@ -13,7 +13,7 @@ from wsdiag.capture.records import Record
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
-SLACK_BYTES = 1024**2
+SLACK_BYTES = 8 * 1024**2
 """Room behind the packets of a batch, for bytes that are put together from several."""
 
 ZERO_BYTES = 4096

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from itertools import takewhile
-from typing import BinaryIO
+from io import BufferedIOBase
 
+import numpy as np
+
+from wsdiag.capture.batch import Ints
+from wsdiag.capture.batches import batches
 from wsdiag.capture.conversation import Conversation, Fact
 from wsdiag.capture.handshake import Request, Response
-from wsdiag.capture.packets import ACK, FIN, RST, SYN, Segment, segment_of
-from wsdiag.capture.records import Notes, Record, records
+from wsdiag.capture.headers import between
+from wsdiag.capture.packets import ACK, FIN, RST, SYN, Endpoint, Segment, segment_of
+from wsdiag.capture.records import Notes, Record
 from wsdiag.capture.streams import Connection, What, follow
 from wsdiag.capture.websocket import CLOSE, NAMES, Frame
 
@@ -20,22 +24,18 @@ BEYOND = 2_000
 _FLAGS = ((SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (ACK, "ACK"))
 
 
-def packets(stream: BinaryIO, wanted: Collection[int]) -> dict[int, str]:
+def packets(stream: BufferedIOBase, wanted: Collection[int]) -> dict[int, str]:
     """The packets at the positions `wanted`, one line each, raw: redact them."""
-    notes, said = Notes(), defaultdict[int, list[str]](list)
-    heads, flags = dict[int, str](), dict[int, str]()
+    said = defaultdict[int, list[str]](list)
+    heads, flags, pairs = dict[int, str](), dict[int, str](), set[frozenset[Endpoint]]()
+    for record, segment in _some(stream, np.array(sorted(wanted), np.int64)):
+        heads[record.pos] = _head(record, segment)
+        flags[record.pos] = "" if segment is None else _flags(segment)
+        if segment is not None:
+            pairs.add(frozenset((segment.src, segment.dst)))
+    stream.seek(0)
     last = max(wanted, default=0) + BEYOND
-
-    def segments() -> Iterator[Segment]:
-        for record in takewhile(lambda record: record.pos <= last, records(stream, notes)):
-            segment = segment_of(record, notes)
-            if record.pos in wanted:
-                heads[record.pos] = _head(record, segment)
-                flags[record.pos] = "" if segment is None else _flags(segment)
-            if segment is not None:
-                yield segment
-
-    for pos, text in _happenings(segments()):
+    for pos, text in _happenings(between(stream, pairs, last)):
         if pos in heads:
             said[pos].append(text)
     told = {}
@@ -43,6 +43,16 @@ def packets(stream: BinaryIO, wanted: Collection[int]) -> dict[int, str]:
         ends = [flags[pos]] if not said[pos] or "FIN" in flags[pos] or "SYN" in flags[pos] else []
         told[pos] = f"{heads[pos]}  {', '.join(said[pos] + ends)}".rstrip()
     return told
+
+
+def _some(stream: BufferedIOBase, wanted: Ints) -> Iterator[tuple[Record, Segment | None]]:
+    """The packets at the positions `wanted`, which are sorted."""
+    for batch in batches(stream, Notes()):
+        rows = np.flatnonzero(np.isin(batch.pos, wanted))
+        for record in map(batch.record, rows.tolist()):
+            yield record, segment_of(record, Notes())
+        if not wanted.size or batch.pos[-1] >= wanted[-1]:
+            return
 
 
 def _head(record: Record, segment: Segment | None) -> str:

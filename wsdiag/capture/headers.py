@@ -6,13 +6,17 @@ fragments, extension headers, tunnels, other link types) is left to packets.py, 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from functools import cache
+from io import BufferedIOBase
+from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsdiag.capture.batch import Batch, Ints
+from wsdiag.capture.batches import batches
 from wsdiag.capture.links import HEAD_BYTES, UNDECIDED, Heads, network
 from wsdiag.capture.packets import TCP, TUNNEL_PORTS, UDP, Endpoint, Segment, segment_of
 from wsdiag.capture.records import Notes
@@ -24,6 +28,7 @@ Layout = tuple[tuple[str, str, int], ...]
 _CHUNK = 16_384  # packets whose heads fit into a processor's cache
 _SILENT = (1, 2, 58)  # ICMP, IGMP, ICMPv6: never TCP
 _TCP_BYTES = 16  # of its header so much is read
+_WORD = (1 << 64) - 1
 _FRAGMENT = 0x3FFF  # offset, and that more follow
 _NO_OPTIONS, _LEAST_OFFSET = 0x45, 0x50
 
@@ -78,6 +83,15 @@ class Traffic(NamedTuple):
     ts: Ints
     odd: dict[int, Segment]
 
+    def ends(self, index: int) -> tuple[Endpoint, Endpoint]:
+        """Source and target of one segment."""
+        of, ports = self.segments, int(self.segments.ports[index])
+        size = 4 if ports >> 32 == 4 else 16
+        return (
+            Endpoint(address(of.source_high[index], of.source[index], size), ports >> 16 & 0xFFFF),
+            Endpoint(address(of.target_high[index], of.target[index], size), ports & 0xFFFF),
+        )
+
     def segment(self, index: int, source: Endpoint, target: Endpoint) -> Segment:
         """One segment, which runs between these ends."""
         if index in self.odd:
@@ -118,6 +132,26 @@ def decode(batch: Batch, notes: Notes) -> Traffic:
     where = np.searchsorted(table[0], [row for row, _ in odd]).tolist()
     alone = dict(zip(where, (segment for _, segment in odd), strict=True))
     return Traffic(batch, Segments(*table), batch.pos[table[0]], batch.ts[table[0]], alone)
+
+
+def between(
+    stream: BufferedIOBase, ends: Collection[frozenset[Endpoint]], last: int
+) -> Iterator[Segment]:
+    """The segments that run between these pairs of ends, up to packet `last`."""
+    ports = [
+        (4 if len(one.ip) == 4 else 6) << 32 | one.port << 16 | other.port
+        for pair in ends
+        for one, other in permutations((*pair, *pair)[:2])
+    ]
+    notes = Notes()
+    for batch in batches(stream, notes):
+        traffic = decode(batch, notes)
+        for index in np.flatnonzero(np.isin(traffic.segments.ports, ports)).tolist():
+            segment = traffic.segment(index, *traffic.ends(index))
+            if segment.pos > last:
+                return
+            if frozenset((segment.src, segment.dst)) in ends:
+                yield segment
 
 
 def _chunk(batch: Batch) -> tuple[Ints, Ints]:
@@ -201,6 +235,11 @@ def _columns(row: int, segment: Segment) -> tuple[int, ...]:
     ports = version << 32 | segment.src.port << 16 | segment.dst.port
     sent = (segment.seq, segment.ack, segment.flags, segment.window)
     return (row, *source, *target, ports, *sent, 0, 0, segment.size, segment.ident)
+
+
+def address(high: int, low: int, size: int) -> bytes:
+    """The address of `size` bytes that two words hold."""
+    return ((int(high) & _WORD) << 64 | int(low) & _WORD).to_bytes(16)[-size:]
 
 
 def _words(ip: bytes) -> tuple[int, int]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from wsdiag.capture.batch import Ints
-from wsdiag.capture.headers import Mask, Segments
+from wsdiag.capture.headers import Mask, Segments, address
 from wsdiag.capture.packets import Endpoint
 
 _PARTS = 5  # columns of a key: two addresses of two words, version and ports
 _LEAST_SLOTS, _MOST_SLOTS = 1 << 16, 1 << 22
 _ROOM = 16  # slots for each pair
-_WORD = (1 << 64) - 1
 _SPREAD = (  # odd numbers without a pattern
     *(0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9),
     *(0xD6E8FEB86659FD93, 0xA0761D6478BD642F),
@@ -56,8 +55,8 @@ class Keys:
         a_high, a_low, b_high, b_low, ports = self._known[:, number].tolist()
         size = 4 if ports >> 32 == 4 else 16
         return (
-            Endpoint(_address(a_high, a_low)[-size:], ports >> 16 & 0xFFFF),
-            Endpoint(_address(b_high, b_low)[-size:], ports & 0xFFFF),
+            Endpoint(address(a_high, a_low, size), ports >> 16 & 0xFFFF),
+            Endpoint(address(b_high, b_low, size), ports & 0xFFFF),
         )
 
     def _look_up(self, parts: Ints, slot: Ints) -> Ints:
@@ -107,7 +106,3 @@ def _sorted(segments: Segments) -> tuple[Ints, Mask]:
         for pair in ((lower, higher), (higher, lower))
     )
     return np.stack((a[0], a[1], b[0], b[1], version << 32 | a[2] << 16 | b[2])), up
-
-
-def _address(high: int, low: int) -> bytes:
-    return (high & _WORD).to_bytes(8) + (low & _WORD).to_bytes(8)

@@ -17,6 +17,7 @@ from wsdiag.capture.deflate import KEPT_BYTES
 from wsdiag.capture.framing import Frames, Stream
 from wsdiag.capture.headers import Mask
 from wsdiag.capture.order import PLACE_BITS
+from wsdiag.capture.texts import Lines, each, joined, lines
 from wsdiag.capture.websocket import (
     BINARY,
     CLOSE,
@@ -32,6 +33,7 @@ from wsdiag.capture.websocket import (
 
 _RSV1 = 4
 _MOST_CONTROL = 125
+_BLANK, _LINE_END = 0x20, 0x0A
 
 
 class Parts(NamedTuple):
@@ -99,43 +101,72 @@ def lawless(parts: Parts, short: Ints, readers: Sequence[Reader]) -> set[int]:
 
 
 class Assembled(NamedTuple):
-    """What frames make. `row` are the data messages of one frame, `text` what is known of each that
-    is text; `others` the control frames and other messages, with their lanes and turns.
+    """What frames make. `row` are the data messages of one frame; of those that are text, `lines`
+    has the texts that are known and `text` the places of their rows in `row`. `others` are the
+    control frames and other messages, with their lanes and turns.
     """
 
     row: Ints
-    text: list[bytes | None]
+    text: Ints
+    lines: Lines
     others: list[tuple[int, int, Frame | Message]]
 
 
 def assemble(parts: Parts, stream: Stream, readers: Sequence[Reader]) -> Assembled:
     """The messages that lawful frames make, and the control frames among them."""
-    control, is_text = parts.opcode >= CLOSE, parts.opcode == TEXT
+    is_text = parts.opcode == TEXT
     alone = parts.fin & (is_text | (parts.opcode == BINARY))
     packed = alone & (parts.rsv == _RSV1)
-    known = np.flatnonzero((control | alone & (is_text | packed)) & (parts.size <= KEPT_BYTES))
-    payloads: list[bytes | None] = [None] * parts.lane.size
-    for row, payload in zip(known.tolist(), _payloads(parts, known, stream), strict=True):
-        payloads[row] = payload
-    others = list[tuple[int, int, Frame | Message]]()
-    for row in np.flatnonzero(packed | ~alone).tolist():
-        lane, turn = int(parts.lane[row]), int(parts.turn[row])
-        reader = readers[lane]
-        if packed[row]:
+    clear = np.flatnonzero(alone & is_text & ~packed & (parts.size <= KEPT_BYTES))
+    inflated, others = _in_turn(parts, packed, ~alone & ~packed, stream, readers)
+    known = [row for row in inflated if is_text[row]]
+    row = np.flatnonzero(alone)
+    texts = np.concatenate((clear, np.array(known, np.int64)))
+    both = joined(_unmasked(parts, clear, stream), lines([inflated[row] for row in known]))
+    return Assembled(row, np.searchsorted(row, texts), both, others)
+
+
+def _in_turn(
+    parts: Parts, packed: Mask, other: Mask, stream: Stream, readers: Sequence[Reader]
+) -> tuple[dict[int, bytes], list[tuple[int, int, Frame | Message]]]:
+    """Take the frames whose order matters: packed messages, inflated where that is possible, and
+    frames that are no message of their own.
+    """
+    rows = np.flatnonzero(packed | other)
+    control = parts.opcode[rows] >= CLOSE
+    kept = (packed[rows] | control) & (parts.size[rows] <= KEPT_BYTES)
+    contents = each(_unmasked(parts, rows[kept], stream))
+    inflated, others = dict[int, bytes](), list[tuple[int, int, Frame | Message]]()
+    flags = (packed[rows].tolist(), control.tolist(), kept.tolist())
+    for row, lane, is_packed, is_control, is_kept in zip(
+        rows.tolist(), parts.lane[rows].tolist(), *flags, strict=True
+    ):
+        payload, reader = next(contents) if is_kept else None, readers[lane]
+        if is_packed:
             assert reader.inflater is not None  # no lawful frame is packed without it
-            payloads[row] = reader.inflater.inflate(payloads[row])
+            text = reader.inflater.inflate(payload)
+            if text is not None:
+                inflated[row] = text
             continue
-        frame = _frame(parts, row, reader.side, payloads[row])
-        if control[row]:
-            others.append((lane, turn, frame))
-        else:
-            if reader.keeps(frame.opcode, frame.rsv, frame.size):
-                payload = stream.bytes(int(parts.end[row]) - frame.size, int(parts.end[row]))
-                frame = frame._replace(payload=unmask(payload, _key(parts, row)))
-            if message := reader.assemble(frame):
-                others.append((lane, turn, message))
-    text = [payloads[row] for row in np.flatnonzero(alone & is_text).tolist()]
-    return Assembled(np.flatnonzero(alone), text, others)
+        frame = _frame(parts, row, reader.side, payload)
+        fact: Frame | Message | None = frame
+        if not is_control:
+            fact = _assemble(reader, frame, parts, row, stream)
+        if fact is not None:
+            others.append((lane, int(parts.turn[row]), fact))
+    return inflated, others
+
+
+def _assemble(
+    reader: Reader, frame: Frame, parts: Parts, row: int, stream: Stream
+) -> Message | None:
+    """Give a reader a frame of a message of several."""
+    if reader.keeps(frame.opcode, frame.rsv, frame.size):
+        end = int(parts.end[row])
+        mask = int(parts.mask[row]).to_bytes(4, sys.byteorder) if frame.masked else b""
+        payload = unmask(stream.bytes(end - frame.size, end), mask)
+        frame = frame._replace(payload=payload)
+    return reader.assemble(frame)
 
 
 def _frame(parts: Parts, row: int, side: int, payload: bytes | None) -> Frame:
@@ -154,24 +185,24 @@ def _frame(parts: Parts, row: int, side: int, payload: bytes | None) -> Frame:
     )
 
 
-def _key(parts: Parts, row: int) -> bytes:
-    return int(parts.mask[row]).to_bytes(4, sys.byteorder) if parts.masked[row] else b""
-
-
-def _payloads(parts: Parts, rows: Ints, stream: Stream) -> list[bytes]:
-    """The payloads of some frames, unmasked: all of them in whole words, one behind the other."""
-    view = stream.data.data
-    at, size, end = (column[rows].tolist() for column in (parts.at, parts.size, parts.end))
-    words = parts.size[rows] + 3 >> 2
-    pieces = [
-        view[begin : begin + 4 * count]
-        if begin >= 0
-        else stream.bytes(stop - length, stop).ljust(4 * count)
-        for begin, count, length, stop in zip(at, words.tolist(), size, end, strict=True)
+def _unmasked(parts: Parts, rows: Ints, stream: Stream) -> Lines:
+    """The payloads of some frames, unmasked all at once: each is copied in whole words."""
+    view, sizes = stream.data.data, parts.size[rows]
+    words = (sizes >> 2) + 1
+    bytes_ = 4 * words
+    at = parts.at[rows]
+    pieces: list[bytes | memoryview] = [
+        view[begin:end] for begin, end in zip(at.tolist(), (at + bytes_).tolist(), strict=True)
     ]
+    for number in np.flatnonzero(at < 0).tolist():
+        end, size = int(parts.end[rows[number]]), int(sizes[number])
+        pieces[number] = stream.bytes(end - size, end).ljust(int(bytes_[number]))
     together = np.frombuffer(b"".join(pieces), np.uint32)
-    plain = (together ^ np.repeat(parts.mask[rows].astype(np.uint32), words)).tobytes()
-    begins = 4 * (np.cumsum(words) - words)
-    return [
-        plain[begin : begin + length] for begin, length in zip(begins.tolist(), size, strict=True)
-    ]
+    plain = (together ^ np.repeat(parts.mask[rows].astype(np.uint32), words)).view(np.uint8)
+    last = np.cumsum(bytes_) - 1
+    begin = last + 1 - bytes_
+    for blank in range(3):
+        blanks = begin + sizes + blank
+        plain[blanks[blanks < last]] = _BLANK
+    plain[last] = _LINE_END
+    return Lines(plain.tobytes(), begin, sizes)

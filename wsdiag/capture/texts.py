@@ -1,18 +1,19 @@
 """What many text messages tell of themselves, read at once: as payload.py reads one.
 
-JSON objects, which most are, are decoded as lines of one text, and only the members that tell
-something are made into values.
+JSON objects, which most are, are decoded as lines of one text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from operator import attrgetter
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from wsdiag.capture import payload
+from wsdiag.capture.batch import Ints
+from wsdiag.capture.headers import Mask
 from wsdiag.capture.payload import (
     HEARTBEAT_NAMES,
     HEARTBEAT_TOPICS,
@@ -25,21 +26,28 @@ from wsdiag.capture.payload import (
 )
 from wsdiag.capture.websocket import is_utf8
 
-_LINES = 4096
-"""Messages decoded as one text; where one of them is no JSON, each is read by itself."""
+_TOGETHER = 4096
+"""Lines decoded at once; where one of them is no JSON, each is read by itself."""
 
-_BRACE, _SIGNALR_END = 0x7B, 0x1E
+_BRACE, _LINE_END, _SIGNALR_END = 0x7B, 0x0A, 0x1E
+_DECODER = msgspec.json.Decoder()
 
-_Members = msgspec.defstruct(
-    "_Members",
-    [(key, Any, None) for key in dict.fromkeys(NAME_KEYS + TOPIC_KEYS + TRACE_KEYS)],
-    gc=False,
-)
-_DECODER = msgspec.json.Decoder(_Members)
+
+class Lines(NamedTuple):
+    """Texts in one: `size` bytes each from `begin` on, then blanks to the line's end."""
+
+    text: bytes
+    begin: Ints
+    size: Ints
+
+    def line(self, at: int) -> bytes:
+        """One of the texts."""
+        begin = int(self.begin[at])
+        return self.text[begin : begin + int(self.size[at])]
 
 
 class Said(NamedTuple):
-    """What messages tell, raw, one entry a message: mask it before it is shown.
+    """What texts tell, raw, one entry a text: mask it before it is shown.
 
     `beats` has those that are a heartbeat, `broken` those that are not UTF-8.
     """
@@ -51,78 +59,121 @@ class Said(NamedTuple):
     broken: list[int]
 
 
-def read(texts: Sequence[bytes | None], engine_io: Sequence[bool]) -> Said:
-    """Read messages; None is one whose text is not known."""
-    empty: list[str | None] = [None] * len(texts)
-    said = Said(empty, empty.copy(), empty.copy(), {}, _broken(texts))
-    objects, others = list[int](), list[int]()
-    for at, (text, engine) in enumerate(zip(texts, engine_io, strict=True)):
-        if text and len(text) <= MAX_BYTES:
-            plain = text[0] == _BRACE and text[-1] != _SIGNALR_END and b"\n" not in text
-            (objects if plain and not engine else others).append(at)
-    for begin in range(0, len(objects), _LINES):
-        lines = objects[begin : begin + _LINES]
-        if not _as_lines(said, lines, texts):
-            others += lines
-    for at in others:
-        _alone(said, at, texts[at], engine_io[at])
+def each(of: Lines) -> Iterator[bytes]:
+    """The texts, one by one."""
+    for begin, end in zip(of.begin.tolist(), (of.begin + of.size).tolist(), strict=True):
+        yield of.text[begin:end]
+
+
+def joined(one: Lines, other: Lines) -> Lines:
+    """The texts of both."""
+    if not other.size.size:
+        return one
+    return Lines(
+        one.text + other.text,
+        np.concatenate((one.begin, other.begin + len(one.text))),
+        np.concatenate((one.size, other.size)),
+    )
+
+
+def lines(texts: Sequence[bytes]) -> Lines:
+    """Texts as lines of one."""
+    size = np.fromiter(map(len, texts), np.int64, len(texts))
+    return Lines(b"\n".join((*texts, b"")), np.cumsum(size + 1) - size - 1, size)
+
+
+def read(given: Lines, engine_io: Mask) -> Said:
+    """Read texts; those of Engine.IO endpoints are read as such."""
+    count = given.size.size
+    empty: list[str | None] = [None] * count
+    said = Said(empty, empty.copy(), empty.copy(), {}, _broken(given))
+    plain = _objects(given) & ~engine_io
+    for begin in range(0, count, _TOGETHER):
+        rows = begin + np.flatnonzero(plain[begin : begin + _TOGETHER])
+        if not _together(said, given, rows.tolist()):
+            plain[rows] = False
+    for at in np.flatnonzero(~plain & (given.size > 0)).tolist():
+        _alone(said, given, at, bool(engine_io[at]))
     return said
 
 
-def _broken(texts: Sequence[bytes | None]) -> list[int]:
-    """The texts that are not UTF-8."""
-    known = [text for text in texts if text is not None]
-    if is_utf8(b"\n".join(known)):  # no character reaches across the line's end
+def _broken(given: Lines) -> list[int]:
+    """The texts that are not UTF-8: no character reaches across a line's end."""
+    if given.text.isascii() or is_utf8(given.text):
         return []
-    return [at for at, text in enumerate(texts) if text is not None and not is_utf8(text)]
+    return [at for at in range(given.size.size) if not is_utf8(given.line(at))]
 
 
-def _as_lines(said: Said, lines: list[int], texts: Sequence[bytes | None]) -> bool:
-    """Read messages as one text, each of which is a line; whether all are JSON objects."""
-    text = b"\n".join([texts[at] or b"" for at in lines])
+def _objects(given: Lines) -> Mask:
+    """The lines that may be a JSON object, and only that."""
+    text, begin, size = np.frombuffer(given.text, np.uint8), given.begin, given.size
+    may = (size > 0) & (size <= MAX_BYTES)
+    may[may] = (text[begin[may]] == _BRACE) & (text[(begin + size)[may] - 1] != _SIGNALR_END)
+    if given.text.count(b"\n") > size.size:
+        ends = np.flatnonzero(text == _LINE_END)
+        within = np.searchsorted(begin, ends, side="right") - 1
+        may[within[ends < (begin + size)[within]]] = False
+    return may
+
+
+def _together(said: Said, given: Lines, rows: list[int]) -> bool:
+    """Read lines as one text; whether all of them are JSON."""
+    if not rows:
+        return True
+    begin, end = int(given.begin[rows[0]]), int(given.begin[rows[-1]] + given.size[rows[-1]])
+    if rows[-1] - rows[0] + 1 == len(rows):
+        text = given.text[begin:end]
+    else:
+        text = b"\n".join(map(given.line, rows))
     try:
         members = _DECODER.decode_lines(text)
-        text.decode()  # what is passed over is not looked at
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return False
-    if len(members) != len(lines):
+    if len(members) != len(rows):
         return False
-    found = [_first(members, keys) for keys in (NAME_KEYS, TOPIC_KEYS, TRACE_KEYS)]
-    for column, values in zip((said.name, said.topic, said.trace), found, strict=True):
-        if values.count(None) < len(values):
-            for at, value in zip(lines, values, strict=True):
-                column[at] = value
-    names, topics, _ = found
+    known = set().union(*members)
+    columns = [_first(members, known, keys) for keys in (NAME_KEYS, TOPIC_KEYS, TRACE_KEYS)]
+    for column, values in zip((said.name, said.topic, said.trace), columns, strict=True):
+        for row, value in zip(rows, values, strict=False):
+            column[row] = value
+    names, topics, _ = columns
     if not HEARTBEAT_NAMES.isdisjoint(names) or not HEARTBEAT_TOPICS.isdisjoint(topics):
-        for at, name, topic in zip(lines, names, topics, strict=True):
-            if name in HEARTBEAT_NAMES or topic in HEARTBEAT_TOPICS:
-                _alone(said, at, texts[at], engine_io=False)
+        for row in rows:
+            if said.name[row] in HEARTBEAT_NAMES or said.topic[row] in HEARTBEAT_TOPICS:
+                _alone(said, given, row, engine_io=False)
     return True
 
 
-def _first(members: Sequence[object], keys: tuple[str, ...]) -> list[str | None]:
-    """Of each object the first of `keys` that holds a short text or an integer."""
-    found: list[str | None] = [None] * len(members)
+def _first(
+    members: Sequence[dict[str, object]], known: set[str], keys: tuple[str, ...]
+) -> list[str | None]:
+    """Of each object the first of `keys` that holds a short text or an integer.
+
+    The list is empty where none is `known`.
+    """
+    found: list[str | None] = []
     for key in keys:
-        values = list(map(attrgetter(key), members))
-        if values.count(None) == len(values):
+        if key not in known:
             continue
-        found = [
-            before
-            if before is not None
-            else value
+        values = [
+            value
             if type(value) is str and 0 < len(value) <= MAX_CHARACTERS
             else str(value)
             if type(value) is int
             else None
-            for before, value in zip(found, values, strict=True)
+            for value in [member.get(key) for member in members]
         ]
+        if found:
+            values = [
+                old if old is not None else new for old, new in zip(found, values, strict=True)
+            ]
+        found = values
     return found
 
 
-def _alone(said: Said, at: int, text: bytes | None, engine_io: bool) -> None:
-    """Read one message by itself."""
-    told = payload.read(text, engine_io)
+def _alone(said: Said, given: Lines, at: int, engine_io: bool) -> None:
+    """Read one text by itself."""
+    told = payload.read(given.line(at), engine_io)
     said.name[at], said.topic[at], said.trace[at] = told.name, told.topic, told.trace
     if told.heartbeat:
         said.beats[at] = told

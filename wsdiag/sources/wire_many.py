@@ -21,6 +21,7 @@ from wsdiag.capture.headers import Traffic
 from wsdiag.capture.messages import Parts, assemble, lawless, take_apart
 from wsdiag.capture.order import Chunks, order
 from wsdiag.capture.streams import TcpFact, What
+from wsdiag.capture.texts import Lines
 from wsdiag.capture.websocket import NOT_UTF8, TEXT, Frame, Message, Reader
 from wsdiag.event import EVENTS, Dir, Kind
 from wsdiag.sources.wire_book import Book, moments
@@ -67,7 +68,7 @@ def read_together(
             for _ in _feed(readers[of], stream, begin, stream.lane(of)[1]):
                 pass
     alone = parts.of(assembled.row)
-    frame, more = _messages(stories, alone, assembled.text, book)
+    frame, more = _messages(stories, alone, assembled.text, assembled.lines, book)
     for _, turn, tell, what in sorted(told + more, key=itemgetter(0, 1)):
         book.turn = turn
         tell(what)
@@ -99,31 +100,30 @@ def _feed(
 
 
 def _messages(
-    stories: Sequence[Story], parts: Parts, known: Sequence[bytes | None], book: Book
+    stories: Sequence[Story], parts: Parts, text: Ints, lines: Lines, book: Book
 ) -> tuple[pl.DataFrame, list[Told]]:
     """The rows of messages of one frame, and what of them is to be told one by one.
 
-    `known` has what is known of the texts among them.
+    `lines` are the known texts among them, of the rows `text`.
     """
-    is_text = np.flatnonzero(parts.opcode == TEXT)
     number = parts.lane >> 1
-    engine_io = np.array([story.engine_io for story in stories])[number[is_text]].tolist()
-    said = texts.read(known, engine_io)
+    engine_io = np.array([story.engine_io for story in stories], bool)[number[text]]
+    said = texts.read(lines, engine_io)
     told = list[Told]()
     for at in said.broken:
-        row = int(is_text[at])
+        row = int(text[at])
         message = _message(parts, row, (NOT_UTF8,))
         told.append(
             (int(number[row]), int(parts.turn[row]), stories[number[row]].violations, message)
         )
     for at, beat in said.beats.items():
-        row = int(is_text[at])
+        row = int(text[at])
         tell = partial(stories[number[row]].beat, beat)
         told.append((int(number[row]), int(parts.turn[row]), tell, _message(parts, row)))
     client = np.array([story.client for story in stories])[number]
-    text = np.full(number.size, -1)
-    text[is_text] = np.arange(is_text.size)
-    place = pl.Series(text).replace(-1, None)
+    place = np.full(number.size, -1)
+    place[text] = np.arange(text.size)
+    line = pl.Series(place).replace(-1, None)
     columns = {
         "ts": moments(parts.ts),
         "pos": pl.Series(parts.pos),
@@ -134,11 +134,11 @@ def _messages(
     }
     for name in ("name", "topic", "trace"):
         if (shown := book.mask.many(getattr(said, name))) is not None:
-            columns[name] = shown.gather(place)
+            columns[name] = shown.gather(line)
     frame = pl.DataFrame(columns).with_columns(kind=pl.lit(Kind.MESSAGE, EVENTS["kind"]))
     if said.beats:
         plain = np.ones(number.size, bool)
-        plain[is_text[list(said.beats)]] = False
+        plain[text[list(said.beats)]] = False
         frame = frame.filter(plain)
     return frame, told
 
