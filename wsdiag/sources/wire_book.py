@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -29,40 +30,50 @@ class Book:
         self.turn = 0  # of the rows that are added: when what they tell of happened
         self._source = source
         self._rows: list[dict[str, object]] = []
-        self._turns: list[int] = []
+        self._round = 0
         self._packed: list[pl.DataFrame] = []
 
     def add(self, what: Kind, pos: int, ts: int, **columns: object) -> None:
         """Note a row; `ts` in µs since 1970, negative where the capture has no time."""
-        self._rows.append({"ts": _moment(ts), "pos": pos, "kind": what, **columns})
-        self._turns.append(self.turn)
+        self._rows.append(
+            {"ts": _moment(ts), "pos": pos, "kind": what, **columns, "turn": self.turn}
+        )
         if len(self._rows) >= BATCH_ROWS:
-            self.pack()
+            self._pack()
 
     def add_many(self, rows: pl.DataFrame) -> None:
-        """Note rows with columns of EVENTS and `turn`: put them in turn with those not packed."""
-        both = pl.concat([self._frame(), rows], how="diagonal")
-        self._packed.append(both.sort("turn", maintain_order=True).drop("turn"))
+        """Note rows with columns of EVENTS and `turn`."""
+        self._pack()
+        self._packed.append(rows.sort("turn").with_columns(round=pl.lit(self._round, pl.Int64)))
 
-    def pack(self) -> None:
-        """Put the rows away that were added one by one, in the order in which they were."""
-        if self._rows:
-            self._packed.append(self._frame().drop("turn"))
+    def next_round(self) -> None:
+        """Turns begin anew: what is noted from now on comes later."""
+        self._pack()
+        self._round += 1
+        self.turn = 0
 
     def frame(self) -> pl.DataFrame:
-        """All rows in the order of time."""
-        self.pack()
-        empty = pl.DataFrame(schema=EVENTS).drop("source", "vantage")
-        rows = pl.concat([empty, *self._packed], how="diagonal")
+        """All rows in the order of time, those of one packet in turn. The book is empty then."""
+        self._pack()
+        order, columns = _order(self._packed), list[pl.Series]()
+        # Column by column, each given free when it is moved: little is at hand twice.
+        for name, dtype in EVENTS.items():
+            if any(name in part.columns for part in self._packed):
+                nothing = pl.Series(name, [None], dtype)
+                pieces = [
+                    part[name] if name in part.columns else nothing.new_from_index(0, part.height)
+                    for part in self._packed
+                ]
+                self._packed = [part.drop(name, strict=False) for part in self._packed]
+                columns.append(pl.concat(pieces).gather(order))
         self._packed.clear()
-        return (
-            rows.sort("ts", "pos", maintain_order=True)
-            .with_columns(
-                source=pl.lit(self._source, EVENTS["source"]),
-                vantage=pl.lit(Vantage.NETWORK, EVENTS["vantage"]),
-            )
-            .select(EVENTS.names())
-        )
+        rows = pl.DataFrame(columns) if columns else pl.DataFrame(schema=EVENTS)
+        told = {"source": self._source, "vantage": Vantage.NETWORK}
+        return rows.with_columns(
+            pl.lit(told.get(name), dtype).alias(name)
+            for name, dtype in EVENTS.items()
+            if name not in rows.columns or name in told
+        ).select(EVENTS.names())
 
     def remarks(self) -> list[str]:
         """What was not readable, in words."""
@@ -80,16 +91,28 @@ class Book:
             said.append(f"{self.unreadable} connections carry HTTP that cannot be read")
         return said
 
-    def _frame(self) -> pl.DataFrame:
-        """The rows that were added one by one, with those columns that they have."""
-        names = [name for name in EVENTS if any(name in row for row in self._rows)]
+    def _pack(self) -> None:
+        """Put the rows away that were added one by one, with those columns that they have."""
+        if not self._rows:
+            return
+        schema = {**EVENTS, "turn": pl.Int64()}
+        names = [name for name in schema if any(name in row for row in self._rows)]
         columns = {name: [row.get(name) for row in self._rows] for name in names}
-        schema = {name: EVENTS[name] for name in names}
-        turn = pl.Series("turn", self._turns, pl.Int64)
-        frame = pl.DataFrame(columns, schema=schema, strict=True).with_columns(turn)
+        rows = pl.DataFrame(columns, schema={name: schema[name] for name in names}, strict=True)
+        self._packed.append(rows.with_columns(round=pl.lit(self._round, pl.Int64)))
         self._rows.clear()
-        self._turns.clear()
-        return frame
+
+
+def _order(parts: Sequence[pl.DataFrame]) -> pl.Series:
+    """The places of all rows by ts, pos, round and turn; those without a time come first."""
+    if not parts:
+        return pl.Series(dtype=pl.UInt32)
+    names = ("turn", "round", "pos", "ts")  # numpy sorts by the last one first
+    keys = [
+        pl.concat([part[name] for part in parts]).cast(pl.Int64).fill_null(-1).to_numpy()
+        for name in names
+    ]
+    return pl.Series(np.lexsort(keys))
 
 
 def moments(us: Ints) -> pl.Series:

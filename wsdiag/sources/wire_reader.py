@@ -112,7 +112,7 @@ class _CaptureReader:
 
     def _together(self, groups: dict[int, Ints], traffic: Traffic, up: Mask) -> None:
         """Read segments of connections of which only frames are left to be read."""
-        self._book.pack()
+        self._book.next_round()
         stories = [self._stories[key] for key in groups]
         lanes = [
             2 * number + (up[index] != (story.conn.ends[0] == self._keys.ends(key)[0]))
@@ -125,6 +125,7 @@ class _CaptureReader:
         read_together(stories, traffic, index[order], lane[order], self._book)
         for story, of_story in zip(stories, groups.values(), strict=True):
             story.conn.last = _when(traffic, of_story[-1])
+        self._book.next_round()
 
 
 def _when(traffic: Traffic, index: int) -> tuple[int, int]:
