@@ -77,6 +77,10 @@ class Stream:
 
     def bytes(self, begin: int, end: int) -> bytes:
         """The bytes from `begin` to `end`."""
+        chunk = self.chunk(begin)
+        if end <= self.places[chunk + 1]:
+            at = self.at(begin, chunk)
+            return bytes(self._view[at : at + end - begin])
         return b"".join(piece for piece, _ in self.pieces(begin, end))
 
 

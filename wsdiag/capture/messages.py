@@ -149,9 +149,7 @@ def _in_turn(
                 inflated[row] = text
             continue
         frame = _frame(parts, row, reader.side, payload)
-        fact: Frame | Message | None = frame
-        if not is_control:
-            fact = _assemble(reader, frame, parts, row, stream)
+        fact = frame if is_control else _assemble(reader, frame, parts, row, stream)
         if fact is not None:
             others.append((lane, int(parts.turn[row]), fact))
     return inflated, others

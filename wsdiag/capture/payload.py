@@ -7,6 +7,7 @@ Phoenix channels (v1 objects, v2 arrays), graphql-transport-ws, SignalR's JSON p
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -167,16 +168,20 @@ class Masking:
 
     def many(self, texts: Sequence[str | None]) -> pl.Series | None:
         """The same for many texts; None where there is none at all."""
-        given = pl.Series(texts, dtype=pl.String)
-        if given.null_count() == len(given):
+        counted = Counter(texts)
+        unknown = counted.pop(None, 0)
+        if unknown == len(texts):
             return None
         shown = dict[str, str | None]()
-        for text, count in given.drop_nulls().value_counts().iter_rows():
-            if text in self._harmless:
+        for text, count in counted.items():
+            if not text or text in self._harmless:
                 continue
             before = self._redactor.counts.copy()
             shown[text] = self(text)
             hidden = self._redactor.counts - before
             for rule, found in hidden.items():
                 self._redactor.counts[rule] += found * (count - 1)
-        return given.replace(shown) if shown else given
+        changed = any(masked != text for text, masked in shown.items())
+        if changed:
+            texts = [shown.get(text, text) if text else None for text in texts]
+        return pl.Series(texts, dtype=pl.String)

@@ -121,10 +121,8 @@ def _together(said: Said, given: Lines, rows: list[int]) -> bool:
     if not rows:
         return True
     begin, end = int(given.begin[rows[0]]), int(given.begin[rows[-1]] + given.size[rows[-1]])
-    if rows[-1] - rows[0] + 1 == len(rows):
-        text = given.text[begin:end]
-    else:
-        text = b"\n".join(map(given.line, rows))
+    in_a_row = rows[-1] - rows[0] + 1 == len(rows)
+    text = given.text[begin:end] if in_a_row else b"\n".join(map(given.line, rows))
     try:
         members = _DECODER.decode_lines(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -134,8 +132,11 @@ def _together(said: Said, given: Lines, rows: list[int]) -> bool:
     known = set().union(*members)
     columns = [_first(members, known, keys) for keys in (NAME_KEYS, TOPIC_KEYS, TRACE_KEYS)]
     for column, values in zip((said.name, said.topic, said.trace), columns, strict=True):
-        for row, value in zip(rows, values, strict=False):
-            column[row] = value
+        if values and in_a_row:
+            column[rows[0] : rows[-1] + 1] = values
+        else:
+            for row, value in zip(rows, values, strict=False):
+                column[row] = value
     names, topics, _ = columns
     if not HEARTBEAT_NAMES.isdisjoint(names) or not HEARTBEAT_TOPICS.isdisjoint(topics):
         for row in rows:

@@ -44,7 +44,7 @@ class Book:
     def add_many(self, rows: pl.DataFrame) -> None:
         """Note rows with columns of EVENTS and `turn`."""
         self._pack()
-        self._packed.append(rows.sort("turn").with_columns(round=pl.lit(self._round, pl.Int64)))
+        self._put(rows)
 
     def next_round(self) -> None:
         """Turns begin anew: what is noted from now on comes later."""
@@ -65,7 +65,9 @@ class Book:
                     for part in self._packed
                 ]
                 self._packed = [part.drop(name, strict=False) for part in self._packed]
-                columns.append(pl.concat(pieces).gather(order))
+                column = pl.concat(pieces)
+                if column.null_count() < len(column):
+                    columns.append(column.gather(order))
         self._packed.clear()
         rows = pl.DataFrame(columns) if columns else pl.DataFrame(schema=EVENTS)
         told = {"source": self._source, "vantage": Vantage.NETWORK}
@@ -98,9 +100,12 @@ class Book:
         schema = {**EVENTS, "turn": pl.Int64()}
         names = [name for name in schema if any(name in row for row in self._rows)]
         columns = {name: [row.get(name) for row in self._rows] for name in names}
-        rows = pl.DataFrame(columns, schema={name: schema[name] for name in names}, strict=True)
-        self._packed.append(rows.with_columns(round=pl.lit(self._round, pl.Int64)))
+        self._put(pl.DataFrame(columns, {name: schema[name] for name in names}, strict=True))
         self._rows.clear()
+
+    def _put(self, rows: pl.DataFrame) -> None:
+        round_ = pl.Series("round", [self._round], pl.Int64).new_from_index(0, rows.height)
+        self._packed.append(rows.hstack([round_]))
 
 
 def _order(parts: Sequence[pl.DataFrame]) -> pl.Series:

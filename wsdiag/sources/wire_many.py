@@ -27,6 +27,7 @@ from wsdiag.event import EVENTS, Dir, Kind
 from wsdiag.sources.wire_book import Book, moments
 from wsdiag.sources.wire_rows import Story
 
+_MESSAGE = pl.Series([Kind.MESSAGE], dtype=EVENTS["kind"])
 _DIRECTIONS = pl.Series([Dir.C2S, Dir.S2C], dtype=EVENTS["dir"])
 
 Told = tuple[int, int, Callable[[Any], None], Any]
@@ -120,27 +121,29 @@ def _messages(
         row = int(text[at])
         tell = partial(stories[number[row]].beat, beat)
         told.append((int(number[row]), int(parts.turn[row]), tell, _message(parts, row)))
+    line = np.full(number.size, -1)
+    line[text] = np.arange(text.size)
+    plain = np.ones(number.size, bool)
+    plain[text[list(said.beats)]] = False
+    order = np.argsort(parts.turn, kind="stable")
+    order = order[plain[order]]
+    rows, line, number = parts.of(order), line[order], number[order]
     client = np.array([story.client for story in stories])[number]
-    place = np.full(number.size, -1)
-    place[text] = np.arange(text.size)
-    line = pl.Series(place).replace(-1, None)
     columns = {
-        "ts": moments(parts.ts),
-        "pos": pl.Series(parts.pos),
+        "ts": moments(rows.ts),
+        "pos": pl.Series(rows.pos),
         "conn": pl.Series([story.name for story in stories], dtype=pl.String).gather(number),
-        "dir": _DIRECTIONS.gather(parts.lane & 1 ^ client),
-        "bytes": pl.Series(parts.size),
-        "turn": pl.Series(parts.turn),
+        "kind": _MESSAGE.new_from_index(0, order.size),
+        "dir": _DIRECTIONS.gather(rows.lane & 1 ^ client),
+        "bytes": pl.Series(rows.size),
+        "turn": pl.Series(rows.turn),
     }
     for name in ("name", "topic", "trace"):
         if (shown := book.mask.many(getattr(said, name))) is not None:
-            columns[name] = shown.gather(line)
-    frame = pl.DataFrame(columns).with_columns(kind=pl.lit(Kind.MESSAGE, EVENTS["kind"]))
-    if said.beats:
-        plain = np.ones(number.size, bool)
-        plain[text[list(said.beats)]] = False
-        frame = frame.filter(plain)
-    return frame, told
+            # Behind the last one stands the null of those that are no known text.
+            with_null = shown.extend_constant(None, 1)
+            columns[name] = with_null.gather(line % len(with_null))
+    return pl.DataFrame(columns), told
 
 
 def _message(parts: Parts, row: int, violations: tuple[str, ...] = ()) -> Message:

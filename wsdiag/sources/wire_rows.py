@@ -7,6 +7,7 @@ was refused or never answered.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from wsdiag import redact
@@ -236,7 +237,7 @@ class Story:
             at = (frame.side, frame.pos, frame.ts)
             self._row(Kind.CLOSE, *at, code=frame.code, reason=reason, bytes=frame.size)
         else:
-            content = redact.ping_payload(frame.payload) if frame.payload else None
+            content = _ping_payload(frame.payload) if frame.payload else None
             what = Kind.PING if frame.opcode == PING else Kind.PONG
             self._heartbeat(what, frame, None, content)
 
@@ -284,5 +285,10 @@ def _ms(begin: int, end: int) -> float | None:
     return (end - begin) / 1000 if 0 <= begin <= end else None
 
 
+_ping_payload = lru_cache(maxsize=4096)(redact.ping_payload)
+"""A pong mostly comes soon after the ping that it repeats."""
+
+
+@lru_cache(maxsize=4096)
 def _address(end: Endpoint) -> str:
     return f"{redact.address(end.host)}:{end.port}"
