@@ -77,6 +77,8 @@ class Stream:
 
     def bytes(self, begin: int, end: int) -> bytes:
         """The bytes from `begin` to `end`."""
+        if begin == end:
+            return b""
         chunk = self.chunk(begin)
         if end <= self.places[chunk + 1]:
             at = self.at(begin, chunk)
