@@ -17,6 +17,8 @@ from wsdiag.sources.line_fields import Fields, RowMaker
 from wsdiag.sources.line_gate import Gate
 from wsdiag.sources.needles import Searches
 
+_GATES_KNOWN = 4_096
+
 
 class Format:
     """A format ready to read lines."""
@@ -113,14 +115,26 @@ class Gates:
     """The formats that read lines of one sort, behind their cheap gates."""
 
     def __init__(self, formats: Sequence[Format], reads: str) -> None:
-        chosen = [f for f in formats if f.document.reads == reads]
-        self._needs = [(need, f) for f in chosen for need in f.needs]
+        self.formats = [f for f in formats if f.document.reads == reads]
+        self.needs = tuple(dict.fromkeys(need for f in self.formats for need in f.needs))
+        self._behind: dict[tuple[str, ...], list[Format]] = {}  # by the needs that a text has
+
+    def opens(self, text: str) -> bool:
+        """True when a text passes any gate."""
+        return any(map(text.__contains__, self.needs))
 
     def passed(self, text: str, first: Format | None) -> Iterator[Format]:
         """The formats whose gate a text passes; `first` before the others."""
         if first and first.wants(text):
             yield first
-        yield from [reader for need, reader in self._needs if need in text and reader is not first]
+        there = tuple(filter(text.__contains__, self.needs))
+        behind = self._behind.get(there)
+        if behind is None:
+            if len(self._behind) > _GATES_KNOWN:
+                self._behind.clear()
+            behind = [f for f in self.formats if not set(there).isdisjoint(f.needs)]
+            self._behind[there] = behind
+        yield from (reader for reader in behind if reader is not first)
 
 
 @lru_cache(maxsize=1)

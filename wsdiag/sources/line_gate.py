@@ -32,6 +32,13 @@ class Gate:
     def _rules(self) -> list[tuple[str, ...]]:
         return [tuple(_asked(self._document, rule)) for rule in self._document.rule]
 
+    def matches(self, lines: pl.Series) -> pl.Series:
+        """True for each line that may be of the format."""
+        try:
+            return lines.str.contains(self._document.pattern)
+        except pl.exceptions.ComputeError:
+            return pl.repeat(True, len(lines), eager=True)
+
     def silent(self, lines: pl.Series) -> pl.Series:
         """True for each line that is of the format, but of which no rule holds."""
         firsts = sorted({self._document.pattern, *(asked[0] for asked in self._rules if asked)})

@@ -46,6 +46,14 @@ _PREFIX = re.compile(
     r"\[pod/[^\]]+\] ?"  # kubectl logs --prefix
     r"|[\w.-]{1,64} {1,40}\| ?"  # docker compose
 )
+WRAPPED = "^(?:{})".format(
+    "|".join(
+        re.sub(r"\(\?P<\w+>", "(?:", one.pattern)
+        for one in (_CRI, _TIMESTAMPS, _RFC5424, _SYSLOG, _PREFIX)
+    )
+)
+"""A pattern of each line that carries a wrapper; without named groups, for any engine."""
+
 _ESCAPED = re.compile(r"#0(?:11|12|33)")
 _UNESCAPED = {"#011": "\t", "#012": "\n", "#033": "\x1b"}
 

@@ -8,7 +8,6 @@ may stand among JSON records.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -23,6 +22,7 @@ from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_fields import Fields, RowMaker, began
 from wsdiag.sources.line_format import Format, Gates
 from wsdiag.sources.line_head import Head
+from wsdiag.sources.line_silence import Silence
 from wsdiag.sources.line_time import Stamp
 from wsdiag.sources.line_wrapper import MAX_PARTIAL_CHARS, Unwrapper, strip_colours
 from wsdiag.sources.open_connections import Row
@@ -100,20 +100,15 @@ class LogReader:
     def block(self, block: Block) -> None:
         """Read many lines; what gives nothing is passed over in whole columns."""
         texts = block.lines.to_list()
-        telling: dict[str, list[int]] = {}  # by format: the lines that it may not pass over
+        silence = None
+        if block.plain and len(texts) >= FEW_LINES:
+            silence = Silence(block.lines, self._lines, self._messages, _OTHER_SIGNS)
         at = 0
         while at < len(texts):
-            last = self._last
-            if last and block.plain and not self._spread and len(texts) >= FEW_LINES:
-                if last.id not in telling:
-                    silent = last.gate.silent(block.lines)
-                    telling[last.id] = [*(~silent).arg_true().to_list(), len(texts)]
-                places = telling[last.id]
-                ahead = places[bisect_left(places, at)]
-                if ahead > at:
-                    self._pass_over(last, ahead - at, texts[ahead - 1])
-                    at = ahead
-                    continue
+            ahead = self._pass_over(silence, texts, at) if silence else at
+            if ahead > at:
+                at = ahead
+                continue
             if texts[at] is None:
                 self._read += 1
                 self.lines["unread"] += 1
@@ -121,13 +116,34 @@ class LogReader:
                 self.line(texts[at], block.first + at, whole=at not in block.cut)
             at += 1
 
-    def _pass_over(self, reader: Format, count: int, text: str) -> None:
-        """Lines of a format of which no rule holds; `text` is the last of them."""
+    def _pass_over(self, silence: Silence, texts: Sequence[str], at: int) -> int:
+        """Pass over the lines from `at` on that give nothing; the place of the next that may."""
+        if self._spread:
+            return at
+        last = self._last
+        ahead = silence.of_format(last, at) if last else at
+        if last and ahead > at:
+            self._passed(ahead - at, 0)
+            self.seen[last.id] += ahead - at
+            fields = last.fields(texts[ahead - 1])
+            self._unparsed = (fields["time"], None) if fields else None
+            return ahead
+        if self._traceback is not None or (last and self._is_usual(last, self._read + 1)):
+            return at
+        ahead = silence.of_none(last, at)
+        if ahead > at:
+            self._passed(ahead - at, sum(text[:1].isspace() for text in texts[at:ahead]))
+            self._unparsed, self._twin = (texts[ahead - 1], None), ("", False, 0)
+        return ahead
+
+    def _passed(self, count: int, indented: int) -> None:
         self._read += count
-        self.seen[reader.id] += count
-        self.lines["ignored"] += count
-        fields = reader.fields(text)
-        self._unparsed = (fields["time"], None) if fields else None
+        self.lines["continuation"] += indented
+        self.lines["ignored"] += count - indented
+
+    def _is_usual(self, reader: Format, read: int) -> bool:
+        """True where nearly all lines here are of this format."""
+        return self.seen[reader.id] * 10 > read * 9
 
     def line(self, raw: str, pos: int, whole: bool = True) -> None:
         """Read one line; `whole`: nothing of it was cut off."""
@@ -200,7 +216,7 @@ class LogReader:
             GATE.search(text[:_GATED_CHARS].lower())
             or "{" in text
             or any(mark in text for mark in _OTHER_SIGNS)
-            or next(self._messages.passed(text, None), None)
+            or self._messages.opens(text)
         )
 
     def _spoken(self, text: str, outer: Stamp | None, pos: int, head: Head) -> None:
@@ -312,7 +328,7 @@ class LogReader:
 
     def _broken(self, text: str) -> bool:
         """True for a line that begins as nearly all lines here do, but does not go on so."""
-        usual = self._last and self.seen[self._last.id] * 10 > self._read * 9
+        usual = self._last and self._is_usual(self._last, self._read)
         return bool(usual) and self._read > _FEW and _shape(text) == self._shape
 
     def _take_side(self, rows: list[Row]) -> None:

@@ -108,7 +108,7 @@ def candidates(low: str) -> list[tuple[Phrase, ...]]:
 
 def _may_occur(phrase: Phrase, seen: frozenset[str]) -> bool:
     for stem in phrase.stems:
-        gates = [word for word in _STEMS if word in stem]
+        gates = [word for word in STEMS if word in stem]
         if not gates or not seen.isdisjoint(gates):
             return True
     return False
@@ -157,7 +157,7 @@ _BOOK = msgspec.convert(
     _Book,
 )
 
-_STEMS = [word.lstrip("^") for word in _BOOK.gate]
+STEMS = [word.lstrip("^") for word in _BOOK.gate]
 _GATE = _gate(_BOOK.gate)
 GATE = re.compile(_GATE)
 """A lower-cased line without any of these says nothing here."""

@@ -1,0 +1,71 @@
+"""Which lines surely give no event, judged for the whole column of a block at once.
+
+Of a known format those of which no rule holds (`line_gate.py`). Of no format, as most lines of an
+application's log are, those in which nothing stands that any reader of single lines looks for: no
+sign of a wrapper, a record or a transcript, no stem of a phrase, no format's need.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+
+import polars as pl
+
+from wsdiag.sources.line_format import Format, Gates
+from wsdiag.sources.line_wrapper import WRAPPED
+from wsdiag.sources.stack_marks import STACK_MARKS
+from wsdiag.sources.vocabulary import STEMS
+
+
+class Silence:
+    """The lines of one block, which are printable ASCII; a column is made when first asked for."""
+
+    def __init__(
+        self, lines: pl.Series, by_line: Gates, by_message: Gates, signs: Iterable[str]
+    ) -> None:
+        """`signs`: what else may not stand in a line of no format."""
+        self._lines = lines
+        self._by_line, self._telling = by_line, ["{", *signs, *STACK_MARKS, *by_message.needs]
+        self._of_format: dict[str, list[int]] = {}
+        self._of_none: dict[str, list[int]] = {}
+
+    def of_format(self, made: Format, at: int) -> int:
+        """The first place from `at` on of a line that is not of this format or may give events."""
+        if made.id not in self._of_format:
+            self._of_format[made.id] = _places(~made.gate.silent(self._lines))
+        places = self._of_format[made.id]
+        return places[bisect_left(places, at)]
+
+    def of_none(self, last: Format | None, at: int) -> int:
+        """The first place from `at` on of a line that may give events or be of any format.
+
+        `last` is the format that reads lines even where its need does not stand.
+        """
+        name = last.id if last else ""
+        if name not in self._of_none:
+            loud = self._loud()
+            self._of_none[name] = _places(loud | last.gate.matches(self._lines) if last else loud)
+        places = self._of_none[name]
+        return places[bisect_left(places, at)]
+
+    def _loud(self) -> pl.Series:
+        line = pl.col("line")
+        frame = self._lines.alias("line").to_frame()
+        loud = frame.select(
+            line.str.contains_any(list(STEMS), ascii_case_insensitive=True)
+            | line.str.contains_any(self._telling)
+            | line.str.contains(WRAPPED)
+        ).to_series()
+        for made in self._by_line.formats:
+            places = (~loud).arg_true()
+            rest = self._lines.gather(places)
+            wanted = rest.str.contains_any(list(made.needs))
+            places, rest = places.filter(wanted), rest.filter(wanted)
+            loud = loud.scatter(places.filter(made.gate.matches(rest)), True)
+        return loud
+
+
+def _places(true: pl.Series) -> list[int]:
+    """Where it is true, and behind its end."""
+    return [*true.arg_true().to_list(), len(true)]
