@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile, Reading
-from wsdiag.sources import line_blocks, log_reader, text_log
+from wsdiag.sources import block_reader, line_blocks, text_log
 from wsdiag.sources.line_format import all_formats
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def one_by_one(item: InputFile) -> Reading:
 def assert_same(item: InputFile) -> None:
     slow = one_by_one(item)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log_reader, "FEW_LINES", 0)
+        patch.setattr(block_reader, "FEW_LINES", 0)
         fast = text_log.read(item, Config())
     assert_frame_equal(fast.events, slow.events)
     assert fast.lines is not None

@@ -17,12 +17,10 @@ import msgspec
 from wsdiag.redact import Redactor
 from wsdiag.sources import json_record, line_head, line_time, sentences
 from wsdiag.sources.frame_transcript import Transcript
-from wsdiag.sources.line_blocks import Block
 from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_fields import Fields, RowMaker, began
 from wsdiag.sources.line_format import Format, Gates
 from wsdiag.sources.line_head import Head
-from wsdiag.sources.line_silence import Silence
 from wsdiag.sources.line_time import Stamp
 from wsdiag.sources.line_wrapper import MAX_PARTIAL_CHARS, Unwrapper, strip_colours
 from wsdiag.sources.open_connections import Row
@@ -39,16 +37,13 @@ _DIALLING = frozenset({"attempt", "refused"})
 _TWIN_CHARS = 12
 """Shorter messages are repeated by chance."""
 
-FEW_LINES = 500
-"""Fewer are read one by one sooner than in columns."""
-
 _FEW = 5
 _SHAPE_CHARS = 14
 _DIGIT, _LETTER = re.compile(r"\d+"), re.compile(r"[^\W\d_]+")
 
 _GATED_CHARS = 2_000
 _HEADED = frozenset("0123456789[")
-_OTHER_SIGNS = ("< ", "> ", "= c", "- t", "! ", "Traceback (")
+OTHER_SIGNS = ("< ", "> ", "= c", "- t", "! ", "Traceback (")
 """What a line of a frame transcript has, or the start of a traceback."""
 
 _decode = msgspec.json.Decoder().decode
@@ -96,54 +91,6 @@ class LogReader:
         return frozenset(
             self._marks.found | {self._stacks[i] for i in self.seen if i in self._stacks}
         )
-
-    def block(self, block: Block) -> None:
-        """Read many lines; what gives nothing is passed over in whole columns."""
-        texts = block.lines.to_list()
-        silence = None
-        if block.plain and len(texts) >= FEW_LINES:
-            silence = Silence(block.lines, self._lines, self._messages, _OTHER_SIGNS)
-        at = 0
-        while at < len(texts):
-            ahead = self._pass_over(silence, texts, at) if silence else at
-            if ahead > at:
-                at = ahead
-                continue
-            if texts[at] is None:
-                self._read += 1
-                self.lines["unread"] += 1
-            else:
-                self.line(texts[at], block.first + at, whole=at not in block.cut)
-            at += 1
-
-    def _pass_over(self, silence: Silence, texts: Sequence[str], at: int) -> int:
-        """Pass over the lines from `at` on that give nothing; the place of the next that may."""
-        if self._spread:
-            return at
-        last = self._last
-        ahead = silence.of_format(last, at) if last else at
-        if last and ahead > at:
-            self._passed(ahead - at, 0)
-            self.seen[last.id] += ahead - at
-            fields = last.fields(texts[ahead - 1])
-            self._unparsed = (fields["time"], None) if fields else None
-            return ahead
-        if self._traceback is not None or (last and self._is_usual(last, self._read + 1)):
-            return at
-        ahead = silence.of_none(last, at)
-        if ahead > at:
-            self._passed(ahead - at, sum(text[:1].isspace() for text in texts[at:ahead]))
-            self._unparsed, self._twin = (texts[ahead - 1], None), ("", False, 0)
-        return ahead
-
-    def _passed(self, count: int, indented: int) -> None:
-        self._read += count
-        self.lines["continuation"] += indented
-        self.lines["ignored"] += count - indented
-
-    def _is_usual(self, reader: Format, read: int) -> bool:
-        """True where nearly all lines here are of this format."""
-        return self.seen[reader.id] * 10 > read * 9
 
     def line(self, raw: str, pos: int, whole: bool = True) -> None:
         """Read one line; `whole`: nothing of it was cut off."""
@@ -215,7 +162,7 @@ class LogReader:
         return not (
             GATE.search(text[:_GATED_CHARS].lower())
             or "{" in text
-            or any(mark in text for mark in _OTHER_SIGNS)
+            or any(mark in text for mark in OTHER_SIGNS)
             or self._messages.opens(text)
         )
 
@@ -330,6 +277,10 @@ class LogReader:
         """True for a line that begins as nearly all lines here do, but does not go on so."""
         usual = self._last and self._is_usual(self._last, self._read)
         return bool(usual) and self._read > _FEW and _shape(text) == self._shape
+
+    def _is_usual(self, reader: Format, read: int) -> bool:
+        """True where nearly all lines here are of this format."""
+        return self.seen[reader.id] * 10 > read * 9
 
     def _take_side(self, rows: list[Row]) -> None:
         """Both sides write these words: who `sent` and `received` depends on whose log it is."""

@@ -17,6 +17,7 @@ from wsdiag.event import EVENTS, events
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.report import Lines
 from wsdiag.sources import line_time
+from wsdiag.sources.block_reader import BlockReader
 from wsdiag.sources.line_blocks import MAX_LINE_BYTES, blocks
 from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_format import Format, all_formats, formats_with
@@ -87,9 +88,9 @@ def read_lines(item: InputFile, config: Config, lines: Iterable[tuple[int, str]]
     return _reading(item, config, reader, frames, Counter())
 
 
-def _reader(item: InputFile, config: Config) -> LogReader:
+def _reader(item: InputFile, config: Config) -> BlockReader:
     formats = formats_with(tuple(config.formats))
-    return LogReader(_clock(item, config), formats, bool(_CLIENT_NAME.search(item.name)))
+    return BlockReader(_clock(item, config), formats, bool(_CLIENT_NAME.search(item.name)))
 
 
 def _batch(reader: LogReader, frames: list[pl.DataFrame]) -> None:
