@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 
 _TOKEN = re.compile(
-    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?(?:P<\w+>|<?[=!]|:|[a-zA-Z-]+[:)])|\{\d*,?\d*\}|.",
+    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?(?:P<\w+>|<?[=!]|:)|\{\d*,?\d*\}|.",
     re.DOTALL,
 )
-_FLAGS = re.compile(r"\(\?[a-zA-Z-]+[:)]")
+_UNCOMMON = re.compile(r"\(\?(?!P<\w|<?[=!]|:)")
 _SHORTEST = 2
 
 
@@ -30,7 +30,7 @@ class Searches:
 
 def needles(pattern: str) -> tuple[str, ...]:
     """One of these stands in each text that the pattern matches; none where that is not known."""
-    if _FLAGS.search(pattern):
+    if _UNCOMMON.search(pattern):
         return ()
     return tuple(sorted(_any_of(_TOKEN.findall(pattern), 0)[0]))
 
