@@ -43,15 +43,14 @@ class BlockReader(LogReader):
         if last and ahead > at:
             self._passed(ahead - at, 0)
             self.seen[last.id] += ahead - at
-            fields = last.fields(texts[ahead - 1])
-            self._unparsed = (fields["time"], None) if fields else None
+            self._unparsed = (texts[ahead - 1], None, last)
             return ahead
         if self._traceback is not None or (last and self._is_usual(last, self._read + 1)):
             return at
         ahead = silence.of_none(last, at)
         if ahead > at:
             self._passed(ahead - at, sum(text[:1].isspace() for text in texts[at:ahead]))
-            self._unparsed, self._twin = (texts[ahead - 1], None), ("", False, 0)
+            self._unparsed, self._twin = (texts[ahead - 1], None, None), ("", False, 0)
         return ahead
 
     def _passed(self, count: int, indented: int) -> None:

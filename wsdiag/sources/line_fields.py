@@ -64,6 +64,7 @@ _QUERY_USER = re.compile(r"[?&](?:user|user_?id|uid|username)=([^&\s]+)", re.IGN
 CHOICES = {"dir": frozenset([*Dir, "sent", "received"]), "vantage": frozenset(Vantage)}
 """What may stand in these columns; "sent" and "received" become a direction by whose log it is."""
 
+_DERIVED = frozenset({"path", "method", "websocket", "key", "message"})
 _EMPTY = frozenset({"", "-", "null", "None"})
 
 
@@ -89,7 +90,7 @@ class Fields(dict[str, str]):
                         self.setdefault(word, text)
         self._finds = ()
         if name not in self:
-            self[name] = self._derived(name)
+            self[name] = self._derived(name) if name in _DERIVED else ""
         return self[name]
 
     def _derived(self, name: str) -> str:

@@ -62,7 +62,8 @@ class LogReader:
         self._last: Format | None = None
         self._shape = ""  # how the lines of that format begin: one that begins so is of that format
         # a line of which nobody asked the time yet: it may be that of the lines after it
-        self._unparsed: tuple[str, Stamp | None] | None = None
+        # (where a format knows its time, by that format)
+        self._unparsed: tuple[str, Stamp | None, Format | None] | None = None
         self._unwrapper = Unwrapper()
         self._maker = RowMaker(Redactor())
         self._transcript = Transcript(self._maker)
@@ -149,7 +150,7 @@ class LogReader:
                 return
         self._marks.look(text)
         if self._silent(text):
-            self._unparsed, self._twin = (spoken, outer), ("", False, 0)
+            self._unparsed, self._twin = (spoken, outer, None), ("", False, 0)
             if self._broken(text):
                 self.unread += 1
             return
@@ -186,7 +187,7 @@ class LogReader:
         rule = reader.rule(fields)
         if not rule:
             self._sort = self._sort or "ignored"
-            self._unparsed = (fields["time"], outer)
+            self._unparsed = (fields["time"], outer, None)
             return
         instant = self._instant(line_time.of_value(fields["time"]) or outer)
         if fields["started"]:
@@ -312,7 +313,9 @@ class LogReader:
 
     def _instant(self, stamp: Stamp | None) -> datetime | None:
         if stamp is None and self._unparsed:
-            text, outer = self._unparsed
+            text, outer, reader = self._unparsed
+            if reader and (fields := reader.fields(text)):
+                text = fields["time"]
             stamp = line_time.parse(text) or line_time.find(text) or outer
         self._unparsed = None
         return self.clock.instant(stamp)
