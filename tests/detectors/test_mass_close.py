@@ -200,3 +200,29 @@ def test_both_legs_and_all_logs_count_once() -> None:
     (finding,) = judge(NAME, rows).findings
     assert finding["count"] == 4
     assert "4 of 4 live" in finding["message"]
+
+
+def timeless(*kinds: str) -> list[dict]:
+    """A log without times, such as uvicorn's default one."""
+    return [
+        row(kind, None, None if kind.startswith("server") else f"bare {pos}", SERVER, pos=pos)
+        for pos, kind in enumerate(kinds, 1)
+    ]
+
+
+def test_a_restart_in_a_log_without_times() -> None:
+    said = judge(NAME, timeless("open", "open", "server_stop", "close", "close", "server_start"))
+    assert said.traits == {"shutdown-logged", "start-logged"}
+    assert said.count == 2
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ("open", "open", "close", "close", "server_stop", "server_start"),
+        ("server_start", "open", "open", "close", "close"),
+        ("open", "server_stop", "close"),
+    ],
+)
+def test_ends_in_a_log_without_times_that_no_shutdown_made(kinds: tuple[str, ...]) -> None:
+    assert not judge(NAME, timeless(*kinds)).findings

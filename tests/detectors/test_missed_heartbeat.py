@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from story import CLIENT, PROXY, SERVER, chat, judge, life, pings, proxied, row
+from story import CLIENT, PROXY, SERVER, Row, chat, judge, life, pings, proxied, row
 
 NAME = "missed-heartbeat"
 
@@ -158,3 +158,32 @@ def test_a_har_shows_messages_but_no_pings() -> None:
     rows = life("entry 1", 0, stops=120, source=har, vantage="client")
     rows += [r | {"vantage": "client"} for r in chat("entry 1", [5, 10, 90], source=har)]
     assert judge(NAME, rows).verdict == "not-applicable"
+
+
+def beating(
+    conn: str, opened: float, until: float, ended: float, *, answers: bool = True
+) -> list[Row]:
+    """A page that beats every 8 s until it sleeps; the server gives it up later."""
+    times = [opened + 8 * n for n in range(1, int((until - opened) / 8) + 1)]
+    rows = life(conn, opened, ended, code=4000, reason="heartbeat timeout")
+    if not answers:
+        rows = [r for r in rows if not (r["kind"] == "close" and r["dir"] == "c2s")]
+    return [*rows, *pings(conn, times, dir="c2s")]
+
+
+def test_a_page_whose_timers_sleep_still_answers_a_close() -> None:
+    said = judge(NAME, [*beating("a", 0, 40, 70), *beating("b", 3, 43, 73)])
+    assert said.count == 2
+    assert "client-asleep" in said.traits
+    assert not {"pong-came", "not-acked", "page-hidden"} & said.traits
+
+
+def test_a_client_that_is_gone_answers_no_close() -> None:
+    assert "client-asleep" not in judge(NAME, beating("a", 0, 40, 70, answers=False)).traits
+
+
+def test_a_page_that_says_that_it_is_hidden() -> None:
+    hidden = row("stall", 20, None, CLIENT, reason="page hidden")
+    assert "page-hidden" in judge(NAME, [*beating("a", 0, 40, 70), hidden]).traits
+    late = row("stall", 90, None, CLIENT, reason="page hidden")
+    assert "page-hidden" not in judge(NAME, [*beating("a", 0, 40, 70), late]).traits

@@ -91,7 +91,60 @@ def summarise(story: Story) -> pl.LazyFrame:
 
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
-    """One finding for each such moment."""
+    """One finding for each such moment, and for each shutdown in a log without times."""
+    return pl.concat([_at_moments(story), _by_order(story)])
+
+
+def _by_order(story: Story) -> pl.LazyFrame:
+    """The ends that stand between a server's shutdown and its end or next start, where lines have
+    no times, as in uvicorn's default log."""
+    kind, place = pl.col("kind").cast(pl.String), ("source",)
+    stop, start = kind == "server_stop", kind == "server_start"
+    lines = (
+        story.events.filter(
+            pl.col("ts").is_null() & kind.is_in(["server_stop", "server_start", "close", "end"])
+        )
+        .sort("source", "pos")
+        .with_columns(
+            _stopping=pl.when(stop | start).then(stop).forward_fill().over(place),
+            _start=start.cast(pl.Int64).cum_sum().over(place),
+        )
+        .with_columns(
+            _again=start.any().over(place) & (pl.col("_start") < start.sum().over(place)),
+            _spot=SPOT,
+        )
+    )
+    ends = lines.filter(kind.is_in(["close", "end"]) & pl.col("_stopping").fill_null(value=False))
+    rows = ends.unique(["source", "pos"], keep="first", maintain_order=True).filter(
+        pl.len().over("source", "_start") >= ENOUGH_WHEN_ANNOUNCED
+    )
+    return flag(
+        rows.select(
+            "session",
+            "_again",
+            wave=pl.concat_str("source", "_start", separator=":"),
+            started="ts",
+            ended="ts",
+            measured=pl.lit(None, dtype=pl.Float64),
+            pointers=pl.concat_list("_spot"),
+        ),
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=0.9,
+        by=["wave"],
+        message=pl.format(
+            "{} connections ended when the server was told to stop, in a log without times",
+            pl.len(),
+        ),
+        traits=(
+            pl.lit("shutdown-logged"),
+            pl.when(pl.col("_again").first()).then(pl.lit("start-logged")),
+        ),
+        unit="connections",
+    )
+
+
+def _at_moments(story: Story) -> pl.LazyFrame:
     rows = _with_drained(_together(summarise(story)), story)
     rows = rows.join(_context(rows, story), on="wave", how="left")
     rows = rows.filter(~_people_leaving())

@@ -116,7 +116,7 @@ def _unmeant() -> pl.Expr:
         pl.col("measured"), timers.AGE
     )
     sent_away = pl.col("polite") & pl.col("back")
-    return sent_away | (~pl.col("ambiguous") & (~pl.col("polite") | known_limit))
+    return sent_away | known_limit | (~pl.col("ambiguous") & ~pl.col("polite"))
 
 
 def _may_be_old_age() -> pl.Expr:

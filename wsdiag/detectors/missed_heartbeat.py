@@ -6,7 +6,8 @@ Why it matters: it separates a dead peer from a dead network and from a blocked 
 How it decides: a log that says so (`keepalive ping timeout`, `ping timeout`), a Close 1011 with
 that reason, or on the wire a ping that got no pong although the connection lived on for long
 enough. The wire also tells whether TCP acknowledged the ping: then the network is fine and the
-application is not; a ping sent again and again by TCP was never received.
+application is not; a ping sent again and again by TCP was never received. A client whose own
+heartbeat stops, but which answers the server's Close at once, was there: only its timers slept.
 What it cannot see: a HAR and an access log show no pings; they are not judged on them.
 """
 
@@ -14,9 +15,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, counted
+from wsdiag.connections import Story, counted, with_room
 from wsdiag.finding import SPOT, Severity, flag, plural
 from wsdiag.targets import Targets
+from wsdiag.wordings import says
 
 ID = "missed-heartbeat"
 TITLE = "A heartbeat is missed"
@@ -61,15 +63,19 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all connections concerned."""
     unanswered = _unanswered(story.events)
     rows = (
-        story.connections.join(_stated(story.events), on="session", how="left")
+        with_room(story.connections)
+        .join(_stated(story.events), on="session", how="left")
         .join(unanswered, on="session", how="left")
         .join(_sent_again(story.events, unanswered), on="session", how="left")
         .join(_throttled(story.events), on="session", how="left")
+        .join(_own(story.events), on="session", how="left")
+        .join(_hidden(story.events), how="cross")
         .with_columns(
             _stated=pl.col("stated").is_not_null()
-            | (pl.col("code").is_in([1000, 1011]) & pl.col("reason").str.contains(_SAID)).fill_null(
-                False
-            ),
+            | (
+                (pl.col("code").is_in([1000, 1011]) | (pl.col("code") >= 4000))
+                & pl.col("reason").str.contains(_SAID)
+            ).fill_null(value=False),
             _silent=_silence(),
         )
         .filter(pl.col("_stated") | pl.col("_silent"))
@@ -88,8 +94,16 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             "throttled",
             normal=(pl.col("code") == 1000).fill_null(False),
             answered=pl.col("vantages").list.contains("network")
-            & (pl.col("pings") > 0)
+            & (pl.col("pings") > pl.col("own_pings").fill_null(0))
             & pl.col("open_pings").is_null(),
+            # Only the client beat, it stopped, and it still answered the server's Close at once.
+            asleep=(
+                (pl.col("closed_by") == "server")
+                & (pl.col("pings") == pl.col("own_pings"))
+                & (pl.coalesce("closed", "ended") - pl.col("last_own") > 1.5 * pl.col("pace"))
+                & pl.col("answered_close")
+            ).fill_null(value=False),
+            hidden=pl.col("hidden_at") < pl.coalesce("closed", "ended"),
             together=(
                 (pl.col("_moment") - pl.col("_moment").shift(1)).dt.total_seconds() <= TOGETHER_S
             ).fill_null(False),
@@ -125,6 +139,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(pl.col("normal").any()).then(pl.lit("normal-code")),
             pl.when((pl.col("_stated") & pl.col("answered")).any()).then(pl.lit("pong-came")),
             pl.when(pl.col("throttled").any()).then(pl.lit("slowed-to-a-minute")),
+            pl.when(pl.col("asleep").any()).then(pl.lit("client-asleep")),
+            pl.when(pl.col("hidden").any()).then(pl.lit("page-hidden")),
             pl.when(pl.col("together").sum() >= 1)
             .then(pl.lit("together"))
             .otherwise(pl.lit("one-by-one")),
@@ -215,6 +231,43 @@ def _throttled(events: pl.LazyFrame) -> pl.LazyFrame:
         .group_by("session")
         .agg(pl.col("throttled").any())
     )
+
+
+def _own(events: pl.LazyFrame) -> pl.LazyFrame:
+    """The heartbeats that a client sends of its own accord, and whether it answered a Close.
+
+    Columns: session, own_pings, last_own, pace (their usual distance), answered_close.
+    """
+    ping = (pl.col("kind") == "ping") & (pl.col("dir") == "c2s")
+    close = (pl.col("kind") == "close") & (pl.col("vantage") == "network")
+    asked, answered = close & (pl.col("dir") == "s2c"), close & (pl.col("dir") == "c2s")
+    at = pl.col("ts")
+    return (
+        events.filter((ping | close) & pl.col("session").is_not_null() & at.is_not_null())
+        .sort("session", "ts")
+        .group_by("session", "source", "conn", maintain_order=True)
+        .agg(
+            own_pings=ping.sum().cast(pl.Int64),
+            last_own=at.filter(ping).max(),
+            pace=at.filter(ping).diff().median(),
+            answered_close=(
+                at.filter(answered).min() - at.filter(asked).min() <= pl.duration(seconds=1)
+            ).fill_null(value=False),
+        )
+        .group_by("session", maintain_order=True)
+        .agg(
+            pl.col("own_pings").max(),
+            pl.col("last_own").max(),
+            pl.col("pace").min(),
+            pl.col("answered_close").any(),
+        )
+    )
+
+
+def _hidden(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Since when a page says that nobody sees it; null where none says so."""
+    said = says(ID, pl.col("reason")) & (pl.col("kind") == "stall")
+    return events.filter(said).select(hidden_at=pl.col("ts").min())
 
 
 def _silence() -> pl.Expr:

@@ -17,7 +17,7 @@ import polars as pl
 from wsdiag.connections import Story, round_trips
 from wsdiag.finding import SPOT, Severity, flag, plural
 from wsdiag.targets import Targets
-from wsdiag.wordings import marks
+from wsdiag.wordings import marks, says
 
 ID = "server-stall"
 TITLE = "The server stalls"
@@ -116,7 +116,9 @@ def _slotted(rows: pl.LazyFrame, moment: str) -> pl.LazyFrame:
 
 
 def _stated(story: Story) -> pl.LazyFrame:
-    rows = story.events.filter(pl.col("kind") == "stall").select(
+    # A page that nobody looks at sleeps by its browser's will, not by the server's.
+    hidden = says("missed-heartbeat", pl.col("reason"))
+    rows = story.events.filter((pl.col("kind") == "stall") & ~hidden).select(
         "session",
         "reason",
         started="ts",
