@@ -154,3 +154,42 @@ def test_no_events_no_clocks() -> None:
     after, clocks = align(frame([]), {})
     assert len(after) == 0
     assert clocks == {}
+
+
+UNEVEN = [0.0, 1.3, 4.1, 4.9, 9.7, 11.2, 17.8, 18.1, 26.4, 29.0]
+"""Moments at which people come."""
+
+
+def by_moments(wire: list[float], log: list[float], *, source: str = CLIENT) -> pl.DataFrame:
+    """Connections that the wire and a log saw, of which the log gives no name."""
+    rows = [r for n, t in enumerate(wire) for r in life(f"w{n}", t, t + 40, code=1000)]
+    rows += [row("open", t, f"c{n}", source) for n, t in enumerate(log)]
+    return frame(rows)
+
+
+def test_a_log_without_names_is_known_by_its_rhythm() -> None:
+    _, clocks = align(by_moments(UNEVEN, [t - 7 for t in UNEVEN]), {})
+    assert clocks[CLIENT].offset_ms == pytest.approx(-7000, abs=10)
+
+
+def test_a_log_that_saw_some_of_them() -> None:
+    _, clocks = align(by_moments(UNEVEN, [t + 3600 for t in UNEVEN[2:9]]), {})
+    assert clocks[CLIENT].offset_ms == pytest.approx(3_600_000, abs=10)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        [t + 7 for t in UNEVEN[:4]],  # too few
+        [0.7, 2.2, 3.1, 5.8, 7.4, 12.5, 13.9],  # other people
+    ],
+)
+def test_no_rhythm_no_offset(log: list[float]) -> None:
+    _, clocks = align(by_moments(UNEVEN, log), {})
+    assert clocks[CLIENT] == Clock()
+
+
+def test_an_even_rhythm_fits_everywhere_and_tells_nothing() -> None:
+    even = [2.0 * n for n in range(12)]
+    _, clocks = align(by_moments(even, [t + 7 for t in even]), {})
+    assert clocks[CLIENT] == Clock()

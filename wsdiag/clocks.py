@@ -1,9 +1,12 @@
 """One clock for all sources: how far each one's is from the reference, and how sure that is.
 
 Two sources that saw the same handshake anchor their clocks to each other: it is recognised by its
-Sec-WebSocket-Key, its request id, or the client's address. The offset is the median over all
-anchors, the error their robust spread plus both sources' resolution. A source is moved only when
-its offset is larger than twice the error; otherwise the clocks agree as far as anyone can tell.
+Sec-WebSocket-Key, its request id, or the client's address. A source that names none of them may
+still be known by its rhythm: connections open at moments of their own, and where nearly all of a
+source's moments fall on the reference's after one shift, and after no other, that is its offset.
+The offset is the median over all anchors, the error their robust spread plus both sources'
+resolution. A source is moved only when its offset is larger than twice the error; otherwise the
+clocks agree as far as anyone can tell.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+import numpy as np
 import polars as pl
 
 ANCHORS = ("key", "trace", "peer")
@@ -18,6 +22,10 @@ ANCHORS = ("key", "trace", "peer")
 
 SETTLE_MS = 25.0
 """What the 101 takes from one vantage to the next, at most, on a path that works."""
+
+
+RHYTHM, NEARLY_ALL, MAX_OPENS = 5, 0.8, 2_000
+"""So many openings make a rhythm, so large a share of it must meet; of more none is sought."""
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +52,8 @@ def align(
             continue
         floor = max(resolution_ms.get(source, 1.0), resolution_ms.get(reference, 1.0))
         clocks[source] = _compare(moments, source, reference, floor)
+        if clocks[source].offset_ms is None:
+            clocks[source] = _by_rhythm(events, source, reference, floor)
     moves = {
         source: -clock.offset_ms
         for source, clock in clocks.items()
@@ -105,3 +115,29 @@ def _compare(moments: pl.DataFrame, source: str, reference: str, floor_ms: float
     spread = (apart - middle).abs().median()
     error = floor_ms + SETTLE_MS + 1.4826 * (spread if isinstance(spread, float) else 0.0)
     return Clock(offset_ms=round(middle, 1), error_ms=round(error, 1))
+
+
+def _by_rhythm(events: pl.DataFrame, source: str, reference: str, floor_ms: float) -> Clock:
+    """The one shift after which the source's openings are the reference's."""
+    own, others = (_openings(events, name) for name in (source, reference))
+    if len(own) < RHYTHM or len(others) < RHYTHM or max(len(own), len(others)) > MAX_OPENS:
+        return Clock()
+    apart = np.sort((own[:, None] - others[None, :]).ravel())
+    last = np.searchsorted(apart, apart + SETTLE_MS + floor_ms, side="right")
+    met = last - np.arange(len(apart))
+    best = int(np.argmax(met))
+    middle = float(np.median(apart[best : last[best]]))
+    elsewhere = met[np.abs(apart - middle) > 4 * (SETTLE_MS + floor_ms)]
+    if met[best] < NEARLY_ALL * len(own) or 2 * elsewhere.max(initial=0) > met[best]:
+        return Clock()
+    return Clock(offset_ms=round(middle, 1), error_ms=round(floor_ms + SETTLE_MS, 1))
+
+
+def _openings(events: pl.DataFrame, source: str) -> np.ndarray:
+    """When connections opened in a source, in milliseconds; on two legs of one, the client's."""
+    opens = events.filter(
+        (pl.col("source") == source) & (pl.col("kind") == "open") & pl.col("ts").is_not_null()
+    )
+    name = pl.coalesce("key", pl.concat_str(pl.lit("row "), pl.col("pos")))
+    once = opens.group_by(name, maintain_order=True).agg(pl.col("ts").max())
+    return np.asarray(once["ts"].dt.epoch("us").to_numpy() / 1000, dtype=float)

@@ -121,7 +121,7 @@ def find_spikes(rows: pl.DataFrame) -> list[Spike]:
             of_clock = values[clock], ticks, moments, left, beyond[clock]
             places = [_densest(*of_clock), None if spikes else _agreeing(*of_clock)]
             members = max((it for it in places if it is not None), key=len, default=None)
-            if members is not None:
+            if members is not None and (clock != "age" or _one_by_one(moments[members])):
                 found.append((clock, members))
         if not found:
             break
@@ -178,6 +178,13 @@ def _agreeing(
     if middle < SHORTEST_S or len(members) < MANY or outlived:
         return None
     return members if np.ptp(moments[members]) > APART_S else None
+
+
+def _one_by_one(moments: np.ndarray) -> bool:
+    """Whether most end at moments of their own. Who came together after a restart and goes together
+    at the next one is as old as the others, and yet its age is not the reason."""
+    apart = np.count_nonzero(np.diff(np.sort(moments)) > APART_S) + 1
+    return bool(apart * 2 >= len(moments))
 
 
 def _within(ordered: np.ndarray, centres: np.ndarray, margin: np.ndarray) -> np.ndarray:
