@@ -19,9 +19,6 @@ SLACK_BYTES = 8 * 1024**2
 ZERO_BYTES = 4096
 """Zeros at the start of that room: a header may be looked at beyond the end of its packet."""
 
-FAR = 1 << 62
-"""Times beyond are damage; they are kept within what a column holds."""
-
 
 class Batch(NamedTuple):
     """Packets as columns; `at` is where in `data` the `captured` bytes of each stand.
@@ -60,7 +57,7 @@ class Batch(NamedTuple):
 
 def batch_of(records: Sequence[Record]) -> Batch:
     """Records as a batch."""
-    fields = [(r.pos, min(r.ts, FAR), r.link, r.size, len(r.data)) for r in records]
+    fields = [(r.pos, r.ts, r.link, r.size, len(r.data)) for r in records]
     pos, ts, link, size, captured = np.array(fields, np.int64).reshape(-1, 5).T
     data = bytearray(b"".join(record.data for record in records)) + bytes(SLACK_BYTES)
     at = np.cumsum(captured) - captured

@@ -8,10 +8,11 @@ from typing import BinaryIO
 
 import numpy as np
 
-from wsdiag.capture.batch import FAR, Batch, Bytes, Ints, anywhere
+from wsdiag.capture.batch import Batch, Bytes, Ints, anywhere
 from wsdiag.capture.chains import STOP
 from wsdiag.capture.records import (
     ENHANCED,
+    FAR,
     INTERFACE,
     MAX_RECORD,
     NO_TIME,
@@ -29,8 +30,8 @@ _LEAST_BYTES, _LEAST_SECTION = 12, 16
 _PACKET_AT = 28  # in an Enhanced Packet Block
 _SECTION_TYPE = int.from_bytes(SECTION)
 _LONGEST = 256 * 1024  # of a block that a lane may start at: the packets that Wireshark takes
-# So fine a clock, and so high a time, that no sum below leaves 64 bits.
-_FINEST, _HIGHEST = 10**12, 1 << 30
+# So fine a clock, so many ticks and so late a time that no sum below leaves 64 bits.
+_FINEST, _HIGHEST, _LATEST_S = 10**12, 1 << 30, 1 << 41
 
 
 class Blocks:
@@ -81,15 +82,18 @@ class Blocks:
         """The columns of Enhanced Packet Blocks, one row a packet."""
         number, high, low, captured, size = chain.heads(starts)
         state, known = self._state, len(self._state.interfaces)
-        usable = [unit.per_second <= _FINEST for unit in state.interfaces]
+        # Per interface: link type, ticks a second, offset; nothing where a sum could be too large.
+        units = np.zeros((max(known, 1), 3), np.int64)
+        for at, unit in enumerate(state.interfaces):
+            if unit.per_second <= _FINEST and abs(unit.offset_us) < FAR >> 1:
+                units[at] = (unit.link, unit.per_second, unit.offset_us)
         sound = (number < known) & (captured <= lengths - _PACKET_AT - 4) & (high < _HIGHEST)
-        if not (sound.all() and np.array(usable)[number].all()):
+        if not (sound.all() and units[number, 1].all()):
             return self._alone(chain.data, starts, notes)
-        units = np.array(
-            [(unit.link, unit.per_second, unit.offset_us) for unit in state.interfaces], np.int64
-        )
         link, per_second, offset = units[number].T
         whole, part = np.divmod(high << 32 | low, per_second)
+        if (whole > _LATEST_S).any():
+            return self._alone(chain.data, starts, notes)
         ts = np.maximum(whole * 1_000_000 + part * 1_000_000 // per_second + offset, NO_TIME)
         pos = np.arange(state.pos + 1, state.pos + 1 + starts.size)
         state.pos, state.ts = int(pos[-1]), int(ts[-1])
@@ -109,7 +113,7 @@ class Blocks:
             if record := take_block(block, body, self._state, notes):
                 begins = at + (12 if block == SIMPLE else _PACKET_AT)
                 pos, ts, link, packet, size = record
-                rows.append((begins, len(packet), pos, min(ts, FAR), link, size))
+                rows.append((begins, len(packet), pos, ts, link, size))
         return np.array(rows, np.int64).reshape(-1, 6)
 
 

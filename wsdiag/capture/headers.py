@@ -48,8 +48,9 @@ _IP = {4: (_IP4, 20), 6: (_IP6, 40)}
 
 
 class Segments(NamedTuple):
-    """TCP segments as columns, in the order of the capture; `row` is the packet's in the batch.
+    """TCP segments as columns; `row` is the packet's in the batch.
 
+    Those that run between the same ends come in the order of the capture.
     Source and target are addresses of 128 bits in two words, `ports` is version, source port and
     target port in one. Of the `size` bytes that were sent, `captured` stand at `at` in the batch.
     """
@@ -146,7 +147,8 @@ def between(
     notes = Notes()
     for batch in batches(stream, notes):
         traffic = decode(batch, notes)
-        for index in np.flatnonzero(np.isin(traffic.segments.ports, ports)).tolist():
+        found = np.flatnonzero(np.isin(traffic.segments.ports, ports))
+        for index in found[np.argsort(traffic.pos[found])].tolist():
             segment = traffic.segment(index, *traffic.ends(index))
             if segment.pos > last:
                 return

@@ -14,6 +14,9 @@ from typing import BinaryIO, Literal, NamedTuple
 NO_TIME = -1
 """The `ts` of packets before the first that has a time."""
 
+FAR = 1 << 62
+"""Times (µs) beyond are damage; they are kept within what a column holds."""
+
 MAX_RECORD = 64 * 1024**2
 """Bytes; a longer packet or block is damage. Wireshark takes packets of up to 256 KiB."""
 
@@ -212,7 +215,9 @@ def _packet(
     except (struct.error, IndexError):
         return None
     return (
-        Record(pos, max(ts, NO_TIME), interface.link, data, size) if len(data) == captured else None
+        Record(pos, min(max(ts, NO_TIME), FAR), interface.link, data, size)
+        if len(data) == captured
+        else None
     )
 
 
