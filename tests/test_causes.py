@@ -110,6 +110,8 @@ STACKS = sorted(
 )
 """Every program that the readers recognise."""
 
+NOT_TO_BE_SET = re.compile("cannot be (raised|set)|by itself")
+
 DETECTORS = [
     "token-expiry",
     "missed-heartbeat",
@@ -379,6 +381,16 @@ def test_every_term_is_one_that_a_detector_can_say(name: str) -> None:
     assert set(asked) <= MARKS
     detectors = re.findall(r"cite\('([\w-]+)'\)|found\.get\('([\w-]+)'\)", body)
     assert {a or b for a, b in detectors} <= set(DETECTORS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recognised_program_gets_no_less_than_an_unknown_one(name: str) -> None:
+    """Where a Fix shows code at all, it shows some for every program, or says that none helps."""
+    unknown = section(name, "Fix").render(everything(stacks=set()))
+    if "```" in unknown:
+        for stack in STACKS:
+            said = section(name, "Fix").render(everything(stacks={stack}))
+            assert "```" in said or NOT_TO_BE_SET.search(said), f"{name}, {stack}:\n{said}"
 
 
 def test_numbers_of_the_incident_are_printed() -> None:
