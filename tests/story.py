@@ -12,7 +12,7 @@ import polars as pl
 from wsdiag import connections, detectors, sessions
 from wsdiag.connections import Story
 from wsdiag.event import events
-from wsdiag.targets import Targets
+from wsdiag.targets import Goals
 
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -184,5 +184,5 @@ def judge(name: str, rows: Iterable[Mapping[str, Any]], **targets: float) -> Jud
 
 def judge_story(name: str, told_: Story, **targets: float) -> Judged:
     chosen = {name: detectors.DETECTORS[name]}
-    found, (verdict,) = detectors.judge(told_, Targets(**targets), chosen)
+    found, (verdict,) = detectors.judge(told_, Goals(**targets), chosen)
     return Judged(verdict.verdict.value, verdict.why, found.to_dicts())

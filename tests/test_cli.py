@@ -34,7 +34,7 @@ def calls(monkeypatch, tmp_path) -> list[tuple[object, ...]]:
         seen.append((tuple(paths), config))
         return sample.incident()
 
-    def show(pointer, paths, context):
+    def show(pointer, paths, context, config):
         seen.append((pointer, tuple(paths), context))
         return [("a.log:1", "before"), ("a.log:2", "the \x1b[31mline"), ("a.log:3", "after")]
 

@@ -183,16 +183,20 @@ def plural(noun: str, number: pl.Expr | None = None) -> pl.Expr:
 
 
 def within_target(
-    values: pl.LazyFrame, target: float, unit: str, percentile: float, noun: str
+    values: pl.LazyFrame, target: float, unit: str, percentile: float, noun: str, where: str = ""
 ) -> pl.LazyFrame:
-    """The `judged` row for a latency: how many values, and the sentence for a pass."""
+    """The `judged` row for a latency: how many values, and the sentence for a pass.
+
+    `where` says in the sentence which connections these are, with a blank before it.
+    """
     worst = pl.col("measured").quantile(percentile / 100, "nearest")
     return values.select(
         judged=pl.len().cast(pl.Int64),
         said=pl.format(
-            f"p{percentile:g} {{}} {unit} of {{}} {noun}, target {target:g} {unit}",
+            f"p{percentile:g} {{}} {unit} of {{}} {noun}{{}}, target {target:g} {unit}",
             worst.round(1),
             pl.len(),
+            pl.lit(where),
         ),
     )
 
@@ -206,11 +210,13 @@ def over_target(
     unit: str,
     percentile: float,
     what: str,
+    where: str = "",
     traits: tuple[pl.Expr, ...] = (),
 ) -> pl.LazyFrame:
     """FINDINGS: one finding over all values beyond `target`, when the percentile is beyond it too.
 
-    `values` has session, started, ended, measured and pointers, one row per measurement.
+    `values` has session, started, ended, measured and pointers, one row per measurement. `where`
+    says in the message which connections these are, with a blank before it.
     """
     rank = percentile / 100
     quantile = pl.col("measured").quantile(rank, "nearest")
@@ -223,10 +229,11 @@ def over_target(
         severity=severity,
         confidence=0.9,
         message=pl.format(
-            f"{{}} of {{}} {what}s above {target:g} {unit}: "
+            f"{{}} of {{}} {what}s{{}} above {target:g} {unit}: "
             f"p{percentile:g} {{}} {unit}, worst {{}} {unit}",
             pl.len(),
             pl.col("_n").first(),
+            pl.lit(where),
             pl.col("_quantile").first().round(1),
             pl.col("measured").max().round(1),
         ),

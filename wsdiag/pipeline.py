@@ -14,7 +14,7 @@ from wsdiag.connections import Story
 from wsdiag.event import EVENTS
 from wsdiag.explain import Case
 from wsdiag.gather import Gathered, NoEvidence, gather
-from wsdiag.redact import Redactor
+from wsdiag.redact import Redactor, hiding
 from wsdiag.report import Report
 
 DEFAULTS = Config()
@@ -26,10 +26,10 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
     Raises `NoEvidence` when no input holds anything usable, `ConfigError` on an unknown detector.
     """
     chosen = _chosen(config)
-    with evidence.collect(paths) as found:
+    with hiding(config.redact), evidence.collect(paths) as found:
         gathered = gather(found, config)
         story = _story(gathered)
-        frame, verdicts = detectors.judge(story, config.targets, chosen)
+        frame, verdicts = detectors.judge(story, config.goals(), chosen)
         redactor = Redactor()
         findings = account.findings(frame, gathered, redactor)
         measured = facts.measure(story)
@@ -41,7 +41,7 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
             facts=measured,
             stacks=frozenset().union(*(reading.stacks for reading in gathered.readings)),
             vantages=frozenset(gathered.events["vantage"].unique().drop_nulls()),
-            targets=config.targets,
+            targets=config.goals(),
             formats={
                 item.name: reading.format
                 for item, reading in zip(gathered.inputs, gathered.readings, strict=True)
@@ -57,16 +57,19 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
             causes=explain.explain(case),
             checklist=explain.checklist(frame, story),
             redactions=account.ledger(gathered, redactor),
+            redacted=config.redact.secrets,
         )
 
 
 def read_events(paths: Sequence[str], config: Config = DEFAULTS) -> pl.DataFrame:
     """The EVENT frame under `paths`, on one clock, with sessions. Raises `NoEvidence`."""
-    with evidence.collect(paths) as found:
+    with hiding(config.redact), evidence.collect(paths) as found:
         return gather(found, config).events.cast(EVENTS)
 
 
-def show(where: str, paths: Sequence[str], context: int = 0) -> list[tuple[str, str]]:
+def show(
+    where: str, paths: Sequence[str], context: int = 0, config: Config = DEFAULTS
+) -> list[tuple[str, str]]:
     """The redacted evidence at a proof pointer, with `context` places around it.
 
     The name is looked for under `paths`, by default in this folder. Returns (pointer, text) pairs.
@@ -76,7 +79,7 @@ def show(where: str, paths: Sequence[str], context: int = 0) -> list[tuple[str, 
     if not parts:
         raise NoEvidence(f"{where}: a pointer is NAME:LINE or NAME#RECORD")
     name, pos = parts["name"], int(parts["pos"])
-    with evidence.collect(paths or ["."]) as found:
+    with hiding(config.redact), evidence.collect(paths or ["."]) as found:
         named = [item for item in found.inputs if f"/{item.name}".endswith(f"/{name}")]
         if not named:
             raise NoEvidence(f"{where}: not here; try wsdiag show {where} FOLDER")

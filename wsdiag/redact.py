@@ -15,6 +15,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 from wsdiag.notation import decode, keep_lines, undo
@@ -33,6 +35,7 @@ from wsdiag.sensitive import (
     suspicious,
     unmapped,
 )
+from wsdiag.sensitive.policy import Policy
 
 REASON_BYTES = 123
 """A Close frame's reason is at most this long (RFC 6455 section 5.5)."""
@@ -41,6 +44,18 @@ REASON_BYTES = 123
 _TOKEN_SCHEME = re.compile(rf"(?:bearer|token|apikey|jwt){GAP}+", re.IGNORECASE)
 _PASSWORD_SCHEME = re.compile(rf"(?:basic|digest|negotiate|ntlm){GAP}+", re.IGNORECASE)
 _TRAILING = ".,;:!)]}>"
+
+_POLICY: ContextVar[Policy] = ContextVar("policy", default=Policy())  # noqa: B039 – it is frozen
+
+
+@contextmanager
+def hiding(policy: Policy) -> Iterator[None]:
+    """Within the context every redactor, and every pseudonym made, follows `policy`."""
+    before = _POLICY.set(policy)
+    try:
+        yield
+    finally:
+        _POLICY.reset(before)
 
 
 def pseudonym(rule: str, secret: str) -> str:
@@ -66,17 +81,22 @@ def session(secret: str) -> str:
 
 
 def user(name: str) -> str:
-    """The pseudonym of a user's name or e-mail address."""
-    return pseudonym("user", undo(name).strip("<>"))
+    """The pseudonym of a user's name or e-mail address; a name stays where users are shown."""
+    bare = undo(name).strip("<>")
+    return bare if _shown_user(bare, _POLICY.get()) else pseudonym("user", bare)
 
 
 def address(ip: str) -> str:
-    """A client address as it may be shown: public ones become pseudonyms, the others stay."""
+    """A client address as it may be shown: what the policy hides, else the public, by pseudonym."""
+    policy = _POLICY.get()
     parsed = parse_address(ip.strip().strip("[]"))
     if parsed is None:
         return pseudonym("ip", ip)
     parsed = unmapped(parsed)
-    return pseudonym("ip", str(parsed)) if public(parsed) else str(parsed)
+    hidden = policy.secrets and (
+        policy.addresses == "all" or (policy.addresses == "public" and public(parsed))
+    )
+    return pseudonym("ip", str(parsed)) if hidden else str(parsed)
 
 
 def ping_payload(data: bytes) -> str | None:
@@ -116,17 +136,21 @@ def find_token(text: str) -> str | None:
 
 
 class Redactor:
-    """Masks text and counts, by rule, what it hid."""
+    """Masks text by the policy in force when it is made, and counts, by rule, what it hid."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self._policy = _POLICY.get()
+        self._patterns = self._policy.compiled()
 
     def mask(self, text: str) -> str:
         """Return `text` harmless: no secret, no e-mail, no public address, no control character."""
         shown = keep_lines(text)
+        if not self._policy.secrets:
+            return shown.replace("\n", " ")
         # Hiding one thing may uncover its neighbour, or run two lines into one: until all is quiet.
         for _ in range(8):
-            if not suspicious(shown):
+            if not suspicious(shown) and not any(it.search(shown) for _, it in self._patterns):
                 break
             masked = self._once(shown)
             if masked == shown and "\n" not in shown:
@@ -144,13 +168,29 @@ class Redactor:
         view, origin = decode(text)
         parts: list[str] = []
         last = 0
-        for hit in _joined(view, hits(view)):
+        for hit in _joined(view, self._hits(view)):
             begin, end = origin[hit.start], origin[hit.end]
             rule, label = _label(hit.rule, text[begin:end], view[hit.start : hit.end])
             self.counts[rule] += 1
             parts += (text[last:begin], label)
             last = end
         return "".join((*parts, text[last:]))
+
+    def _hits(self, view: str) -> Iterator[Hit]:
+        """What the policy hides."""
+        for name, pattern in self._patterns:
+            for found in pattern.finditer(view):
+                yield Hit(*found.span("mask" if "mask" in pattern.groupindex else 0), f"own {name}")
+        for hit in hits(view, private=self._policy.addresses == "all"):
+            shown_ip = hit.rule == "ip" and self._policy.addresses == "none"
+            shown_user = hit.rule == "user" and _shown_user(view[hit.start : hit.end], self._policy)
+            if not (shown_ip or shown_user):
+                yield hit
+
+
+def _shown_user(name: str, policy: Policy) -> bool:
+    """Whether a user's name stays as it is; an e-mail address never does."""
+    return not policy.secrets or (not policy.users and "@" not in name)
 
 
 def _joined(view: str, found: Iterable[Hit]) -> Iterator[Hit]:
@@ -194,6 +234,8 @@ def _label(rule: str, raw: str, plain: str) -> tuple[str, str]:
         return rule, f"[{session(raw)}]"
     if rule == "ip":
         return rule, f"[{address(plain.replace('-', '.'))}]"
+    if rule.startswith("own "):
+        return rule.removeprefix("own "), f"[{pseudonym('hidden', plain)}]"
     return rule, "[value]" if rule == "query" else f"[{rule}]"
 
 

@@ -190,7 +190,10 @@ class Redaction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole answer. `causes` is ranked: the first is the answer."""
+    """The whole answer. `causes` is ranked: the first is the answer.
+
+    `redacted` is false where the user asked for the evidence as it is: such a report stays at home.
+    """
 
     schema: str = SCHEMA
     tool: str
@@ -202,6 +205,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     causes: list[RootCause]
     checklist: list[CheckItem]
     redactions: list[Redaction]
+    redacted: bool = True
 
     def pointer(self, evidence: Evidence) -> str:
         """Write a proof pointer as `wsdiag show` takes it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import msgspec
@@ -32,3 +33,18 @@ class Targets(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             description="share of the measurements, in percent, that must meet a latency target",
         ),
     ] = 95.0
+
+
+class Goals(Targets, frozen=True, kw_only=True):
+    """The targets, and those of connections whose path fits a pattern: the first that fits counts.
+
+    In a pattern `*` stands for anything and `?` for one character; the path has no query.
+    """
+
+    paths: tuple[tuple[str, Targets], ...] = ()
+
+
+def expression(glob: str) -> str:
+    """A path pattern as a regular expression that both Python's `re` and Rust's `regex` read."""
+    signs = {"*": ".*", "?": "."}
+    return f"^{''.join(signs.get(sign) or re.escape(sign) for sign in glob)}$"

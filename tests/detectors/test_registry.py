@@ -15,7 +15,7 @@ from wsdiag.detectors import DETECTORS, chosen
 from wsdiag.detectors import judge as judge_all
 from wsdiag.finding import FINDINGS
 from wsdiag.report import Outcome
-from wsdiag.targets import Targets
+from wsdiag.targets import Goals
 
 FOLDER = Path(wsdiag.detectors.__file__).parent
 MODULES = sorted(file.stem for file in FOLDER.glob("*.py") if file.stem != "__init__")
@@ -62,14 +62,14 @@ def test_evidence_about_no_connection_is_not_applicable(name: str) -> None:
 def test_findings_have_exactly_the_schema(name: str) -> None:
     told = story([*life("a", 0, 9, code=1011), *pings("a", [3, 6])])
     for it in (story([]), told):
-        assert DETECTORS[name].detect(it, Targets()).collect().schema == FINDINGS
-        judged = DETECTORS[name].judged(it, Targets()).collect()
+        assert DETECTORS[name].detect(it, Goals()).collect().schema == FINDINGS
+        judged = DETECTORS[name].judged(it, Goals()).collect()
         assert judged.schema == {"judged": pl.Int64, "said": pl.String}
         assert len(judged) == 1
 
 
 def test_every_detector_gives_one_verdict_in_the_order_of_the_list() -> None:
-    _, verdicts = judge_all(story(life("a", 0, 9, code=1000, by="c2s")), Targets(), DETECTORS)
+    _, verdicts = judge_all(story(life("a", 0, 9, code=1000, by="c2s")), Goals(), DETECTORS)
     assert [verdict.detector for verdict in verdicts] == list(DETECTORS)
     assert all(verdict.why for verdict in verdicts)
 
@@ -92,16 +92,16 @@ class Broken:
 
     ID, TITLE, NEEDS = "broken", "Broken", "a column"
 
-    def judged(self, told: object, targets: Targets) -> pl.LazyFrame:
+    def judged(self, told: object, targets: Goals) -> pl.LazyFrame:
         return pl.LazyFrame({"judged": [1], "said": ["fine"]})
 
-    def detect(self, told: object, targets: Targets) -> pl.LazyFrame:
+    def detect(self, told: object, targets: Goals) -> pl.LazyFrame:
         return pl.LazyFrame({"a": [1]}).select("no_such_column")
 
 
 def test_one_broken_detector_does_not_silence_the_others() -> None:
     both = {"broken": Broken(), "abnormal-close": DETECTORS["abnormal-close"]}
-    found, (broken, healthy) = judge_all(story(life("a", 0, 9, code=1011)), Targets(), both)
+    found, (broken, healthy) = judge_all(story(life("a", 0, 9, code=1011)), Goals(), both)
     assert broken.verdict == Outcome.ERROR
     assert "no_such_column" in broken.why
     assert healthy.verdict == Outcome.BREACH

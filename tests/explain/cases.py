@@ -12,7 +12,7 @@ from wsdiag import detectors, facts
 from wsdiag.explain import Case
 from wsdiag.finding import FINDINGS, Evidence, Finding, Severity, fingerprint
 from wsdiag.report import Facts, Verdict
-from wsdiag.targets import Targets
+from wsdiag.targets import Goals
 
 
 def from_rows(
@@ -21,7 +21,7 @@ def from_rows(
     """What the pipeline would hand over for these rows; `only` these detectors, to be quick."""
     told = story(rows)
     chosen = {name: detectors.DETECTORS[name] for name in only}
-    frame, verdicts = detectors.judge(told, Targets(), chosen)
+    frame, verdicts = detectors.judge(told, Goals(), chosen)
     seen = told.events.select("vantage").collect()["vantage"]
     return Case(
         story=told,
@@ -31,7 +31,7 @@ def from_rows(
         facts=facts.measure(told),
         stacks=frozenset(stacks),
         vantages=frozenset(seen.cast(pl.String).drop_nulls()),
-        targets=Targets(),
+        targets=Goals(),
     )
 
 
@@ -75,7 +75,7 @@ def from_findings(*found: dict[str, Any], verdicts: Iterable[Verdict] = ()) -> C
         facts=Facts(),
         stacks=frozenset(),
         vantages=frozenset({"network", "server", "client"}),
-        targets=Targets(),
+        targets=Goals(),
         formats={"wire.pcap": "pcap"},
     )
 

@@ -7,7 +7,7 @@ from story import CLIENT, PROXY, SERVER, chat, life, proxied, row
 from explain.cases import finding, from_findings, from_rows
 from wsdiag.explain.investigation import MAX_SYMPTOMS, investigate, symptoms
 from wsdiag.report import Facts, Quantiles
-from wsdiag.targets import Targets
+from wsdiag.targets import Goals
 
 
 def told(rows: list[dict]) -> dict[str, str]:
@@ -63,7 +63,7 @@ def test_symptoms_are_numbers() -> None:
         reconnect_s=Quantiles(n=4, p50=1, p95=42.0, p99=42, max=42),
         connect_ms=Quantiles(n=9, p50=5, p95=20.0, p99=20, max=20),
     )
-    text = symptoms([], facts, Targets())
+    text = symptoms([], facts, Goals())
     assert "11 connections" in text
     assert "1000 ×6" in text
     assert "no Close frame ×5" in text
@@ -77,7 +77,7 @@ def test_symptoms_are_numbers() -> None:
 def test_the_worst_findings_first_and_not_all() -> None:
     found = [finding(f"d{n}", severity="warning") for n in range(MAX_SYMPTOMS + 2)]
     found.append(finding("worst", severity="error"))
-    lines = symptoms(from_findings(*found).findings, Facts(), Targets()).splitlines()
+    lines = symptoms(from_findings(*found).findings, Facts(), Goals()).splitlines()
     assert "worst was found" in lines[1]
     assert lines[-1] == "- and 3 more findings"
 
@@ -87,7 +87,7 @@ def test_a_moment_and_a_span() -> None:
     moment = finding("moment")
     moment["ended"] = moment["started"]
     timeless = finding("timeless") | {"started": None, "ended": None}
-    text = symptoms(from_findings(span, moment, timeless).findings, Facts(), Targets())
+    text = symptoms(from_findings(span, moment, timeless).findings, Facts(), Goals())
     assert "span was found (12:00:00.000Z to 12:01:00.000Z)" in text
     assert "moment was found at 12:00:00.000Z" in text
     assert text.splitlines()[-1].endswith("timeless was found")
@@ -99,7 +99,7 @@ def test_an_explanation_stands_behind_what_hurts() -> None:
         finding("warns", severity="warning"),
         finding("breaks", severity="error"),
     ]
-    lines = symptoms(from_findings(*found).findings, Facts(), Targets()).splitlines()[1:]
+    lines = symptoms(from_findings(*found).findings, Facts(), Goals()).splitlines()[1:]
     assert [line.split()[1] for line in lines] == ["breaks", "warns", "explains"]
 
 

@@ -42,6 +42,7 @@ def test_wire_names_in_order() -> None:
         "causes",
         "checklist",
         "redactions",
+        "redacted",
     ]
     assert wire["schema"] == "wsdiag.report/1"
     assert " ".join(wire["findings"][0]) == (

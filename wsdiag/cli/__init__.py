@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wsdiag import __version__
+from wsdiag.cli.config import completion, config
 from wsdiag.cli.formats import formats
 from wsdiag.cli.group import EPILOG, Commands
 from wsdiag.cli.settings import (
     SUFFIXES,
     check_outputs,
     check_target,
-    close,
+    judging_options,
     reading_options,
     settings_of,
+    showing_options,
 )
 from wsdiag.cli.streams import (
     FINDINGS,
@@ -82,14 +84,7 @@ def main() -> None:
     multiple=True,
     help=f"Write a report, too; its kind by the suffix: {', '.join(SUFFIXES)}. Repeatable.",
 )
-@click.option("--target", "targets", metavar="NAME=VALUE", multiple=True, help="Set a target.")
-@click.option("--select", metavar="DETECTOR", multiple=True, help="Run only these detectors.")
-@click.option("--ignore", metavar="DETECTOR", multiple=True, help="Do not run these detectors.")
-@click.option(
-    "--fail-on",
-    type=click.Choice(["error", "warning", "never"]),
-    help="The severity from which on the exit code is 1.  [default: warning]",
-)
+@judging_options
 @click.option("--strict", is_flag=True, help="Exit with 4 when some evidence could not be read.")
 @click.option("-q", "--quiet", is_flag=True, help="No warnings and no progress on stderr.")
 @click.option("-v", "--verbose", is_flag=True, help="Say on stderr what each input was read as.")
@@ -169,12 +164,14 @@ def events(paths: tuple[str, ...], form: str | None, output: str | None, **setti
     default=2,
     help="Show N places before and after, too.  [default: 2]",
 )
-def show(pointer: str, paths: tuple[str, ...], context: int) -> None:
+@showing_options
+def show(pointer: str, paths: tuple[str, ...], context: int, **settings: Any) -> None:
     """Show the text at a proof pointer, redacted.
 
     POINTER is server.log:1234 (a line) or wire.pcapng#812 (a packet or a HAR entry). PATH is where
     the evidence is; the default is the current folder.
     """
+    config = settings_of(**settings)
     with evidence_expected(progress=False):
         from wsdiag.evidence import shown
         from wsdiag.pipeline import show as run
@@ -183,7 +180,7 @@ def show(pointer: str, paths: tuple[str, ...], context: int) -> None:
         tail = re.search(r"[:#]\d+$|$", pointer)
         assert tail
         pointer = shown(pointer[: tail.start()]) + tail.group()
-        places = run(pointer, paths, context)
+        places = run(pointer, paths, context, config)
     width = max((len(harmless(place)) for place, _ in places), default=0)
     for place, excerpt in places:
         mark = ">" if re.findall(r"\d+$", place) == re.findall(r"\d+$", pointer) else " "
@@ -194,6 +191,8 @@ def show(pointer: str, paths: tuple[str, ...], context: int) -> None:
 @click.argument("name", metavar="ID")
 def explain(name: str) -> None:
     """Print the manual of a detector, cause, log format, target or kind of event."""
+    from wsdiag.config import close
+
     known = manual()
     found = [topic for topic in known if topic.id == name]
     if not found:
@@ -210,7 +209,8 @@ def list_(group: str) -> None:
     tell("".join(f"{topic.id:<{width}}  {topic.title}\n" for topic in members))
 
 
-main.add_command(formats)
+for command in (formats, config, completion):
+    main.add_command(command)
 
 
 def manual() -> list[Topic]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from wsdiag import __version__
 from wsdiag.cli.streams import INTERNAL, INTERRUPTED, stop
@@ -50,6 +51,13 @@ class Commands(click.Group):
             with formatter.section(title):
                 formatter.write_dl(records)
         self.format_commands(ctx, formatter)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands and options; where no command begins so, the path of the default command."""
+        found = super().shell_complete(ctx, incomplete)
+        if incomplete.startswith("-"):
+            return [*self.commands["diagnose"].shell_complete(ctx, incomplete), *found]
+        return found or [CompletionItem(incomplete, type="file")]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Turn every way to fail into one harmless line and an exit code."""

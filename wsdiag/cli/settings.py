@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,15 +15,30 @@ from wsdiag.cli.streams import USAGE, stop
 
 if TYPE_CHECKING:
     from wsdiag.config import Config
+    from wsdiag.config.layers import Effective
 
 SUFFIXES = [".md", ".json", ".txt"]
-UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def reading_options(command: Any) -> Any:
-    """Options of every command that reads evidence."""
+    """Options of every command that reads evidence, and its paths."""
+    return setting_options(
+        click.argument("paths", metavar="PATH…", nargs=-1, required=True, type=click.Path())(
+            command
+        )
+    )
+
+
+def setting_options(command: Any) -> Any:
+    """What changes how evidence is read and shown."""
     for option in (
-        click.option("--until", metavar="TIME", callback=_time, help="Skip what happened later."),
+        click.option(
+            "--formats",
+            metavar="DIR",
+            multiple=True,
+            help="Read log formats of your own from here, beside those in the settings folder.",
+        ),
+        click.option("--tz", metavar="ZONE", callback=_zone, help="Zone of logs that state none."),
         click.option(
             "--since",
             metavar="TIME",
@@ -31,14 +46,42 @@ def reading_options(command: Any) -> Any:
             help="Skip what happened before this RFC 3339 time, e.g. 2026-03-04T10:00:00Z, or so "
             "long before the last event, e.g. -15m.",
         ),
-        click.option("--tz", metavar="ZONE", callback=_zone, help="Zone of logs that state none."),
+        click.option("--until", metavar="TIME", callback=_time, help="Skip what happened later."),
+    )[::-1]:
+        command = option(command)
+    return showing_options(command)
+
+
+def showing_options(command: Any) -> Any:
+    """What changes how much is hidden."""
+    for option in (
+        click.option("--show-addresses", is_flag=True, help="Do not hide public IP addresses."),
         click.option(
-            "--formats",
-            metavar="DIR",
-            multiple=True,
-            help="Read log formats of your own from here, beside those in the settings folder.",
+            "--no-redact", is_flag=True, help="Hide nothing: only for your own eyes. Asks first."
         ),
-        click.argument("paths", metavar="PATH…", nargs=-1, required=True),
+        click.option("--yes", is_flag=True, help="Do not ask whether --no-redact is meant."),
+    )[::-1]:
+        command = option(command)
+    return command
+
+
+def judging_options(command: Any) -> Any:
+    """Options of every command that judges evidence."""
+    for option in (
+        click.option(
+            "--fail-on",
+            type=click.Choice(["error", "warning", "never"]),
+            help="The severity from which on the exit code is 1.  [default: warning]",
+        ),
+        click.option(
+            "--ignore", metavar="DETECTOR", multiple=True, help="Do not run these detectors."
+        ),
+        click.option(
+            "--select", metavar="DETECTOR", multiple=True, help="Run only these detectors."
+        ),
+        click.option(
+            "--target", "targets", metavar="NAME=VALUE", multiple=True, help="Set a target."
+        ),
     ):
         command = option(command)
     return command
@@ -47,8 +90,10 @@ def reading_options(command: Any) -> Any:
 def _time(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | float | None:
     if value is None:
         return None
-    if relative := re.fullmatch(r"-(\d{1,9}(?:\.\d{1,9})?)([smhd])", value):
-        return -float(relative[1]) * UNITS_S[relative[2]]
+    from wsdiag.config.layers import relative
+
+    if (seconds := relative(value)) is not None:
+        return seconds
     try:
         when = datetime.fromisoformat(value)
     except ValueError:
@@ -70,27 +115,47 @@ def _zone(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
 
 
 def settings_of(*, targets: Sequence[str] = (), **flags: Any) -> Config:
-    """The configuration of the current folder with the flags laid over it."""
+    """The configuration: the current folder's file, the environment and these flags over it."""
     import msgspec
 
-    from wsdiag import config as configuration
-
-    given = {name: list(v) if isinstance(v, tuple) else v for name, v in flags.items()}
-    try:
-        config = configuration.load(Path())
-        config = configuration.override(config, **{n: v for n, v in given.items() if v != []})
-        chosen = configuration.targets_from(config, list(targets))
-    except configuration.ConfigError as problem:
-        stop(str(problem), USAGE)
-    if config.select or config.ignore:
-        from wsdiag.detectors import DETECTORS
-
-        for name in (*config.select, *config.ignore):
-            if name not in DETECTORS:
-                raise click.UsageError(f"no detector is called {name}{close(name, DETECTORS)}")
+    config = effective_of(targets=targets, **flags).config
     own = own_formats()
     formats = [*config.formats, *([str(own)] if own.is_dir() else [])]
-    return msgspec.structs.replace(config, targets=chosen, formats=formats)
+    return msgspec.structs.replace(config, formats=formats)
+
+
+def effective_of(*, targets: Sequence[str] = (), **flags: Any) -> Effective:
+    """The settings, and where each came from. Flags that were not given are None or empty."""
+    from wsdiag.config import ConfigError, close, layers
+
+    bare, sure = flags.pop("no_redact", False), flags.pop("yes", False)
+    given = {name: list(v) if isinstance(v, tuple) else v for name, v in flags.items()}
+    told = {name: value for name, value in given.items() if value != []}
+    if told.pop("show_addresses", False):
+        told["redact.addresses"] = "none"
+    try:
+        found = layers.effective(Path(), os.environ, told, targets)
+    except ConfigError as problem:
+        stop(str(problem), USAGE)
+    if found.config.select or found.config.ignore:
+        from wsdiag.detectors import DETECTORS
+
+        for name in (*found.config.select, *found.config.ignore):
+            if name not in DETECTORS:
+                raise click.UsageError(f"no detector is called {name}{close(name, DETECTORS)}")
+    return _unredacted(found, sure=sure) if bare else found
+
+
+def _unredacted(found: Effective, *, sure: bool) -> Effective:
+    """The settings with nothing hidden, once the user has said that this is meant."""
+    import msgspec
+
+    if not sure:
+        if not sys.stdin.isatty():
+            raise click.UsageError("--no-redact shows secrets: say --yes, too, if that is meant")
+        click.confirm("Show tokens, passwords and addresses as they are?", abort=True, err=True)
+    redact = msgspec.structs.replace(found.config.redact, secrets=False)
+    return found._replace(config=msgspec.structs.replace(found.config, redact=redact))
 
 
 def own_formats() -> Path:
@@ -113,11 +178,3 @@ def check_target(name: str | None, paths: Sequence[str]) -> None:
         raise click.UsageError(f"-o {name}: no such folder")
     if name and Path(name).resolve() in {Path(path).resolve() for path in paths}:
         raise click.UsageError(f"-o {name}: this is an input")
-
-
-def close(name: str, known: Sequence[str] | dict[str, Any]) -> str:
-    """A hint at what was meant."""
-    from difflib import get_close_matches
-
-    alike = get_close_matches(name, list(known), n=3)
-    return f"; did you mean {' or '.join(dict.fromkeys(alike))}?" if alike else ""

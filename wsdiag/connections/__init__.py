@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from wsdiag.connections import backoff, memory
+from wsdiag.connections import backoff, by_path, memory
 from wsdiag.connections.codes import AUTH_CODES, LOCAL_CODES, POLITE_CODES, RESTART_CODES
 from wsdiag.connections.counting import counted, may_have_lived, with_room
 from wsdiag.connections.durations import reconnects, round_trips
@@ -24,6 +24,7 @@ __all__ = [
     "RESTART_CODES",
     "Story",
     "backoff",
+    "by_path",
     "counted",
     "may_have_lived",
     "memory",

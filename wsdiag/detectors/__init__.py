@@ -36,7 +36,7 @@ from wsdiag.detectors import (
 )
 from wsdiag.finding import FINDINGS
 from wsdiag.report import Outcome, Verdict
-from wsdiag.targets import Targets
+from wsdiag.targets import Goals
 
 
 class Detector(Protocol):
@@ -47,10 +47,10 @@ class Detector(Protocol):
     NEEDS: str
     """What the evidence must hold for a verdict, and where to get it; the why of not-applicable."""
 
-    def judged(self, story: Story, targets: Targets) -> pl.LazyFrame:
+    def judged(self, story: Story, targets: Goals, /) -> pl.LazyFrame:
         """One row: `judged`, how many things could be judged; `said`, the sentence for a pass."""
 
-    def detect(self, story: Story, targets: Targets) -> pl.LazyFrame:
+    def detect(self, story: Story, targets: Goals, /) -> pl.LazyFrame:
         """FINDINGS; empty when nothing is wrong."""
 
 
@@ -115,7 +115,7 @@ def chosen(select: Collection[str], ignore: Collection[str]) -> dict[str, Detect
 
 
 def judge(
-    story: Story, targets: Targets, detectors: dict[str, Detector]
+    story: Story, targets: Goals, detectors: dict[str, Detector]
 ) -> tuple[pl.DataFrame, list[Verdict]]:
     """Run the detectors: their FINDINGS in one frame, and one verdict for each."""
     plans = [

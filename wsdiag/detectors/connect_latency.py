@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, counted
+from wsdiag.connections import Story, by_path, counted
 from wsdiag.finding import Severity, over_target, within_target
-from wsdiag.targets import Targets
+from wsdiag.targets import Goals, Targets
 
 ID = "connect-latency"
 TITLE = "Connections open slowly"
@@ -24,22 +24,32 @@ NEEDS = (
 )
 
 
-def judged(story: Story, targets: Targets) -> pl.LazyFrame:
+def judged(story: Story, goals: Goals) -> pl.LazyFrame:
     """How many handshakes were measured."""
-    return within_target(_values(story), targets.connect_ms, "ms", targets.percentile, "handshakes")
+
+    def judge(values: pl.LazyFrame, targets: Targets, where: str) -> pl.LazyFrame:
+        goal, rank = targets.connect_ms, targets.percentile
+        return within_target(values, goal, "ms", rank, "handshakes", where)
+
+    return by_path.judged(_values(story), story, goals, judge)
 
 
-def detect(story: Story, targets: Targets) -> pl.LazyFrame:
+def detect(story: Story, goals: Goals) -> pl.LazyFrame:
     """One finding when the percentile is above `connect_ms`."""
-    return over_target(
-        _values(story),
-        detector=ID,
-        severity=Severity.WARNING,
-        target=targets.connect_ms,
-        unit="ms",
-        percentile=targets.percentile,
-        what="handshake",
-    )
+
+    def judge(values: pl.LazyFrame, targets: Targets, where: str) -> pl.LazyFrame:
+        return over_target(
+            values,
+            detector=ID,
+            severity=Severity.WARNING,
+            target=targets.connect_ms,
+            unit="ms",
+            percentile=targets.percentile,
+            what="handshake",
+            where=where,
+        )
+
+    return by_path.found(_values(story), story, goals, judge)
 
 
 def _values(story: Story) -> pl.LazyFrame:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, round_trips
+from wsdiag.connections import Story, by_path, round_trips
 from wsdiag.connections.slowness import ACK_SHARE, shapes
 from wsdiag.finding import Severity, over_target, within_target
-from wsdiag.targets import Targets
+from wsdiag.targets import Goals, Targets
 
 ID = "message-latency"
 TITLE = "Messages are slow"
@@ -24,31 +24,41 @@ NEEDS = (
 )
 
 
-def judged(story: Story, targets: Targets) -> pl.LazyFrame:
+def judged(story: Story, goals: Goals) -> pl.LazyFrame:
     """How many messages were timed."""
+
+    def judge(values: pl.LazyFrame, targets: Targets, where: str) -> pl.LazyFrame:
+        goal, rank = targets.message_ms, targets.percentile
+        return within_target(values, goal, "ms", rank, "messages", where)
+
     values = round_trips(story.events).rename({"ms": "measured"})
-    return within_target(values, targets.message_ms, "ms", targets.percentile, "messages")
+    return by_path.judged(values, story, goals, judge)
 
 
-def detect(story: Story, targets: Targets) -> pl.LazyFrame:
+def detect(story: Story, goals: Goals) -> pl.LazyFrame:
     """One finding when the percentile is above `message_ms`."""
     trips = round_trips(story.events)
     values = trips.rename({"ms": "measured"}).join(
         shapes(trips, story.events), on="session", how="left"
     )
     most = pl.len() * 0.5
-    return over_target(
-        values,
-        detector=ID,
-        severity=Severity.WARNING,
-        target=targets.message_ms,
-        unit="ms",
-        percentile=targets.percentile,
-        what="message",
-        traits=(
-            pl.when(pl.col("ack_share").max() >= ACK_SHARE).then(pl.lit("delayed-ack")),
-            pl.when(pl.col("ramps").sum() >= most).then(pl.lit("ramps")),
-            pl.when(pl.col("grid").sum() >= most).then(pl.lit("grid")),
-            pl.when(pl.col("behind").sum() >= most).then(pl.lit("behind-big-messages")),
-        ),
-    )
+
+    def judge(values: pl.LazyFrame, targets: Targets, where: str) -> pl.LazyFrame:
+        return over_target(
+            values,
+            detector=ID,
+            severity=Severity.WARNING,
+            target=targets.message_ms,
+            unit="ms",
+            percentile=targets.percentile,
+            what="message",
+            where=where,
+            traits=(
+                pl.when(pl.col("ack_share").max() >= ACK_SHARE).then(pl.lit("delayed-ack")),
+                pl.when(pl.col("ramps").sum() >= most).then(pl.lit("ramps")),
+                pl.when(pl.col("grid").sum() >= most).then(pl.lit("grid")),
+                pl.when(pl.col("behind").sum() >= most).then(pl.lit("behind-big-messages")),
+            ),
+        )
+
+    return by_path.found(values, story, goals, judge)

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, reconnects
+from wsdiag.connections import Story, by_path, reconnects
 from wsdiag.finding import SPOT, Severity, flag, over_target, plural, within_target
-from wsdiag.targets import Targets
+from wsdiag.targets import Goals, Targets
 from wsdiag.wordings import marks, stated
 
 ID = "reconnect-time"
@@ -34,25 +34,31 @@ FATAL_CODES = (4400, 4401, 4004, 4005, 4406, 4409, 4429, 4500)
 """Closes after which graphql-ws does not retry (enisdenjo/graphql-ws src/client.ts)."""
 
 
-def judged(story: Story, targets: Targets) -> pl.LazyFrame:
+def judged(story: Story, goals: Goals) -> pl.LazyFrame:
     """How many reconnects were measured."""
-    return within_target(_values(story), targets.reconnect_s, "s", targets.percentile, "reconnects")
+
+    def judge(values: pl.LazyFrame, targets: Targets, where: str) -> pl.LazyFrame:
+        goal, rank = targets.reconnect_s, targets.percentile
+        return within_target(values, goal, "s", rank, "reconnects", where)
+
+    return by_path.judged(_values(story), story, goals, judge)
 
 
-def detect(story: Story, targets: Targets) -> pl.LazyFrame:
+def detect(story: Story, goals: Goals) -> pl.LazyFrame:
     """One finding when the percentile is above `reconnect_s`, one over those who stay away."""
-    return pl.concat([_slow(story, targets), _away(story)])
+    return pl.concat([by_path.found(_values(story), story, goals, _slow), _away(story)])
 
 
-def _slow(story: Story, targets: Targets) -> pl.LazyFrame:
+def _slow(values: pl.LazyFrame, targets: Targets, where: str) -> pl.LazyFrame:
     return over_target(
-        _values(story),
+        values,
         detector=ID,
         severity=Severity.WARNING,
         target=targets.reconnect_s,
         unit="s",
         percentile=targets.percentile,
         what="reconnect",
+        where=where,
         traits=(
             pl.when((pl.col("_failed") == 0).all()).then(pl.lit("no-failed-tries")),
             pl.when((pl.col("_failed") > 0).any()).then(pl.lit("failed-tries")),

@@ -9,7 +9,7 @@ from wsdiag.cause import Cause, When
 from wsdiag.connections import Story
 from wsdiag.finding import Finding
 from wsdiag.report import Facts, Verdict
-from wsdiag.targets import Targets
+from wsdiag.targets import Goals
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +25,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     facts: Facts
     stacks: frozenset[str]
     vantages: frozenset[str]
-    targets: Targets
+    targets: Goals
     formats: dict[str, str] = {}
 
     def terms(self) -> frozenset[str]:

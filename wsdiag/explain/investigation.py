@@ -8,7 +8,7 @@ from wsdiag.connections import Story
 from wsdiag.explain.prose import at, ms, plural, seconds
 from wsdiag.finding import Finding, Severity
 from wsdiag.report import Facts, Quantiles
-from wsdiag.targets import Targets
+from wsdiag.targets import Goals
 
 MAX_SYMPTOMS = 6
 
@@ -22,7 +22,7 @@ PLACES = {
 }
 
 
-def symptoms(findings: list[Finding], facts: Facts, targets: Targets) -> str:
+def symptoms(findings: list[Finding], facts: Facts, targets: Goals) -> str:
     """What happened, in numbers: how many connections, how they ended, what misses its target."""
     lines = [f"- {plural(facts.connections, 'connection')}{_codes(facts)}{_failed(facts)}"]
     order = list(Severity)
@@ -37,7 +37,8 @@ def symptoms(findings: list[Finding], facts: Facts, targets: Targets) -> str:
     ]
     shown = [text for text in measured if text]
     if shown:
-        lines.append("- " + "; ".join(shown))
+        own = ", ".join(f"`{path}`" for path, _ in targets.paths)
+        lines.append("- " + "; ".join(shown) + (f"; other targets hold for {own}" if own else ""))
     return "\n".join(lines)
 
 

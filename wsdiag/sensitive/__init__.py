@@ -57,8 +57,11 @@ def suspicious(text: str) -> bool:
     )
 
 
-def hits(view: str) -> Iterator[Hit]:
-    """Every secret in decoded text, overlapping as they come; the more telling rule first."""
+def hits(view: str, *, private: bool = False) -> Iterator[Hit]:
+    """Every secret in decoded text, overlapping as they come; the more telling rule first.
+
+    Public addresses, and `private` ones, too, where that is asked for.
+    """
     yield from commands(view)
     yield from credentials(view)
     yield from keys(view)
@@ -68,7 +71,7 @@ def hits(view: str) -> Iterator[Hit]:
     yield from queries(view)
     yield from forms(view)
     yield from emails(view, {hit.end for hit in named})
-    yield from addresses(view)
+    yield from addresses(view, private=private)
 
 
 def credentials(view: str) -> Iterator[Hit]:

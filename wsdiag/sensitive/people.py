@@ -66,13 +66,13 @@ def emails(view: str, hosts: set[int]) -> Iterator[Hit]:
         last = found.end()
 
 
-def addresses(view: str) -> Iterator[Hit]:
-    """Public IP addresses."""
+def addresses(view: str, *, private: bool) -> Iterator[Hit]:
+    """IP addresses: the public ones, or all."""
     for found in _IPV4.finditer(view):
         parts = found.group().replace("-", ".").split(".")
         if all(int(part) < 256 for part in parts):
             ip = ipaddress.IPv4Address(bytes(int(part) for part in parts))
-            if public(ip):
+            if private or public(ip):
                 yield Hit(*found.span(), "ip")
     for found in _IPV6.finditer(view):
         text = found.group().rstrip(".")
@@ -83,6 +83,6 @@ def addresses(view: str) -> Iterator[Hit]:
         for candidate in (text, text.rpartition(":")[0]):  # with a port after it
             parsed = parse_address(candidate)
             if parsed:
-                if public(unmapped(parsed)):
+                if private or public(unmapped(parsed)):
                     yield Hit(found.start(), found.start() + len(candidate), "ip")
                 break

@@ -19,7 +19,7 @@ class Hit(NamedTuple):
 Q, EQ, GAP = f"[{QUOTES}]", f"[=:{DEEP_EQUALS}{DEEP_COLON}]", f"[\\s+{DEEP_SPACE}]"
 MASKED = re.compile(
     rf"(?:(?:bearer|token|apikey|jwt|basic|digest|negotiate|ntlm){GAP}+)?\["
-    r"(?:(?:token|session|user|ip)-[0-9a-f]{8}|password|credentials|cookie|key|value)\]",
+    r"(?:(?:token|session|user|ip|hidden)-[0-9a-f]{8}|password|credentials|cookie|key|value)\]",
     re.IGNORECASE,
 )
 """What stands in place of a secret, and its scheme: never masked again."""
