@@ -29,7 +29,7 @@ from story import (
 from wsdiag.detectors import DETECTORS, judge
 from wsdiag.facts import measure, quantiles
 from wsdiag.report import Facts, Quantiles
-from wsdiag.targets import Targets
+from wsdiag.targets import Goals
 
 
 def facts(rows: list[dict[str, Any]]) -> Facts:
@@ -183,7 +183,7 @@ def incident() -> list[dict[str, Any]]:
 
 
 def findings(frame_: pl.DataFrame) -> list[dict[str, Any]]:
-    found, _ = judge(told(frame_), Targets(), DETECTORS)
+    found, _ = judge(told(frame_), Goals(), DETECTORS)
     return found.to_dicts()
 
 

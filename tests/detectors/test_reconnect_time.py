@@ -114,3 +114,26 @@ def test_one_return_told_by_three_sources_is_one() -> None:
         *life("cd34", 62, source=SERVER, key="key-b"),
     ]
     assert "of 1 reconnects" in judge(NAME, rows).why
+
+
+def away(seconds: float, *tries: float) -> list[dict]:
+    """One user is cut off at 30 s, tries in vain, and is back so many seconds later."""
+    rows = [
+        *life("a", 0, 30, user="u1"),
+        *life("b", 30 + seconds, 60 + seconds, code=1000, by="c2s", user="u1"),
+    ]
+    for n, at in enumerate(tries):
+        rows += [
+            row("attempt", at, f"t{n}", user="u1"),
+            row("refused", at + 0.01, f"t{n}", user="u1"),
+        ]
+    return rows
+
+
+def test_who_comes_back_much_later_is_on_another_visit() -> None:
+    assert judge(NAME, away(900)).verdict == "not-applicable"
+
+
+def test_who_tries_all_the_while_is_away_for_all_of_it() -> None:
+    said = judge(NAME, away(900, 300, 600))
+    assert said.findings[0]["measured"] == pytest.approx(900, abs=1)
