@@ -69,8 +69,6 @@ SAME_FAULT = {
 
 WRONG = {
     ("broker-lost", "client.log"): "sockets live and nothing else is said: it looks healthy",
-    ("caddy-reload", "client.log"): "ends together look like a restart to a client",
-    ("hidden-tab", "server.log"): "three tabs of a browser that quits look like a restart",
 }
 """Known to be named wrongly from this file alone."""
 

@@ -138,3 +138,34 @@ def test_one_client_gone_after_a_silence() -> None:
 def test_most_clients_gone() -> None:
     rows = [r for n in range(3) for r in life(f"a{n}", n, 30 + 7 * n, by="c2s")]
     assert "others-well" not in judge(NAME, rows + others(3)).traits
+
+
+def saying(conn: str, at: float, name: str) -> Row:
+    return row("message", at, conn, dir="c2s", name=name, bytes=40)
+
+
+def test_ends_right_after_one_kind_of_message() -> None:
+    rows = [
+        r
+        for n in range(3)
+        for r in (
+            *life(f"a{n}", 7.0 * n, 7.0 * n + 30, code=1011),
+            saying(f"a{n}", 7.0 * n + 10, "chat"),
+            saying(f"a{n}", 7.0 * n + 29.9, "export"),
+        )
+    ]
+    rows += [*others(3), *(saying(f"o{n}", 20 + n, "chat") for n in range(3))]
+    assert "after-one-message" in judge(NAME, rows).traits
+
+
+def test_a_frequent_message_is_no_trigger() -> None:
+    rows = [
+        r
+        for n in range(3)
+        for r in (
+            *life(f"a{n}", 7.0 * n, 7.0 * n + 30, code=1011),
+            saying(f"a{n}", 7.0 * n + 29.9, "chat"),
+        )
+    ]
+    rows += [*others(3), *(saying(f"o{n}", 20 + n, "chat") for n in range(3))]
+    assert "after-one-message" not in judge(NAME, rows).traits

@@ -226,3 +226,21 @@ def test_a_restart_in_a_log_without_times() -> None:
 )
 def test_ends_in_a_log_without_times_that_no_shutdown_made(kinds: tuple[str, ...]) -> None:
     assert not judge(NAME, timeless(*kinds)).findings
+
+
+def quitting(*, code: int = 1001, start: bool = True, stop: bool = False) -> list[dict]:
+    """Four connections that a server's log sees closed at once, from it does not say which side."""
+    rows = ending(4, apart=0.01, source=SERVER, code=code, by=None)
+    rows += [row("server_start", -5, None, SERVER)] if start else []
+    return rows + ([row("server_stop", 59.9, None, SERVER)] if stop else [])
+
+
+def test_a_browser_that_quits_closes_all_its_tabs() -> None:
+    assert "server-silent" in judge(NAME, quitting()).traits
+
+
+@pytest.mark.parametrize("more", [{"code": 1012}, {"start": False}, {"stop": True}])
+def test_a_server_that_is_not_silent(more: dict) -> None:
+    said = judge(NAME, quitting(**more))
+    assert said.findings
+    assert "server-silent" not in said.traits

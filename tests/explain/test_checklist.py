@@ -135,3 +135,18 @@ def test_polling_after_a_failed_upgrade() -> None:
     assert verdict([*failed, *polls], item) == "PASS"
     assert verdict(failed, item) == "NOT DECIDABLE"
     assert verdict(life("a", 0, 9, code=1000), item) == "NOT DECIDABLE"
+
+
+@pytest.mark.parametrize(("status", "expected"), [(400, "FAIL"), (401, "NOT DECIDABLE")])
+def test_upgrades_fail_and_nothing_takes_their_place(status: int, expected: str) -> None:
+    rows = [
+        r
+        for n in range(3)
+        for r in (row("attempt", n, f"a{n}"), row("rejected", n + 0.1, f"a{n}", code=status))
+    ]
+    assert verdict(rows, "fallback polling if WebSocket fails") == expected
+
+
+def test_a_client_that_notices_its_ends() -> None:
+    rows = life("a", 0, 60, source=CLIENT)
+    assert verdict(rows, "connection status indicator in the UI") == "PARTIAL"

@@ -7,6 +7,7 @@ How it decides: on the wire, a FIN or RST with no Close frame before it, or the 
 Close frame; in logs, the code as said, with 1006 and "no close frame" as what they are: no Close
 frame came. 1000, 1001 and an empty Close frame are polite; 1012 and a server's 1001 announce a
 restart and are left to mass-close.
+Ends that come right after one kind of message of the client's are marked: the message did it.
 What it cannot see: a 1005 that some servers log when the socket simply died is not counted, because
 it may also be an empty Close frame.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from wsdiag import endings
 from wsdiag.connections import (
     POLITE_CODES,
     RESTART_CODES,
@@ -83,6 +85,12 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         ],
         how="diagonal_relaxed",
     )
+    rows = rows.join(
+        endings.triggers(story.events, story.connections),
+        on="session",
+        how="left",
+        maintain_order="left",
+    )
     who = pl.col("closed_by").drop_nulls().mode().sort().first().fill_null("unknown")
     said = pl.col("reason").drop_nulls().first()
     return flag(
@@ -111,6 +119,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             ),
             pl.when(~pl.col("alone").first()).then(pl.format("by-{}", who)),
             pl.when((pl.col("end_reason") == "rst").any()).then(pl.lit("reset")),
+            pl.when(pl.col("trigger").is_not_null().sum() >= endings.REPEATED).then(
+                pl.lit("after-one-message")
+            ),
             pl.when(pl.col("in_use").fill_null(False).all()).then(pl.lit("in-use")),
             pl.when((pl.col("well") >= MORE * pl.len()).all()).then(pl.lit("others-well")),
         ),

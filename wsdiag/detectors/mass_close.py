@@ -185,6 +185,7 @@ def _at_moments(story: Story) -> pl.LazyFrame:
             pl.when(pl.col("frameless").mean() >= 0.8).then(pl.lit("no-close-frame")),
             pl.when(code.is_not_null()).then(pl.format("code-{}", code)),
             pl.when((pl.col("closed_by") == "proxy").mean() >= 0.8).then(pl.lit("by-proxy")),
+            pl.when(_server_silent()).then(pl.lit("server-silent")),
             pl.when(pl.col("stopped").first()).then(pl.lit("shutdown-logged")),
             pl.when(pl.col("started_again").first()).then(pl.lit("start-logged")),
             pl.when(pl.col("refusing").first()).then(pl.lit("refused-after")),
@@ -197,6 +198,20 @@ def _at_moments(story: Story) -> pl.LazyFrame:
         unit="connections",
         measured=pl.len().cast(pl.Float64),
     )
+
+
+def _server_silent() -> pl.Expr:
+    """Whether 1001 came from nobody knows whom, while a log that tells of starts tells of none.
+
+    A browser sends 1001 for all its tabs when it quits; only servers send 1012.
+    """
+    untold = (~pl.col("closed_by").is_in(["server", "proxy"])).fill_null(value=True).all()
+    going = (pl.col("code") == 1001).fill_null(value=False).mean() >= 0.8
+    told = pl.any_horizontal(
+        pl.col(name).first().fill_null(value=False)
+        for name in ("stopped", "started_again", "refusing", "killed", "reloaded")
+    )
+    return untold & going & ~told & pl.col("starts_told").first().fill_null(value=False)
 
 
 def _people_leaving() -> pl.Expr:
@@ -326,6 +341,9 @@ def _context(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
             (near & kind.is_in(["server_stop", "error"]) & killed).any().alias("killed"),
             (after & (kind == "server_start") & ~pl.col("proxy")).any().alias("started_again"),
             (after & (kind == "refused")).any().alias("refusing"),
+            ((pl.col("ts") < pl.col("t0")) & (kind == "server_start") & ~pl.col("proxy"))
+            .any()
+            .alias("starts_told"),
             (before & (kind == "reload")).any().alias("reloaded"),
             (shortly & (kind == "reload")).any().alias("just_reloaded"),
             pl.col("spot")

@@ -1,12 +1,13 @@
-"""Ends by the clocks that tell their cause: silence, age, and the proxy's reloads before them.
+"""Ends by the clocks that tell their cause: silence, age, the proxy's reloads, the last message.
 
 For each end: how long nothing had crossed the connection (either way, from the client, from the
-server), how old it was, and what happened at the proxy before it.
+server), how old it was, what happened at the proxy before it, and what the client said last.
 """
 
 from wsdiag.endings.ends import TICK_S, ends
 from wsdiag.endings.reloads import after_reload
 from wsdiag.endings.spikes import MANY, REPEATED, SURVIVED, by_clock, find_spikes, out_of
+from wsdiag.endings.triggers import triggers
 
 __all__ = [
     "MANY",
@@ -18,4 +19,5 @@ __all__ = [
     "ends",
     "find_spikes",
     "out_of",
+    "triggers",
 ]

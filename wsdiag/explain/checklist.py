@@ -16,6 +16,12 @@ SILENT_S = 50.0
 LONGEST_S = 33.0
 """A wait beyond the target of 30 s, and a tenth for jitter, is no good cap."""
 
+ENOUGH_FAILURES, SHOW_PLAIN_HTTP = 3, ("network", "proxy")
+"""After three failed upgrades a client with a fallback would use it."""
+
+TO_ANYBODY = (401, 403, 429)
+"""Refusals that polling would meet as well."""
+
 POLLING = "(?i)transport=(polling|longpolling|long_polling|serversentevents)|/longpoll|xhr_"
 
 SPREAD = {
@@ -53,11 +59,7 @@ def checklist(frame: pl.DataFrame, story: Story) -> list[CheckItem]:
             _pace(story),
         ),
         _reconnection(marks, backoff.law(story.connections).collect().row(0, named=True)),
-        CheckItem(
-            item="connection status indicator in the UI",
-            verdict=NOT_DECIDABLE,
-            why="logs and captures do not show the page",
-        ),
+        _indicator(story),
         _fallback(story),
     ]
 
@@ -138,11 +140,26 @@ def _reconnection(marks: set[str], law: dict[str, Any]) -> CheckItem:
     return CheckItem(item=item, verdict=verdict, why=why)
 
 
+def _indicator(story: Story) -> CheckItem:
+    """A client that logs each end knows its state; that the page shows it, no log tells."""
+    item = "connection status indicator in the UI"
+    told = story.events.filter((pl.col("vantage") == "client") & (pl.col("kind") == "close"))
+    ends = told.select(pl.len()).collect().item()
+    if ends:
+        why = f"the client notices its {plural(ends, 'end')}; look whether the page shows them"
+        return CheckItem(item=item, verdict=PARTIAL, why=why)
+    why = "logs and captures do not show the page"
+    return CheckItem(item=item, verdict=NOT_DECIDABLE, why=why)
+
+
 def _fallback(story: Story) -> CheckItem:
     """Polling that begins after upgrades failed; socket.io's first polling is no fallback."""
     item = "fallback polling if WebSocket fails"
     upgrade = pl.col("kind") == "rejected"
     failed = story.connections.filter(pl.col("rejected") & ~pl.col("was_open"))
+    # Plain requests beside the upgrades would stand in a capture or a proxy's log.
+    seen = pl.col("vantages").list.eval(pl.element().is_in(SHOW_PLAIN_HTTP)).list.any()
+    shown = seen & ~pl.col("status").is_in(TO_ANYBODY).fill_null(value=False)
     polls = pl.col("kind").is_in(["request", "response"]) & pl.col("name").str.contains(POLLING)
     since = story.events.filter(upgrade).select(since=pl.col("ts").min())
     after = (
@@ -151,12 +168,13 @@ def _fallback(story: Story) -> CheckItem:
         .filter(pl.col("ts") > pl.col("since"))
         .select(polls=pl.len(), answered=(pl.col("code") == 200).sum())
     )
-    tries, later = pl.collect_all([failed.select(pl.len()), after])
-    if tries.item() == 0:
+    tries, later = pl.collect_all([failed.select(pl.len(), shown=shown.sum()), after])
+    if tries["len"][0] == 0:
         why = "no upgrade failed in this evidence"
         return CheckItem(item=item, verdict=NOT_DECIDABLE, why=why)
     if later["answered"][0] >= 2:
         why = f"after a failed upgrade {later['answered'][0]} polling requests were answered"
         return CheckItem(item=item, verdict=PASS, why=why)
-    why = f"{plural(tries.item(), 'upgrade')} failed, and no polling that works is seen after it"
-    return CheckItem(item=item, verdict=NOT_DECIDABLE, why=why)
+    verdict = FAIL if tries["shown"][0] >= ENOUGH_FAILURES else NOT_DECIDABLE
+    why = f"{plural(tries['len'][0], 'upgrade')} failed, and no polling that works is seen after it"
+    return CheckItem(item=item, verdict=verdict, why=why)
