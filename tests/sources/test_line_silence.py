@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from polars.testing import assert_frame_equal
 
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile, Reading
-from wsdiag.sources import block_reader, line_blocks, text_log
+from wsdiag.sources import block_reader, line_blocks, text_log, told_lines
 from wsdiag.sources.line_format import all_formats
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,10 @@ LINES = [
     for sample in made.document.sample
     for line in (sample.lines or [sample.line])
 ]
+BY_LINE = [made for made in all_formats() if made.document.reads == "line"]
+NUMBERS = ["7", "07", "59", "60", "99", "101", "403", "502", "1005", "2025", "+5", "-1", "-", "1e5"]
+NUMBERS += ["nan", "0.0005", "1.0015", "12,5", "99999999999", "99999999999999999999", "#é", ""]
+SELDOM = st.sampled_from([True, *[False] * 7])
 REQUESTS = [
     '10.0.0.1 - - [22/Nov/2026:23:45:39 +0000] "GET /a.js HTTP/1.1" 200 2612 "-" "Mozilla/5.0"',
     '10.0.0.1 - - [22/Nov/2026:23:45:40 +0000] "GET /101 HTTP/1.1" 404 101 "-" "ws" 0.101',
@@ -49,7 +54,10 @@ REQUESTS = [
 ]
 
 
-def one_by_one(item: InputFile) -> Reading:
+PLAIN = Config()
+
+
+def one_by_one(item: InputFile, config: Config) -> Reading:
     """The oracle: no line is passed over."""
     notes: Counter[str] = Counter()
     lines = (
@@ -58,14 +66,15 @@ def one_by_one(item: InputFile) -> Reading:
         for n, text in enumerate(block.lines)
         if text is not None
     )
-    return text_log.read_lines(item, Config(), lines)
+    return text_log.read_lines(item, config, lines)
 
 
-def assert_same(item: InputFile) -> None:
-    slow = one_by_one(item)
+def assert_same(item: InputFile, config: Config = PLAIN) -> None:
+    slow = one_by_one(item, config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(block_reader, "FEW_LINES", 0)
-        fast = text_log.read(item, Config())
+        patch.setattr(told_lines, "FEW_LINES", 0)
+        fast = text_log.read(item, config)
     assert_frame_equal(fast.events, slow.events)
     assert fast.lines is not None
     sorts = msgspec.structs.asdict(fast.lines)
@@ -99,3 +108,22 @@ def test_mixed_lines_in_small_blocks(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(line_blocks, "BLOCK_BYTES", size)
         assert_same(item_of(path))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_lines_of_one_format_with_other_numbers(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Times, durations, sizes and ids of many notations, usual and not."""
+    one = data.draw(st.sampled_from(BY_LINE))
+    number = re.compile(r"\d+(?:\.\d+)?")
+
+    def changed(found: re.Match[str]) -> str:
+        return data.draw(st.sampled_from(NUMBERS)) if data.draw(SELDOM) else found.group()
+
+    samples = [line for sample in one.document.sample for line in sample.lines or [sample.line]]
+    lines = data.draw(st.lists(st.sampled_from(samples), min_size=2, max_size=20))
+    path = tmp_path_factory.mktemp("one") / "access.log"
+    path.write_text("\n".join(number.sub(changed, line) for line in lines), encoding="utf-8")
+    assert_same(item_of(path), Config(tz=data.draw(st.sampled_from(["UTC", "Europe/Paris"]))))

@@ -55,6 +55,10 @@ class Transcript:
         self._refusal: tuple[object, int] = (None, 0)  # the last one so stated: status and place
         self._unplaced: Counter[object] = Counter()  # handshakes so stated, of nobody knows whom
 
+    def is_idle(self) -> bool:
+        """True where no connection is known that rows of other lines could be about."""
+        return not self._sees_states and self._open.is_new()
+
     def rows(self, message: str, pos: int) -> list[Row] | None:
         """The rows of a transcript line, without `ts`; None when it is not one."""
         marked = message[1:2] == " " and message[0] in _MARKS

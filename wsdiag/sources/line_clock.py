@@ -14,6 +14,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
+import polars as pl
+
 from wsdiag.sources.line_time import Lacks, Stamp
 
 _HALF_DAY = timedelta(hours=12)
@@ -57,6 +59,20 @@ class Clock:
         except (ValueError, OverflowError):
             return self.last
         return self.last
+
+    def zoned(self, times: pl.Series) -> pl.Series:
+        """Times without a zone as instants; null for one that the zone's clocks leave out."""
+        local = times.dt.replace_time_zone(
+            str(self._zone), ambiguous="earliest", non_existent="null"
+        )
+        return local.dt.convert_time_zone("UTC")
+
+    def passed(self, last: datetime, resolution_ms: float, zoned: bool) -> None:
+        """Times were read elsewhere, in columns; `last` was the last of them."""
+        self.last = last
+        self.resolution_ms = max(self.resolution_ms, resolution_ms)
+        if not zoned:
+            self._assumed.add("zone")
 
     def remarks(self) -> list[str]:
         """What was assumed, one sentence each."""

@@ -42,30 +42,38 @@ WORDS = frozenset(
     }
 )
 
-_MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "ns": 0.000001}
-_MAX_MS = 3.2e11
+MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "ns": 0.000001}
+MAX_MS = 3.2e11
 """Ten years: a longer duration is a mistake of the log."""
 
-_WS_PATH = re.compile(
+WS_PATH = re.compile(
     r"transport=websocket|/(?:[\w-]*[_-])?(?:ws|wss|websockets?|sockjs|cable|mqtt|signalr)(?:[/?.]|$)"
     r"|/(?:hubs?/|[\w-]*hub\?)|/graphql-ws",
     re.IGNORECASE,
 )
 KEY = r"[A-Za-z0-9+/]{21}[AQgw]=="
 _KEY = re.compile(rf"(?<![A-Za-z0-9+/]){KEY}")
-ASKS_FOR_UPGRADE = rf"(?i:{_WS_PATH.pattern}|websocket)|{KEY}"
+ASKS_FOR_UPGRADE = rf"(?i:{WS_PATH.pattern}|websocket)|{KEY}"
 """A pattern of which each line holds something whose word `websocket` is `yes`."""
-_TRACE = re.compile(r"(?<![0-9a-fA-F])[0-9a-f]{32}(?![0-9a-fA-F])")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}")
-_ID = re.compile(r"[\w.:/=+*@#|$-]{1,80}")
-_PEER = re.compile(r"\[?(?P<ip>[0-9a-fA-F.:]+?)\]?(?::(?P<port>\d{1,5}))?")
-_WORD = re.compile(r"\{(\w+)\}")
+
+TRACE = r"[0-9a-f]{32}"
+_TRACE = re.compile(rf"(?<![0-9a-fA-F]){TRACE}(?![0-9a-fA-F])")
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}")
+ID = re.compile(r"[\w.:/=+*@#|$-]{1,80}")
+PEER = re.compile(r"\[?(?P<ip>[0-9a-fA-F.:]+?)\]?(?::(?P<port>\d{1,5}))?")
+WORD = re.compile(r"\{(\w+)\}")
 _QUERY_USER = re.compile(r"[?&](?:user|user_?id|uid|username)=([^&\s]+)", re.IGNORECASE)
 CHOICES = {"dir": frozenset([*Dir, "sent", "received"]), "vantage": frozenset(Vantage)}
 """What may stand in these columns; "sent" and "received" become a direction by whose log it is."""
 
-_DERIVED = frozenset({"path", "method", "websocket", "key", "message"})
-_EMPTY = frozenset({"", "-", "null", "None"})
+SAID = ("topic", "name", "reason", "code", "dir", "bytes")
+"""Words that are the column of their name."""
+
+LIMITS = {"code": 2**31, "bytes": 2**62}
+"""Columns of whole numbers, and what these stay below."""
+
+DERIVED = frozenset({"path", "method", "websocket", "key", "message"})
+EMPTY = frozenset({"", "-", "null", "None"})
 
 
 class Fields(dict[str, str]):
@@ -90,7 +98,7 @@ class Fields(dict[str, str]):
                         self.setdefault(word, text)
         self._finds = ()
         if name not in self:
-            self[name] = self._derived(name) if name in _DERIVED else ""
+            self[name] = self._derived(name) if name in DERIVED else ""
         return self[name]
 
     def _derived(self, name: str) -> str:
@@ -101,7 +109,7 @@ class Fields(dict[str, str]):
             return self["request"].partition(" ")[0]
         if name == "websocket":
             upgrade = self["upgrade"].lower() == "websocket" or self._key()
-            return "yes" if upgrade or _WS_PATH.search(self["path"]) else ""
+            return "yes" if upgrade or WS_PATH.search(self["path"]) else ""
         if name == "key":
             return self._key()
         if name == "message":
@@ -116,20 +124,20 @@ class Fields(dict[str, str]):
         """The text with each `{word}` replaced; nothing where such a word is empty."""
         if "{" not in template:
             return template
-        if not all(self[word] for word in _WORD.findall(template)):
+        if not all(self[word] for word in WORD.findall(template)):
             return ""
-        return _WORD.sub(lambda found: self[found.group(1)], template)
+        return WORD.sub(lambda found: self[found.group(1)], template)
 
     def duration_ms(self, prefix: str = "") -> float | None:
         """The stated duration in milliseconds."""
-        for unit, factor in _MS.items():
+        for unit, factor in MS.items():
             text = self[prefix + unit]
             if text:
                 try:
                     value = float(text.lstrip("+").replace(",", ".")) * factor
                 except ValueError:
                     return None
-                return round(value, 6) if 0 <= value < _MAX_MS else None
+                return round(value, 6) if 0 <= value < MAX_MS else None
         return None
 
 
@@ -156,7 +164,7 @@ class RowMaker:
 
     def _told(self, fields: Fields) -> dict[str, object]:
         """What every row of the line has, unless its rule says otherwise."""
-        row = dict(self._of_request(fields["path"])) if fields["path"] else {}
+        row = dict(self.of_request(fields["path"])) if fields["path"] else {}
         row |= {
             "conn": self._session(fields["sid"]) or _identifier(fields["conn"]),
             "key": fields["key"] or None,
@@ -164,9 +172,9 @@ class RowMaker:
             "peer": peer(fields),
             "vantage": fields["vantage"] or None,
         }
-        if fields["user"] not in _EMPTY:
+        if fields["user"] not in EMPTY:
             row["user"] = self._user(fields["user"])
-        for column in ("topic", "name", "reason", "code", "dir", "bytes"):
+        for column in SAID:
             if fields[column]:
                 row[column] = fields[column]
         return {column: self._typed(column, value) for column, value in row.items()}
@@ -174,8 +182,8 @@ class RowMaker:
     def _typed(self, column: str, value: object) -> object:
         if value is None or value == "":
             return None
-        if column in ("code", "bytes"):
-            return _integer(value, 2**31 if column == "code" else 2**62)
+        if column in LIMITS:
+            return _integer(value, LIMITS[column])
         if column == "ms":
             return float(value) if isinstance(value, int | float) else _number(str(value))
         if column in ("reason", "topic", "name"):
@@ -184,7 +192,7 @@ class RowMaker:
             return value if value in CHOICES[column] else None
         return value
 
-    def _of_request(self, target: str) -> dict[str, object]:
+    def of_request(self, target: str) -> dict[str, object]:
         """Path, credential and user of a request target."""
         if target in self._paths:
             return self._paths[target]
@@ -204,7 +212,7 @@ class RowMaker:
         return made
 
     def _session(self, sid: str) -> str | None:
-        if sid in _EMPTY:
+        if sid in EMPTY:
             return None
         self.redactor.counts["session"] += 1
         return redact.session(sid)
@@ -218,7 +226,7 @@ def peer(fields: Fields) -> str | None:
     """`ip:port` of the client, the address as it may be shown; None without a real port."""
     ip, port = fields["ip"], fields["port"]
     if not ip and fields["client"]:
-        found = _PEER.fullmatch(fields["client"])
+        found = PEER.fullmatch(fields["client"])
         if not found:
             return None
         ip, port = found["ip"], found["port"] or ""
@@ -234,11 +242,11 @@ def began(fields: Fields, ended: datetime | None, started: datetime | None) -> N
 
 
 def _identifier(text: str) -> str | None:
-    return text if text not in _EMPTY and _ID.fullmatch(text) else None
+    return text if text not in EMPTY and ID.fullmatch(text) else None
 
 
 def _trace(fields: Fields) -> str | None:
-    parent = _TRACEPARENT.search(fields["traceparent"])
+    parent = TRACEPARENT.search(fields["traceparent"])
     if parent:
         return parent.group(1)
     found = _TRACE.search(fields["captures"])
@@ -258,4 +266,4 @@ def _number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if 0 <= value < _MAX_MS else None
+    return value if 0 <= value < MAX_MS else None

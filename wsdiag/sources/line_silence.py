@@ -1,8 +1,7 @@
-"""Which lines surely give no event, judged for the whole column of a block at once.
+"""Which lines of no format surely give no event, judged for the whole column of a block at once.
 
-Of a known format those of which no rule holds (`line_gate.py`). Of no format, as most lines of an
-application's log are, those in which nothing stands that any reader of single lines looks for: no
-sign of a wrapper, a record or a transcript, no stem of a phrase, no format's need.
+Most lines of an application's log are such: nothing stands in them that any reader of single lines
+looks for: no sign of a wrapper, a record or a transcript, no stem of a phrase, no format's need.
 """
 
 from __future__ import annotations
@@ -19,23 +18,20 @@ from wsdiag.sources.vocabulary import STEMS
 
 
 class Silence:
-    """The lines of one block, which are printable ASCII; a column is made when first asked for."""
+    """The lines of one block."""
 
     def __init__(
-        self, lines: pl.Series, by_line: Gates, by_message: Gates, signs: Iterable[str]
+        self,
+        lines: pl.Series,
+        plain: pl.Series,
+        by_line: Gates,
+        by_message: Gates,
+        signs: Iterable[str],
     ) -> None:
-        """`signs`: what else may not stand in a line of no format."""
-        self._lines = lines
+        """`plain`: which lines are printable ASCII; `signs`: what else tells that one is loud."""
+        self._lines, self._plain = lines, plain
         self._by_line, self._telling = by_line, ["{", *signs, *STACK_MARKS, *by_message.needs]
-        self._of_format: dict[str, list[int]] = {}
         self._of_none: dict[str, list[int]] = {}
-
-    def of_format(self, made: Format, at: int) -> int:
-        """The first place from `at` on of a line that is not of this format or may give events."""
-        if made.id not in self._of_format:
-            self._of_format[made.id] = _places(~made.gate.silent(self._lines))
-        places = self._of_format[made.id]
-        return places[bisect_left(places, at)]
 
     def of_none(self, last: Format | None, at: int) -> int:
         """The first place from `at` on of a line that may give events or be of any format.
@@ -63,7 +59,7 @@ class Silence:
             wanted = rest.str.contains_any(list(made.needs))
             places, rest = places.filter(wanted), rest.filter(wanted)
             loud = loud.scatter(places.filter(made.gate.matches(rest)), True)
-        return loud
+        return loud | ~self._plain
 
 
 def _places(true: pl.Series) -> list[int]:

@@ -68,6 +68,10 @@ class OpenConnections:
     def __bool__(self) -> bool:
         return bool(self._open)
 
+    def is_new(self) -> bool:
+        """True where no connection has shown yet."""
+        return not (self._open or self._peers or self._names or self._gone or self._last)
+
     def reset(self) -> None:
         """A server started: whatever was open is not."""
         self.__init__()  # type: ignore[misc]

@@ -13,7 +13,7 @@ import polars as pl
 
 from wsdiag import evidence
 from wsdiag.config import Config
-from wsdiag.event import EVENTS, events
+from wsdiag.event import EVENTS
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.report import Lines
 from wsdiag.sources import line_time
@@ -74,7 +74,8 @@ def read(item: InputFile, config: Config) -> Reading:
     frames: list[pl.DataFrame] = []
     for block in blocks(item.path, notes):
         reader.block(block)
-        _batch(reader, frames)
+        if len(reader.rows) >= ROWS_PER_BATCH:
+            frames += reader.take()
     return _reading(item, config, reader, frames, notes)
 
 
@@ -84,7 +85,8 @@ def read_lines(item: InputFile, config: Config, lines: Iterable[tuple[int, str]]
     frames: list[pl.DataFrame] = []
     for pos, line in lines:
         reader.line(line, pos)
-        _batch(reader, frames)
+        if len(reader.rows) >= ROWS_PER_BATCH:
+            frames += reader.take()
     return _reading(item, config, reader, frames, Counter())
 
 
@@ -93,23 +95,16 @@ def _reader(item: InputFile, config: Config) -> BlockReader:
     return BlockReader(_clock(item, config), formats, bool(_CLIENT_NAME.search(item.name)))
 
 
-def _batch(reader: LogReader, frames: list[pl.DataFrame]) -> None:
-    """Make a frame of the rows so far, where they are many."""
-    if len(reader.rows) >= ROWS_PER_BATCH:
-        frames.append(events(reader.rows))
-        reader.rows = []
-
-
 def _reading(
     item: InputFile,
     config: Config,
-    reader: LogReader,
+    reader: BlockReader,
     frames: list[pl.DataFrame],
     notes: Counter[str],
 ) -> Reading:
     reader.end()
-    frames.append(events(reader.rows))
-    frame = pl.concat(frames) if len(frames) > 1 else frames[0]
+    frames += reader.take()
+    frame = pl.concat(frames)
     general = _general_vantage(item.name, reader)
     frame = frame.with_columns(
         pl.col("vantage").fill_null(pl.lit(general, dtype=EVENTS["vantage"])),

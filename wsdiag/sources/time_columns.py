@@ -1,0 +1,96 @@
+"""Read the times of many lines at once, where they are written alike: `line_clock.py` in columns.
+
+Times written alike differ in their digits of hour, minute, second and fraction; what stands before
+and behind these, the date and the zone, is read once for all lines that share it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from wsdiag.event import EVENTS
+from wsdiag.sources import line_time
+from wsdiag.sources.line_clock import Clock
+from wsdiag.sources.line_time import Lacks
+
+_TIME_OF_DAY = re.compile(
+    r"(?<!\d)\d\d:\d\d:\d\d(?:[.,](?P<fraction>\d{1,9}))?(?=(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?$)"
+)
+_MAX_DATES = 64
+"""Times of more dates than that are not written alike."""
+
+_MAX_CHARS = 40
+
+
+class Times(NamedTuple):
+    """Instants, null where the time is not written as most are, and how they came about."""
+
+    at: pl.Series
+    resolution_ms: float
+    zoned: bool
+
+
+def times(texts: pl.Series, clock: Clock) -> Times:
+    """The instants of texts that hold a time and nothing else."""
+    none = Times(pl.Series([None], dtype=EVENTS["ts"]).new_from_index(0, len(texts)), 0.0, True)
+    first = texts[0] if len(texts) else ""
+    found = _TIME_OF_DAY.search(first)
+    width = len(first)
+    if not found or width > _MAX_CHARS:
+        return none
+    alike = (texts.str.len_bytes() == width).arg_true()
+    chars = np.frombuffer(texts.gather(alike).str.join("").item().encode(), np.uint8)
+    chars = chars.reshape(-1, width)
+    begin, end = found.span()
+    micros, sound = _time_of_day(chars[:, begin:end], chars[0, begin:end])
+    around = np.delete(chars, np.s_[begin:end], axis=1)
+    dates = np.full(len(chars), -1, np.int64)
+    left, kind = sound.copy(), None
+    for _ in range(_MAX_DATES):
+        if not left.any():
+            break
+        one = int(left.argmax())
+        same = left & (around == around[one]).all(axis=1)
+        left &= ~same
+        midnight = chars[one].copy()
+        midnight[begin:end][(midnight[begin:end] >= 48) & (midnight[begin:end] <= 57)] = 48
+        stamp = line_time.parse(midnight.tobytes().decode())
+        if not stamp or stamp.lacks != Lacks.NOTHING or stamp.end != width:
+            continue
+        how = (stamp.resolution_ms, stamp.at.tzinfo is not None)
+        kind = kind or how
+        if how == kind:
+            zone = stamp.at.tzinfo or UTC
+            dates[same] = int(stamp.at.replace(tzinfo=zone).timestamp())
+    if kind is None:
+        return none
+    known = dates >= 0
+    at = pl.Series(dates[known] * 1_000_000 + micros[known]).cast(pl.Datetime("us"))
+    resolution_ms, zoned = kind
+    at = at.dt.replace_time_zone("UTC") if zoned else clock.zoned(at)
+    places = alike.gather(np.flatnonzero(known))
+    return Times(none.at.scatter(places, at), resolution_ms, zoned)
+
+
+def _time_of_day(
+    chars: npt.NDArray[np.uint8], first: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Microseconds since midnight, and whether it is a time of day written as the first is."""
+    digit = (first >= 48) & (first <= 57)
+    sound = (chars[:, ~digit] == first[~digit]).all(axis=1)
+    figures = chars[:, digit] - np.uint8(48)
+    sound &= (figures <= 9).all(axis=1)
+    hour, minute, second = (
+        figures[:, 2 * n].astype(np.int64) * 10 + figures[:, 2 * n + 1] for n in range(3)
+    )
+    sound &= (hour < 24) & (minute < 60) & (second < 60)
+    micros = (hour * 3600 + minute * 60 + second) * 1_000_000
+    for place, column in enumerate(figures.T[6:12]):
+        micros += column.astype(np.int64) * 10 ** (5 - place)
+    return micros, sound

@@ -1,0 +1,151 @@
+"""The lines of one format in a block, and the events of those that give some, as columns.
+
+A line whose words are of an unusual notation – a time, a duration, a size – is left to the reader
+of single lines, as is a line of another format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from wsdiag.event import EVENTS, Kind
+from wsdiag.sources.format_document import Document, Rule
+from wsdiag.sources.line_clock import Clock
+from wsdiag.sources.line_fields import LIMITS, MS, WORD, RowMaker
+from wsdiag.sources.line_format import Format
+from wsdiag.sources.row_columns import RowColumns, duration_ms
+from wsdiag.sources.time_columns import Times, times
+from wsdiag.sources.word_columns import Words
+
+FEW_LINES = 50
+"""Fewer that tell something are read one by one sooner than in columns."""
+
+_DURATIONS = frozenset(prefix + unit for prefix in ("", "handshake_") for unit in MS)
+
+
+class _Lines(NamedTuple):
+    """Some lines of the block: their words, their places in it and their times."""
+
+    words: Words
+    places: pl.Series
+    at: pl.Series
+
+    def of(self, which: pl.Series) -> _Lines:
+        if which.all():
+            return self
+        return _Lines(self.words.of(which), self.places.filter(which), self.at.filter(which))
+
+
+class ToldLines:
+    """The lines of one block as one format reads them."""
+
+    def __init__(self, made: Format, lines: pl.Series, plain: pl.Series, clock: Clock) -> None:
+        """`plain`: which of the lines are printable ASCII, where all engines of patterns agree."""
+        self._made, self._clock = made, clock
+        self._times = Times(pl.Series(dtype=EVENTS["ts"]), 0.0, True)
+        self._parts: list[tuple[Rule, _Lines]] = []
+        silent = made.gate.silent(lines) & plain
+        if _each_alone(made.document):
+            maybe = ~silent & plain & ~lines.str.starts_with("{")
+            if maybe.sum() >= FEW_LINES:
+                self._part(lines.filter(maybe), maybe.arg_true().cast(pl.Int64))
+        telling = pl.concat([pl.Series(dtype=pl.Int64), *(part.places for _, part in self._parts)])
+        at = pl.concat([pl.Series(dtype=EVENTS["ts"]), *(part.at for _, part in self._parts)])
+        order = telling.arg_sort()
+        self._telling, self._at = telling.gather(order).to_numpy(), at.gather(order)
+        self._passed = np.zeros(len(lines), np.bool_)
+        self.silent = [*(~silent).arg_true(), len(lines)]
+        self.settled = [*(~silent.scatter(telling, True)).arg_true(), len(lines)]
+
+    def pass_over(self, begin: int, end: int) -> tuple[int, int]:
+        """Pass over lines; how many of them tell something, and the place behind the last."""
+        self._passed[begin:end] = True
+        first, behind = map(int, np.searchsorted(self._telling, (begin, end)))
+        if first == behind:
+            return 0, begin
+        self._clock.passed(self._at[behind - 1], self._times.resolution_ms, self._times.zoned)
+        return behind - first, int(self._telling[behind - 1]) + 1
+
+    def rows(self, first: int, maker: RowMaker) -> pl.DataFrame:
+        """The event rows of the lines that were passed over; `first` is the block's first line."""
+        frames = [frame for rule, part in self._parts for frame in self._rows(rule, part, maker)]
+        if not frames:
+            return pl.DataFrame(schema=EVENTS)
+        made = pl.concat(frames, how="diagonal").sort("pos", maintain_order=True)
+        missing = {name: pl.lit(None, kind) for name, kind in EVENTS.items() if name not in made}
+        return made.with_columns(pl.col("pos") + first, **missing).select(EVENTS.names())
+
+    def _part(self, lines: pl.Series, places: pl.Series) -> None:
+        """Part the lines by the rules that hold of them."""
+        words = Words.in_lines(self._made.document, lines)
+        self._times = times(words["time"], self._clock)
+        rest = _Lines(words, places, self._times.at)
+        for rule in self._made.document.rule:
+            held = _holds(rule, rest.words)
+            part = rest.of(held)
+            if rule.match:
+                hit = part.words["message"].str.contains(rule.match)
+                part, held = part.of(hit), held.scatter(held.arg_true(), hit)
+                part.words.learn(rule.match)
+            known = part.at.is_not_null()
+            for word in _numbers(rule):
+                known &= ~part.words.odd(word)
+            if known.any() and rule.rows and all(row["kind"] != Kind.CLOSE for row in rule.rows):
+                self._parts.append((rule, part.of(known)))
+            if held.all():
+                break
+            rest = rest.of(~held)
+
+    def _rows(self, rule: Rule, part: _Lines, maker: RowMaker) -> Iterator[pl.DataFrame]:
+        passed = pl.Series(self._passed[part.places.to_numpy()])
+        if not passed.any():
+            return
+        words, places, at = part.of(passed)
+        columns = RowColumns(maker)
+        told = columns.told(words)
+        for constants in rule.rows:
+            made = told | columns.row(words, constants)
+            if "vantage" not in made:
+                made["vantage"] = pl.repeat(self._made.vantage, len(words), eager=True)
+            made["ts"] = self._moment(constants.get("at", ""), words, at)
+            made["pos"] = places
+            yield pl.DataFrame({name: made[name].cast(EVENTS[name]) for name in made})
+
+    def _moment(self, at: str, words: Words, instants: pl.Series) -> pl.Series:
+        means = self._made.document.time
+        if not at or means in ("event", at):
+            return instants
+        micros = (duration_ms(words) * 1000).round(mode="half_to_even").cast(pl.Int64)
+        lasted = micros.cast(pl.Duration("us"))
+        return instants + lasted if means == "start" else instants - lasted
+
+
+def _each_alone(document: Document) -> bool:
+    """True for a format of lines that say all themselves, and always from the same side."""
+    if document.reads != "line" or document.vantage == "either" or document.anonymous:
+        return False
+    words = re.compile(document.pattern).groupindex.keys()
+    return "time" in words and not words & {"started", "vantage"}
+
+
+def _holds(rule: Rule, words: Words) -> pl.Series:
+    held = pl.repeat(True, len(words), eager=True)
+    for word, value in rule.where.items():
+        if isinstance(value, list):
+            held &= words[word].is_in(value)
+        elif value.startswith("~"):
+            held &= words[word].str.contains(value[1:])
+        else:
+            held &= words[word] == value
+    return held
+
+
+def _numbers(rule: Rule) -> set[str]:
+    """The words that become numbers in the rows of a rule."""
+    stated = (row.get(column, "") for row in rule.rows for column in (*LIMITS, "ms"))
+    return {*LIMITS, *_DURATIONS, *WORD.findall(" ".join(stated))}
