@@ -12,6 +12,7 @@ import json
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import dpkt
 import msgspec
@@ -128,6 +129,11 @@ def rotated(files: Files) -> Files:
 
 def among_noise(files: Files) -> Files:
     """Beside it a log of other programs, as long as a busy hour."""
+    return {**files, "shop.log": _noise()}
+
+
+@cache
+def _noise() -> bytes:
     dice = random.Random(7)
     start = datetime(2026, 11, 23, 12, tzinfo=UTC)
     sayings = (
@@ -151,4 +157,4 @@ def among_noise(files: Files) -> Files:
                 iso=at.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
             )
         )
-    return {**files, "shop.log": "\n".join(lines).encode()}
+    return "\n".join(lines).encode()

@@ -1,4 +1,5 @@
-"""How often the first cause is right on the recorded incidents, and whether its number means it."""
+"""How often the first cause is right on the recorded incidents, whether its number means it, and
+that less evidence gives no wrong answer."""
 
 from __future__ import annotations
 
@@ -13,6 +14,13 @@ accuracy = importlib.import_module("accuracy")
 
 ENOUGH = 10
 """Fewer answers in a band say nothing about it."""
+
+
+SAME_FAULT = {
+    "haproxy-timer": {"proxy-idle-timeout"},  # whose timer it was, the log alone tells
+    "server-restart": {"nothing-listening"},  # a proxy's error log shows the gap, not what made it
+}
+"""Less evidence shows the same fault under another name."""
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +43,22 @@ def test_nearly_all_first_causes_are_right(judged) -> None:
 @pytest.mark.slow
 def test_health_has_no_findings(judged) -> None:
     assert [one.case for one in judged if one.healthy and one.report.findings] == []
+
+
+@pytest.mark.slow
+def test_one_file_alone_is_no_reason_for_a_wrong_answer(alone) -> None:
+    """No cause that its incident tempts to; of a healthy one nothing but health, or no answer."""
+    honest = {"healthy", *accuracy.UNDECIDED}
+    wrong = [
+        f"{one.case}: {one.named}, from {one.report.inputs[0].path}"
+        for one in alone
+        if one.named
+        in set(one.label["must_not"])
+        - accuracy.UNDECIDED
+        - SAME_FAULT.get(one.label["cause"], set())
+        or (one.healthy and one.named not in honest)
+    ]
+    assert wrong == []
 
 
 @pytest.mark.slow

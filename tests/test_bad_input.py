@@ -626,7 +626,7 @@ def test_diagnosing_never_fails(room: Path, given_: tuple[str, bytes]) -> None:
 
 
 @pytest.mark.slow
-@settings(FUZZ, max_examples=300)
+@settings(FUZZ, max_examples=120)
 @given(mutated())
 def test_diagnosing_never_fails_at_length(room: Path, given_: tuple[str, bytes]) -> None:
     fares_well(room, *given_)

@@ -45,7 +45,8 @@ def _all_ended_well(story: Story) -> bool:
     """Whether connections were seen, all opened, and each lives on or ended in a way that is known.
 
     An access log that shows an end and not its kind is no proof of health, and neither is an error
-    that a log ties to a connection.
+    that a log ties to a connection. A client's log without a message or ping is none either: what
+    was sent to it and never came leaves no line there.
     """
     seen = counted(story.connections.filter(~pl.col("fragment"))).select(
         opened=pl.col("was_open").sum(),
@@ -59,7 +60,11 @@ def _all_ended_well(story: Story) -> bool:
     errors = story.events.filter(
         (pl.col("kind") == "error") & pl.col("session").is_not_null()
     ).select(errors=pl.len())
-    counts = pl.concat(pl.collect_all([seen, errors]), how="horizontal").row(0, named=True)
+    elsewhere = pl.col("vantage") != "client"
+    lively = story.events.select(
+        lively=(elsewhere | pl.col("kind").is_in(["message", "ping", "pong"])).any()
+    )
+    counts = pl.concat(pl.collect_all([seen, errors, lively]), how="horizontal").row(0, named=True)
     return bool(
         counts["opened"]
         and counts["known"]
@@ -67,6 +72,7 @@ def _all_ended_well(story: Story) -> bool:
         and not counts["untold"]
         and not counts["restarted"]
         and not counts["errors"]
+        and counts["lively"]
         and not _one_age(story)
     )
 
