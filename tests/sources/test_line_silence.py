@@ -31,6 +31,40 @@ LINES = [
     for sample in made.document.sample
     for line in (sample.lines or [sample.line])
 ]
+_SERVER, _CLIENT = "DEBUG websockets.server ", "DEBUG    websockets.client "
+TALK = [
+    *[
+        logger + text
+        for logger in (_SERVER, _CLIENT)
+        for text in (
+            "= connection is CONNECTING",
+            "< GET /ws HTTP/1.1",
+            "> GET /ws HTTP/1.1",
+            "< Sec-WebSocket-Key: RQtttxlg/8LfR+nC1AFrpQ==",
+            "> HTTP/1.1 101 Switching Protocols",
+            "= connection is OPEN",
+            "> PING f9 61 4b cb [binary, 4 bytes]",
+            "< PONG f9 61 4b cb [binary, 4 bytes]",
+            "> PING 74 6f 6b 65 6e 3d 61 62 63 64 65 66 67 68 [binary, 14 bytes]",
+            "> PING 'text' [text, 4 bytes]",
+            "< PING [0 bytes]",
+            "% sent keepalive ping",
+            "< CLOSE 1000 (OK) bye [5 bytes]",
+            "= connection is CLOSED",
+        )
+    ],
+    *[f"{_SERVER}< TEXT 'hello' [{size} bytes]" for size in (1, 5, 6, 7, 8)],
+    *[f"{_SERVER}> TEXT 'on 404 or 502' [{size} bytes]" for size in (21, 22)],
+    f"{_SERVER}< BINARY 00 01 [binary, 2 bytes, continued]",
+    f"{_SERVER}< TEXT 'connection closed 4' [19 bytes]",
+    f'{_SERVER}< TEXT \'{{"token": "x"}}\' [19 bytes]',
+    "INFO websockets.server connection open",
+    "INFO app client 41f2a9 connected from 10.0.0.9:50001",
+    "INFO app client 41f2a9 disconnected code=1001",
+    "INFO app the cache is warm",
+    "    < TEXT 'hello' [5 bytes]",
+    "  > PING f9 61 4b cb [binary, 4 bytes]",
+]
 BY_LINE = [made for made in all_formats() if made.document.reads == "line"]
 NUMBERS = ["7", "07", "59", "60", "99", "101", "403", "502", "1005", "2025", "+5", "-1", "-", "1e5"]
 NUMBERS += ["nan", "0.0005", "1.0015", "12,5", "99999999999", "99999999999999999999", "#é", ""]
@@ -127,3 +161,18 @@ def test_lines_of_one_format_with_other_numbers(
     path = tmp_path_factory.mktemp("one") / "access.log"
     path.write_text("\n".join(number.sub(changed, line) for line in lines), encoding="utf-8")
     assert_same(item_of(path), Config(tz=data.draw(st.sampled_from(["UTC", "Europe/Paris"]))))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(TALK), min_size=2, max_size=60), st.integers(200, 4000))
+def test_transcripts(tmp_path_factory: pytest.TempPathFactory, said: list[str], size: int) -> None:
+    """Frames of connections that open and close, alone or mixed, and lines of their program."""
+    lines = (
+        line if line[0] == " " else f"2026-11-22 23:43:{at // 9:02},{at * 7:03} {line}"
+        for at, line in enumerate(said)
+    )
+    path = tmp_path_factory.mktemp("talk") / "server.log"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(line_blocks, "BLOCK_BYTES", size)
+        assert_same(item_of(path))

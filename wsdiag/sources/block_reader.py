@@ -10,16 +10,20 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from wsdiag.event import events
+from wsdiag.sources.frame_columns import FrameColumns, Shape, named, shape_of
 from wsdiag.sources.line_blocks import Block
 from wsdiag.sources.line_clock import Clock
-from wsdiag.sources.line_format import Format
+from wsdiag.sources.line_fields import RowMaker
+from wsdiag.sources.line_format import Format, Gates
 from wsdiag.sources.line_silence import Silence
-from wsdiag.sources.log_reader import OTHER_SIGNS, LogReader
+from wsdiag.sources.log_reader import OTHER_SIGNS, TRANSCRIPT, LogReader
+from wsdiag.sources.open_connections import Row
 from wsdiag.sources.told_lines import ToldLines
 
 FEW_LINES = 500
 """Fewer are read one by one sooner than in columns."""
 
+_MAX_SHAPES = 4
 _PLAIN = r"^[\t -~]*$"
 
 
@@ -29,12 +33,13 @@ class BlockReader(LogReader):
     def __init__(self, clock: Clock, formats: Sequence[Format], client: bool = False) -> None:
         """As a `LogReader`."""
         super().__init__(clock, formats, client)
-        self._frames: list[pl.DataFrame] = []
+        self._shapes: list[Shape] = []
+        self._blocks: list[_Columns] = []  # those whose rows were not taken yet
 
     def block(self, block: Block) -> None:
         """Read many lines."""
         texts = block.lines.to_list()
-        columns = _Columns(block) if len(texts) >= FEW_LINES else None
+        columns = _Columns(block, self.clock) if len(texts) >= FEW_LINES else None
         at = 0
         while at < len(texts):
             ahead = self._pass_over(columns, texts, at) if columns else at
@@ -46,20 +51,29 @@ class BlockReader(LogReader):
                 self.lines["unread"] += 1
             else:
                 self.line(texts[at], block.first + at, whole=at not in block.cut)
+                if columns:
+                    self._learn(texts[at])
             at += 1
-        for told in columns.told.values() if columns else ():
-            frame = told.rows(block.first, self._maker)
-            if frame.height:
-                self._frames.append(frame)
+        if columns:
+            columns.close(block.first, self._maker)
+            self._blocks.append(columns)
+
+    def waiting(self) -> int:
+        """How many rows wait to be taken."""
+        return len(self.rows) + sum(columns.height for columns in self._blocks)
 
     def take(self) -> Iterator[pl.DataFrame]:
         """The events so far, in the order of their lines; each is given once."""
-        rest, frames = events(self.rows), self._frames
-        self.rows, self._frames = [], []
-        for frame in frames:
-            before = rest["pos"].search_sorted(frame["pos"][-1], side="right")
-            here, rest = rest[:before], rest[before:]
-            yield pl.concat([here, frame]).sort("pos", maintain_order=True) if before else frame
+        rest, blocks = events(self.rows), self._blocks
+        self.rows, self._blocks = [], []
+        for columns in blocks:
+            before = rest["pos"].search_sorted(columns.behind)
+            frames = [frame for frame in (rest[:before], *columns.frames()) if frame.height]
+            rest = rest[before:]
+            if len(frames) > 1:
+                yield pl.concat(frames).sort("pos", maintain_order=True)
+            else:
+                yield from frames
         yield rest
 
     def _pass_over(self, columns: _Columns, texts: Sequence[str], at: int) -> int:
@@ -68,6 +82,8 @@ class BlockReader(LogReader):
             return at
         last = self._last
         ahead = self._pass_known(columns, last, texts, at) if last else at
+        if ahead == at:
+            ahead = self._pass_frames(columns, last, texts, at)
         if ahead > at:
             return ahead
         if self._traceback is not None or (last and self._is_usual(last, self._read + 1)):
@@ -84,9 +100,7 @@ class BlockReader(LogReader):
 
     def _pass_known(self, columns: _Columns, last: Format, texts: Sequence[str], at: int) -> int:
         """Pass over lines of the format of the last one."""
-        told = columns.told.get(last.id)
-        if told is None:
-            told = columns.told[last.id] = ToldLines(last, columns.lines, columns.plain, self.clock)
+        told = columns.of_format(last)
         places = told.settled if self._transcript.is_idle() else told.silent
         ahead: int = places[bisect_left(places, at)]
         if ahead > at:
@@ -98,6 +112,35 @@ class BlockReader(LogReader):
             self._unparsed = (texts[ahead - 1], None, last) if ahead > behind else None
         return ahead
 
+    def _pass_frames(
+        self, columns: _Columns, last: Format | None, texts: Sequence[str], at: int
+    ) -> int:
+        """Pass over lines of a transcript that only have frames."""
+        if self._twin[0] and not self._twin[1]:
+            return at
+        for shape in self._shapes:
+            framed = columns.of_shape(shape, last, (self._lines, self._messages))
+            ahead: int = framed.unsettled[bisect_left(framed.unsettled, at)]
+            if ahead > at:
+                count, run = framed.pass_over(at, ahead)
+                self._transcript.frames(run, count, shape.client)
+                self._client = self._client or shape.client
+                self._passed(ahead - at - count, 0)
+                self._read += count
+                self.lines["parsed"] += count
+                self.seen[TRANSCRIPT] += ahead - at
+                self._unparsed, self._traceback = None, None
+                self._twin = (framed.message(texts[ahead - 1]), True, count)
+                return ahead
+        return at
+
+    def _learn(self, line: str) -> None:
+        """Know lines of a transcript by how they begin, from a line that was read alone."""
+        if len(self._shapes) < _MAX_SHAPES and TRANSCRIPT in self.seen:
+            shape = shape_of(line)
+            if shape and not any(known.pattern == shape.pattern for known in self._shapes):
+                self._shapes.append(shape)
+
     def _passed(self, count: int, indented: int) -> None:
         self._read += count
         self.lines["continuation"] += indented
@@ -107,12 +150,47 @@ class BlockReader(LogReader):
 class _Columns:
     """What is known of the lines of one block; each is made when it is first asked for."""
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: Block, clock: Clock) -> None:
         self.lines = block.lines if block.plain else block.lines.fill_null("\0")
         self.plain = (
             pl.repeat(True, len(block.lines), eager=True)
             if block.plain
             else self.lines.str.contains(_PLAIN)
         )
-        self.told: dict[str, ToldLines] = {}  # by format
+        self.behind = block.first + len(block.lines)
         self.silence: Silence | None = None
+        self._clock = clock
+        self._told: dict[str, ToldLines] = {}
+        self._framed: dict[tuple[str, str], FrameColumns] = {}
+        self._rows: list[pl.DataFrame] = []
+        self._runs: list[tuple[pl.DataFrame, list[Row]]] = []
+
+    def of_format(self, made: Format) -> ToldLines:
+        """The lines as a format reads them."""
+        if made.id not in self._told:
+            self._told[made.id] = ToldLines(made, self.lines, self.plain, self._clock)
+        return self._told[made.id]
+
+    def of_shape(self, shape: Shape, last: Format | None, gates: Sequence[Gates]) -> FrameColumns:
+        """The lines that only have a frame, behind such a beginning."""
+        name = (shape.pattern, last.id if last else "")
+        if name not in self._framed:
+            self._framed[name] = FrameColumns(
+                shape, self.lines, self.plain, self._clock, gates, last
+            )
+        return self._framed[name]
+
+    def close(self, first: int, maker: RowMaker) -> None:
+        """All lines were read: only what they told is kept."""
+        self._rows = [told.rows(first, maker) for told in self._told.values()]
+        self._runs = [framed.rows(first) for framed in self._framed.values()]
+        self._told, self._framed, self.silence = {}, {}, None
+        self.lines = self.plain = pl.Series(dtype=pl.String)
+
+    @property
+    def height(self) -> int:
+        return sum(len(frame) for frame in (*self._rows, *(frame for frame, _ in self._runs)))
+
+    def frames(self) -> list[pl.DataFrame]:
+        """What the lines told."""
+        return [*self._rows, *(named(*part) for part in self._runs)]

@@ -47,8 +47,8 @@ def _row(kind: str, body: str, size: int, final: bool, redactor: Redactor) -> Ro
         return {"kind": "message", "bytes": size} if final else {}
     if kind in ("PING", "PONG"):
         row: Row = {"kind": kind.lower(), "bytes": size}
-        if payload := _payload(body):
-            row["trace"] = payload
+        if shown := payload(body):
+            row["trace"] = shown
         return row
     if kind != "CLOSE":
         return None
@@ -59,7 +59,7 @@ def _row(kind: str, body: str, size: int, final: bool, redactor: Redactor) -> Ro
     return row
 
 
-def _payload(body: str) -> str | None:
+def payload(body: str) -> str | None:
     """A ping's payload in hexadecimal: written as bytes (`1f 02`) or as a Python string."""
     if body[:1] in ("'", '"'):
         return ping_payload(_bytes(body[1:-1]))

@@ -17,7 +17,7 @@ from wsdiag.sources import frame_text
 from wsdiag.sources.line_fields import Fields, RowMaker
 from wsdiag.sources.open_connections import Connection, OpenConnections, Row
 
-_LINE = re.compile(
+LINE = re.compile(
     r"^(?P<logger>\S*websockets\S*?[\]:\s]+|(?:server|client)[\s:]+)?"
     r"(?P<mark>[<>=!%x-]) (?P<text>.+)$"
 )
@@ -64,7 +64,7 @@ class Transcript:
         marked = message[1:2] == " " and message[0] in _MARKS
         if not marked and "websockets" not in message and not message.startswith(_SIDES):
             return None
-        found = _LINE.match(message)
+        found = LINE.match(message)
         if not found:
             return None
         if found["logger"]:
@@ -77,6 +77,14 @@ class Transcript:
         for row in made or ():
             row["vantage"] = "client" if self.client else "server"
         return made
+
+    def frames(self, run: Row, count: int, client: bool) -> None:
+        """So many messages, pings and pongs one after another, of which the rows share `run`."""
+        self.client = client
+        if count:
+            self._reading = None
+            if only := self._open.only():
+                only.claim(run, count)
 
     def adopt(self, rows: list[Row], pos: int, anonymous: str) -> list[Row]:
         """Give the rows of other lines of this input the connection they belong to.

@@ -23,7 +23,10 @@ _LEAD_WORD = re.compile(r"\s*([A-Za-z][\w.@/-]*)[\s:|-]+[\[(]?$")
 
 
 class Head(NamedTuple):
-    """A line in parts; `message` still begins with the logger's name, where one is written."""
+    """A line in parts; `message` still begins with the logger's name, where one is written.
+
+    `stamp` has its place in the line.
+    """
 
     stamp: Stamp | None
     level: str
@@ -39,10 +42,12 @@ def part(line: str) -> Head:
     stamp = line_time.find(rest)
     if not stamp:
         return Head(None, level, rest.strip())
+    before = len(line) - len(rest)
+    placed = stamp._replace(start=before + stamp.start, end=before + stamp.end)
     if stamp.end >= len(rest.rstrip()) and stamp.start > 0:
-        return Head(stamp, level, rest[: stamp.start].rstrip(" ([").removesuffix(" at"))
+        return Head(placed, level, rest[: stamp.start].rstrip(" ([").removesuffix(" at"))
     if rest[: stamp.start].rstrip("\"'").endswith("="):  # logfmt: the pairs are read as such
-        return Head(stamp, level, rest)
+        return Head(placed, level, rest)
     message = rest[stamp.end :]
     if "[" in rest[: stamp.start] and (rest_of_bracket := _BRACKET.match(message)):
         message = message[rest_of_bracket.end() :]  # the bracket holds more than the time
@@ -56,7 +61,7 @@ def part(line: str) -> Head:
     lead = _LEAD_WORD.match(rest[: stamp.start])
     if lead and len(lead[1]) > 1 and not _BEFORE.match(lead[1]):
         message = f"{lead[1]} {message}"
-    return Head(stamp, level, message.rstrip())
+    return Head(placed, level, message.rstrip())
 
 
 def _unbracketed(message: str) -> str:

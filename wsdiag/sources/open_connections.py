@@ -36,11 +36,11 @@ class Connection:
         self.named = False
         self.rows: list[Row] = []  # those that carry its name, until it has one of its own
 
-    def claim(self, row: Row) -> None:
-        """This row is about this connection."""
+    def claim(self, row: Row, times: int = 1) -> None:
+        """This row is about this connection, or what so many rows share."""
         row["conn"] = self.known["conn"]
-        if not self.named and len(self.rows) <= MAX_RENAMED:
-            self.rows.append(row)
+        if not self.named:
+            self.rows += [row] * min(times, MAX_RENAMED + 1 - len(self.rows))
 
     def name(self, row: Row) -> None:
         """The program's own line on the opening: its name and what else it says join the first."""

@@ -133,7 +133,7 @@ class RowColumns:
                 counts[rule] += hidden * (times - 1)
             return made
 
-        return _once_each(texts, shown)
+        return once_each(texts, shown)
 
     def _pseudonyms(
         self, texts: pl.Series, pseudonym: Callable[[str], str], rule: str
@@ -144,10 +144,10 @@ class RowColumns:
             self._maker.redactor.counts[rule] += times
             return pseudonym(text)
 
-        return _once_each(texts, hidden)
+        return once_each(texts, hidden)
 
 
-def _once_each(texts: pl.Series, make: Callable[[str, int], str | None]) -> pl.Series:
+def once_each(texts: pl.Series, make: Callable[[str, int], str | None]) -> pl.Series:
     """What is made of each text and the times it stands there; null of an empty one."""
     counted = texts.alias("text").value_counts(name="times")
     made = [make(text, times) if text else None for text, times in counted.iter_rows()]
@@ -180,7 +180,7 @@ def _peers(words: Words) -> pl.Series:
         ip = ip.zip_with(ip != "", found.field("ip").fill_null(""))
     number = port.cast(pl.Int64, strict=False)
     real = (ip != "") & number.is_between(1, 65535).fill_null(False)
-    shown = _once_each(ip.zip_with(real, pl.repeat("", len(ip), eager=True)), _address)
+    shown = once_each(ip.zip_with(real, pl.repeat("", len(ip), eager=True)), _address)
     return shown + ":" + number.cast(pl.String)
 
 

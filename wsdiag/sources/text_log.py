@@ -74,7 +74,7 @@ def read(item: InputFile, config: Config) -> Reading:
     frames: list[pl.DataFrame] = []
     for block in blocks(item.path, notes):
         reader.block(block)
-        if len(reader.rows) >= ROWS_PER_BATCH:
+        if reader.waiting() >= ROWS_PER_BATCH:
             frames += reader.take()
     return _reading(item, config, reader, frames, notes)
 
@@ -85,7 +85,7 @@ def read_lines(item: InputFile, config: Config, lines: Iterable[tuple[int, str]]
     frames: list[pl.DataFrame] = []
     for pos, line in lines:
         reader.line(line, pos)
-        if len(reader.rows) >= ROWS_PER_BATCH:
+        if reader.waiting() >= ROWS_PER_BATCH:
             frames += reader.take()
     return _reading(item, config, reader, frames, Counter())
 
