@@ -23,7 +23,8 @@ BURST = timedelta(seconds=10)
 
 def measure(story: Story) -> Facts:
     """Count and measure; each connection once, however many sources tell of it."""
-    whole = ~pl.col("fragment") | ~pl.col("was_open").any()
+    # Where nothing opened, a nameless end counts; a nameless message or ping never does.
+    whole = ~pl.col("fragment") | (pl.col("gone") & ~pl.col("was_open").any())
     everything = story.connections.filter(whole)
     opened, ended, rejected, refused, tried, known = pl.collect_all(
         [

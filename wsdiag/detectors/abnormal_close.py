@@ -42,7 +42,11 @@ IN_USE_S = 5.0
 MORE = 2
 """So many times more connections lived on or ended politely: it is not the server."""
 
-HANDLER = next(wording.pattern for wording in book() if wording.mark == "handler-failed")
+TRACEBACK_LINES = 100
+"""The type of an exception stands at the end of its traceback, so far below its report at most."""
+
+SAYS = {wording.mark: wording.pattern for wording in book() if wording.detector == ID}
+HANDLER, TO_THE_GONE = SAYS["handler-failed"], SAYS["spoke-to-the-gone"]
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -76,7 +80,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         pointers="closing",
         alone=pl.lit(False),
     )
-    spoken = story.events.filter(pl.col("kind").is_in(["error", "close", "end", "timeout"]))
+    spoken = _own_failures(
+        story.events.filter(pl.col("kind").is_in(["error", "close", "end", "timeout"]))
+    )
     alone = untied(closed, spoken, ID).filter(pl.col("text").str.contains(HANDLER))
     rows = pl.concat(
         [
@@ -126,6 +132,30 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when((pl.col("well") >= MORE * pl.len()).all()).then(pl.lit("others-well")),
         ),
     )
+
+
+def _own_failures(spoken: pl.LazyFrame) -> pl.LazyFrame:
+    """Without reports of a handler whose exception only says that the connection had ended.
+
+    A handler that still sends or waits when the client leaves is told so by an exception: the end
+    is what made it, and not the other way round.
+    """
+    text = pl.concat_str("name", "reason", separator=" ", ignore_nulls=True)
+    told = spoken.with_columns(
+        _report=pl.col("reason").str.contains(HANDLER).fill_null(value=False),
+        _late=text.str.contains(TO_THE_GONE).fill_null(value=False),
+    )
+    echoes = (
+        told.filter(pl.col("_report") | pl.col("_late"))
+        .sort("source", "pos")
+        .filter(
+            pl.col("_report")
+            & pl.col("_late").shift(-1).over("source")
+            & (pl.col("pos").shift(-1).over("source") - pl.col("pos") <= TRACEBACK_LINES)
+        )
+        .select("source", "pos")
+    )
+    return told.join(echoes, on=["source", "pos"], how="anti").drop("_report", "_late")
 
 
 def _well_meanwhile() -> pl.Expr:

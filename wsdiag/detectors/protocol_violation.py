@@ -44,7 +44,9 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all connections concerned."""
-    closed = counted(story.connections.filter(pl.col("code").is_in(CODES).fill_null(False))).select(
+    # A client that closes with 1002 because of the answer to its handshake saw no frame.
+    blamed = pl.col("code").is_in(CODES).fill_null(False) & ~pl.col("rejected")
+    closed = counted(story.connections.filter(blamed)).select(
         "session",
         "code",
         "closed_by",
