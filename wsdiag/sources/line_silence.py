@@ -7,7 +7,8 @@ looks for: no sign of a wrapper, a record or a transcript, no stem of a phrase, 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import polars as pl
 
@@ -46,20 +47,24 @@ class Silence:
         return places[bisect_left(places, at)]
 
     def _loud(self) -> pl.Series:
-        line = pl.col("line")
-        frame = self._lines.alias("line").to_frame()
-        loud = frame.select(
-            line.str.contains_any(list(STEMS), ascii_case_insensitive=True)
-            | line.str.contains_any(self._telling)
-            | line.str.contains(WRAPPED)
-        ).to_series()
+        """Looked for in turn, the most telling first, and only where nothing was found before."""
+        places, lines = self._plain.arg_true(), self._lines.filter(self._plain)
+        for found in self._signs():
+            silent = ~found(lines)
+            places, lines = places.filter(silent), lines.filter(silent)
+        return pl.repeat(True, len(self._lines), eager=True).scatter(places, False)
+
+    def _signs(self) -> Iterator[Callable[[pl.Series], pl.Series]]:
+        yield lambda lines: lines.str.contains_any(self._telling)
+        yield lambda lines: lines.str.contains_any(list(STEMS), ascii_case_insensitive=True)
+        yield lambda lines: lines.str.contains(WRAPPED)
         for made in self._by_line.formats:
-            places = (~loud).arg_true()
-            rest = self._lines.gather(places)
-            wanted = rest.str.contains_any(list(made.needs))
-            places, rest = places.filter(wanted), rest.filter(wanted)
-            loud = loud.scatter(places.filter(made.gate.matches(rest)), True)
-        return loud | ~self._plain
+            yield partial(_matched, made)
+
+
+def _matched(made: Format, lines: pl.Series) -> pl.Series:
+    wanted = lines.str.contains_any(list(made.needs))
+    return wanted.scatter(wanted.arg_true(), made.gate.matches(lines.filter(wanted)))
 
 
 def _places(true: pl.Series) -> list[int]:
