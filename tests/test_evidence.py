@@ -298,6 +298,12 @@ def test_utf_16_becomes_utf_8(tmp_path: Path, encoding: str) -> None:
     assert remarks["a.log"] == ("UTF-16 text",)
 
 
+def test_half_a_character_at_the_end_of_utf_16(tmp_path: Path) -> None:
+    content = "ws closed code=1006\n".encode("utf-16") + b"w"
+    contents, _, _ = found(put(tmp_path / "a.log", content))
+    assert contents["a.log"].decode() == "ws closed code=1006\n\ufffd"
+
+
 @pytest.mark.parametrize(
     "content", [bytes(64), b"\0\1" * 40, bytes(range(256)) * 4, TEXT, b"a\0b\0", b""]
 )

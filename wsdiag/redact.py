@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from wsdiag.notation import decode, keep_lines, undo
 from wsdiag.notation import sanitise as sanitise
@@ -39,6 +40,8 @@ from wsdiag.sensitive.policy import Policy
 
 REASON_BYTES = 123
 """A Close frame's reason is at most this long (RFC 6455 section 5.5)."""
+
+_BEGINNING_BYTES = 24
 
 # Authorization schemes (RFC 9110 section 11.1): of a token, and of what a password is part of.
 _TOKEN_SCHEME = re.compile(rf"(?:bearer|token|apikey|jwt){GAP}+", re.IGNORECASE)
@@ -159,10 +162,16 @@ class Redactor:
         return shown.replace("\n", " ")
 
     def reason(self, text: str | None) -> str | None:
-        """A close reason or error phrase: masked, and cut to what a Close frame could carry."""
+        """A close reason or error phrase: masked, and cut to what a Close frame could carry.
+
+        Of a longer one the beginning, and the words by which a fault is known.
+        """
         if not text:
             return None
-        return self.mask(text).encode()[:REASON_BYTES].decode("utf-8", "ignore").strip() or None
+        shown = self.mask(text)
+        if len(shown.encode()) > REASON_BYTES:
+            shown = _telling(shown)
+        return shown.encode()[:REASON_BYTES].decode("utf-8", "ignore").strip() or None
 
     def _once(self, text: str) -> str:
         view, origin = decode(text)
@@ -186,6 +195,18 @@ class Redactor:
             shown_user = hit.rule == "user" and _shown_user(view[hit.start : hit.end], self._policy)
             if not (shown_ip or shown_user):
                 yield hit
+
+
+@lru_cache(4096)
+def _telling(text: str) -> str:
+    """The text, shortened in the middle where a known wording would be cut off."""
+    from wsdiag import wordings
+
+    found = wordings.anything().search(text)
+    if not found or len(text[: found.end()].encode()) <= REASON_BYTES:
+        return text
+    begins = text.encode()[:_BEGINNING_BYTES].decode("utf-8", "ignore").rstrip()
+    return f"{begins} … {text[found.start() : found.end()]}"
 
 
 def _shown_user(name: str, policy: Policy) -> bool:

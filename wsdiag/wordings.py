@@ -7,6 +7,7 @@ share, and ignore case.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import cache
 from importlib.resources import files
@@ -42,6 +43,12 @@ def book() -> tuple[Wording, ...]:
     """Every wording, in the order of the file. Raises `msgspec.ValidationError` on a broken one."""
     text = files("wsdiag").joinpath("causes", "wordings.toml").read_text(encoding="utf-8")
     return tuple(msgspec.convert(tomllib.loads(text), _Book).wording)
+
+
+@cache
+def anything() -> re.Pattern[str]:
+    """Any wording of any fault."""
+    return re.compile("(?i)" + "|".join(f"(?:{wording.pattern[4:]})" for wording in book()))
 
 
 def marks(detector: str, text: pl.Expr) -> tuple[pl.Expr, ...]:

@@ -43,6 +43,28 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         [{"kind": "close", "code": 1012}],
     ),
     ("http: client 10.0.0.4 disconnected before response was sent", {}, []),
+    (
+        "publish to room:7 failed: Error: Connection is closed.",
+        {},
+        [{"kind": "error", "reason": "publish to room:7 failed: Error: Connection is closed."}],
+    ),
+    (
+        "[id: 0x5c2f9a01, L:/10.0.0.2:8080 ! R:/10.0.0.1:51234] session closed",
+        {},
+        [{"kind": "end", "conn": "0x5c2f9a01"}],
+    ),
+    ("pam_unix(sshd:session): session closed for user root", {}, []),
+    ("session closed", {}, []),
+    (
+        "The WebSocket session [1c] timeout expired",
+        {},
+        [{"kind": "timeout", "conn": "1c", "reason": "timeout expired"}],
+    ),
+    (
+        "The WebSocket session [1c] read idle timeout expired",
+        {},
+        [{"kind": "timeout", "conn": "1c"}],
+    ),
     ("read: websocket: close 1001 (going away)", {}, [{"kind": "close", "code": 1001}]),
     (
         "read: websocket: close 1006 (abnormal closure): unexpected EOF",

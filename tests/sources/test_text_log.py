@@ -206,6 +206,36 @@ def test_an_engine_io_session_id_is_shown_as_a_pseudonym(tmp_path: Path) -> None
     assert reading.redactions["session"] == 1
 
 
+@pytest.mark.parametrize("silent", ["2026-03-04 10:05:00 cache warmed", "10:05:00.000 [info] up"])
+def test_the_last_words_of_a_process_lie_before_the_next_line(tmp_path: Path, silent: str) -> None:
+    reading = _read(
+        tmp_path,
+        "2026-03-04 10:00:00 ws connected 10.0.0.9:50001",
+        "panic: runtime error: invalid memory address",
+        "goroutine 41 [running]:",
+        silent,
+        "2026-03-04 10:05:02 ws connected 10.0.0.9:50002",
+    )
+    stop = reading.events.filter(reading.events["kind"] == "server_stop")
+    assert [f"{at:%H:%M:%S}" for at in stop["ts"]] == ["10:05:00"]
+
+
+def test_last_words_at_the_end_have_the_time_before(tmp_path: Path) -> None:
+    lines = ("2026-03-04 10:00:00 ws connected 10.0.0.9:50001", "panic: boom")
+    assert _read(tmp_path, *lines).events["ts"].n_unique() == 1
+
+
+def test_a_fault_known_by_its_words_is_found_in_a_long_reason(tmp_path: Path) -> None:
+    line = (
+        "2026-03-04 10:00:00 ERROR ws connection error: the loop of the listener on port 9100"
+        " with 812 clients connected could not go on and is going to sleep for 5 ms: accept4:"
+        " too many open files"
+    )
+    reasons = _read(tmp_path, line).events["reason"].drop_nulls()
+    assert reasons.str.contains("too many open files").any()
+    assert reasons.str.len_bytes().max() <= 123
+
+
 def test_broken_lines_are_counted(tmp_path: Path) -> None:
     line = '10.0.0.1 - - [22/Nov/2026:23:45:39 +0000] "GET /ws HTTP/1.1" 101 26 "-" "x"'
     reading = _read(tmp_path, *[line] * 20, line[:40])

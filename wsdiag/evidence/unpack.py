@@ -70,9 +70,14 @@ def _as_utf8(item: InputFile, spool: Spool) -> InputFile:
     with item.path.open("rb") as file:
         # Incremental: a chunk may end inside a character.
         decoder = codecs.getincrementaldecoder(encoding)("replace")
-        texts = (decoder.decode(chunk) for chunk in chunks_of(file.read))
         known = replace(item, remarks=(*item.remarks, "UTF-16 text"))
-        return _copied(known, (text.encode() for text in texts), spool)
+        return _copied(known, _recoded(decoder, chunks_of(file.read)), spool)
+
+
+def _recoded(decoder: codecs.IncrementalDecoder, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield decoder.decode(chunk).encode()
+    yield decoder.decode(b"", final=True).encode()  # half a character at the end is replaced
 
 
 def _utf_16(head: bytes) -> str:

@@ -78,7 +78,7 @@ class BlockReader(LogReader):
 
     def _pass_over(self, columns: _Columns, texts: Sequence[str], at: int) -> int:
         """Pass over the lines from `at` on that need no look; the place of the next that does."""
-        if self._spread:
+        if self._spread or self._last_words:
             return at
         last = self._last
         ahead = self._pass_known(columns, last, texts, at) if last else at

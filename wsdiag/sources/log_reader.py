@@ -37,6 +37,9 @@ _DIALLING = frozenset({"attempt", "refused"})
 _TWIN_CHARS = 12
 """Shorter messages are repeated by chance."""
 
+_LAST_WORDS = 200
+"""Lines of a dying process, at most, that no time stands beside: its stacks."""
+
 _FEW = 5
 _SHAPE_CHARS = 14
 _DIGIT, _LETTER = re.compile(r"\d+"), re.compile(r"[^\W\d_]+")
@@ -71,6 +74,7 @@ class LogReader:
         self._spread = json_record.SpreadRecords()
         self._twin = ("", False, 0)
         self._traceback: list[Row] | None = None  # ends told inside the traceback being read
+        self._last_words: list[Row] = []  # of a process, that no time stands beside
         self.rows: list[Row] = []
         self.seen: Counter[str] = Counter()
         self._stacks = {f.id: f.document.stack for f in formats}
@@ -110,7 +114,10 @@ class LogReader:
         """Read lines that were taken for parts of another until now, and account for each."""
         for number, line in enumerate(complete):
             unread, self._sort = self.unread, ""
+            before, dying = self.clock.last, bool(self._last_words)
             self._complete(strip_colours(line), first + number)
+            if dying:
+                self._date_last_words(before)
             sort = self._sort
             if self.unread > unread or not whole:
                 sort = "unread"
@@ -326,8 +333,24 @@ class LogReader:
         self.clock.last = last
         return instant
 
+    def _date_last_words(self, before: datetime | None) -> None:
+        """A process dies between two lines with a time: rather at the next, which it came before.
+
+        For what comes next is mostly its new start, while it may have been silent for long.
+        """
+        if self._unparsed:
+            self._instant(None)
+        if self.clock.last is not before:
+            for row in self._last_words:
+                row["ts"] = self.clock.last
+        pos = self._last_words[-1]["pos"]
+        if self.clock.last is not before or self._read - int(str(pos)) > _LAST_WORDS:
+            self._last_words = []
+
     def _stamped(self, rows: list[Row], stamp: Stamp | None) -> None:
         instant = self._instant(stamp)
+        if not stamp:
+            self._last_words += [row for row in rows if row["kind"] == "server_stop"]
         for row in rows:
             row["ts"] = instant
 
