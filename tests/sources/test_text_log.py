@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from wsdiag.config import Config
 from wsdiag.event import EVENTS
 from wsdiag.evidence import InputFile, Reading
-from wsdiag.sources import text_log
+from wsdiag.sources import block_reader, text_log
 from wsdiag.sources.line_format import all_formats
 
 REAL = Path(__file__).parents[3] / "shared" / "real-logs"
@@ -254,7 +254,7 @@ def test_bytes_of_all_kinds(tmp_path: Path) -> None:
 
 
 def test_many_rows_come_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_log, "ROWS_PER_BATCH", 3)
+    monkeypatch.setattr(block_reader, "ROWS_PER_BATCH", 3)
     line = "2026-11-22T23:45:36Z ws closed code=1006"
     assert _read(tmp_path, *[line] * 10).events["pos"].to_list() == list(range(1, 11))
 

@@ -5,8 +5,12 @@ read, in whole columns; the rest line by line.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from wsdiag.event import events
@@ -19,6 +23,8 @@ from wsdiag.sources.line_silence import Silence
 from wsdiag.sources.log_reader import OTHER_SIGNS, TRANSCRIPT, LogReader
 from wsdiag.sources.open_connections import Row
 from wsdiag.sources.told_lines import ToldLines
+
+ROWS_PER_BATCH = 50_000
 
 FEW_LINES = 500
 """Fewer are read one by one sooner than in columns."""
@@ -36,34 +42,66 @@ class BlockReader(LogReader):
         self._shapes: list[Shape] = []
         self._blocks: list[_Columns] = []  # those whose rows were not taken yet
 
-    def block(self, block: Block) -> None:
-        """Read many lines."""
-        texts = block.lines.to_list()
-        columns = _Columns(block, self.clock) if len(texts) >= FEW_LINES else None
+    def read(self, blocks: Iterable[Block]) -> Iterator[pl.DataFrame]:
+        """The events of all lines in order; columns are made while the block before is read."""
+        with ThreadPoolExecutor(1) as beside:
+            coming: deque[tuple[Block, Future[_Columns | None]]] = deque()
+            for block in blocks:
+                coming.append((block, beside.submit(self._columns, block)))
+                if len(coming) > 1:
+                    yield from self._block(*coming.popleft())
+            for block, columns in coming:
+                yield from self._block(block, columns)
+        yield from self._rest()
+
+    def read_singly(self, lines: Iterable[tuple[int, str]]) -> Iterator[pl.DataFrame]:
+        """The events of lines with their places."""
+        for pos, line in lines:
+            self.line(line, pos)
+            if len(self.rows) >= ROWS_PER_BATCH:
+                yield from self._take()
+        yield from self._rest()
+
+    def _rest(self) -> Iterator[pl.DataFrame]:
+        self.end()
+        yield from self._take()
+
+    def _block(self, block: Block, made: Future[_Columns | None]) -> Iterator[pl.DataFrame]:
+        columns = made.result()
         at = 0
-        while at < len(texts):
-            ahead = self._pass_over(columns, texts, at) if columns else at
+        while at < len(block.lines):
+            ahead = self._pass_over(columns, at) if columns else at
             if ahead > at:
                 at = ahead
                 continue
-            if texts[at] is None:
+            text = block.lines[at]
+            if text is None:
                 self._read += 1
                 self.lines["unread"] += 1
             else:
-                self.line(texts[at], block.first + at, whole=at not in block.cut)
+                self.line(text, block.first + at, whole=at not in block.cut)
                 if columns:
-                    self._learn(texts[at])
+                    self._learn(text)
             at += 1
         if columns:
             columns.close(block.first, self._maker)
             self._blocks.append(columns)
+        if len(self.rows) + sum(columns.height for columns in self._blocks) >= ROWS_PER_BATCH:
+            yield from self._take()
 
-    def waiting(self) -> int:
-        """How many rows wait to be taken."""
-        return len(self.rows) + sum(columns.height for columns in self._blocks)
+    def _columns(self, block: Block) -> _Columns | None:
+        """What will mostly be asked about the lines of a block, as far as that is known already."""
+        if len(block.lines) < FEW_LINES:
+            return None
+        columns, last = _Columns(block, self.clock), self._last
+        if last:
+            columns.of_format(last)
+        for shape in self._shapes:
+            columns.of_shape(shape, last, (self._lines, self._messages))
+        return columns
 
-    def take(self) -> Iterator[pl.DataFrame]:
-        """The events so far, in the order of their lines; each is given once."""
+    def _take(self) -> Iterator[pl.DataFrame]:
+        """The events so far, in the order of their lines."""
         rest, blocks = events(self.rows), self._blocks
         self.rows, self._blocks = [], []
         for columns in blocks:
@@ -71,19 +109,19 @@ class BlockReader(LogReader):
             frames = [frame for frame in (rest[:before], *columns.frames()) if frame.height]
             rest = rest[before:]
             if len(frames) > 1:
-                yield pl.concat(frames).sort("pos", maintain_order=True)
+                yield _told(pl.concat(frames).sort("pos", maintain_order=True))
             else:
-                yield from frames
-        yield rest
+                yield from map(_told, frames)
+        yield _told(rest)
 
-    def _pass_over(self, columns: _Columns, texts: Sequence[str], at: int) -> int:
+    def _pass_over(self, columns: _Columns, at: int) -> int:
         """Pass over the lines from `at` on that need no look; the place of the next that does."""
         if self._spread or self._last_words:
             return at
         last = self._last
-        ahead = self._pass_known(columns, last, texts, at) if last else at
+        ahead = self._pass_known(columns, last, at) if last else at
         if ahead == at:
-            ahead = self._pass_frames(columns, last, texts, at)
+            ahead = self._pass_frames(columns, last, at)
         if ahead > at:
             return ahead
         if self._traceback is not None or (last and self._is_usual(last, self._read + 1)):
@@ -94,11 +132,11 @@ class BlockReader(LogReader):
             )
         ahead = columns.silence.of_none(last, at)
         if ahead > at:
-            self._passed(ahead - at, sum(text[:1].isspace() for text in texts[at:ahead]))
-            self._unparsed, self._twin = (texts[ahead - 1], None, None), ("", False, 0)
+            self._passed(ahead - at, columns.indented(at, ahead))
+            self._unparsed, self._twin = (columns.lines[ahead - 1], None, None), ("", False, 0)
         return ahead
 
-    def _pass_known(self, columns: _Columns, last: Format, texts: Sequence[str], at: int) -> int:
+    def _pass_known(self, columns: _Columns, last: Format, at: int) -> int:
         """Pass over lines of the format of the last one."""
         told = columns.of_format(last)
         places = told.settled if self._transcript.is_idle() else told.silent
@@ -109,12 +147,10 @@ class BlockReader(LogReader):
             self._read += telling
             self.lines["parsed"] += telling
             self.seen[last.id] += ahead - at
-            self._unparsed = (texts[ahead - 1], None, last) if ahead > behind else None
+            self._unparsed = (columns.lines[ahead - 1], None, last) if ahead > behind else None
         return ahead
 
-    def _pass_frames(
-        self, columns: _Columns, last: Format | None, texts: Sequence[str], at: int
-    ) -> int:
+    def _pass_frames(self, columns: _Columns, last: Format | None, at: int) -> int:
         """Pass over lines of a transcript that only have frames."""
         if self._twin[0] and not self._twin[1]:
             return at
@@ -130,7 +166,7 @@ class BlockReader(LogReader):
                 self.lines["parsed"] += count
                 self.seen[TRANSCRIPT] += ahead - at
                 self._unparsed, self._traceback = None, None
-                self._twin = (framed.message(texts[ahead - 1]), True, count)
+                self._twin = (framed.message(columns.lines[ahead - 1]), True, count)
                 return ahead
         return at
 
@@ -147,6 +183,11 @@ class BlockReader(LogReader):
         self.lines["ignored"] += count - indented
 
 
+def _told(frame: pl.DataFrame) -> pl.DataFrame:
+    """Without the columns in which nothing stands: they take room."""
+    return frame.select(column for column in frame if column.null_count() < len(column))
+
+
 class _Columns:
     """What is known of the lines of one block; each is made when it is first asked for."""
 
@@ -160,6 +201,7 @@ class _Columns:
         self.behind = block.first + len(block.lines)
         self.silence: Silence | None = None
         self._clock = clock
+        self._indented: npt.NDArray[np.int64] | None = None
         self._told: dict[str, ToldLines] = {}
         self._framed: dict[tuple[str, str], FrameColumns] = {}
         self._rows: list[pl.DataFrame] = []
@@ -179,6 +221,12 @@ class _Columns:
                 shape, self.lines, self.plain, self._clock, gates, last
             )
         return self._framed[name]
+
+    def indented(self, begin: int, end: int) -> int:
+        """How many of these lines begin with a blank."""
+        if self._indented is None:
+            self._indented = np.cumsum([False, *self.lines.str.contains(r"^\s")])
+        return int(self._indented[end] - self._indented[begin])
 
     def close(self, first: int, maker: RowMaker) -> None:
         """All lines were read: only what they told is kept."""

@@ -25,6 +25,7 @@ may be used in `where` and as `{word}` in a row.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
@@ -51,6 +52,9 @@ WS_PATH = re.compile(
     r"|/(?:hubs?/|[\w-]*hub\?)|/graphql-ws",
     re.IGNORECASE,
 )
+MAX_KNOWN = 4_096
+"""Texts of a kind that are remembered."""
+
 KEY = r"[A-Za-z0-9+/]{21}[AQgw]=="
 _KEY = re.compile(rf"(?<![A-Za-z0-9+/]){KEY}")
 ASKS_FOR_UPGRADE = rf"(?i:{WS_PATH.pattern}|websocket)|{KEY}"
@@ -147,6 +151,7 @@ class RowMaker:
     def __init__(self, redactor: Redactor) -> None:
         self.redactor = redactor
         self._paths: dict[str, dict[str, object]] = {}
+        self._shown: dict[str, tuple[str | None, Counter[str]]] = {}
 
     def row(self, fields: Fields, constants: Mapping[str, str]) -> dict[str, object]:
         """One row: the constants of the format's rule over the fields; without `ts`."""
@@ -187,10 +192,25 @@ class RowMaker:
         if column == "ms":
             return float(value) if isinstance(value, int | float) else _number(str(value))
         if column in ("reason", "topic", "name"):
-            return self.redactor.reason(str(value))
+            return self.shown(str(value), 1)
         if column in CHOICES:
             return value if value in CHOICES[column] else None
         return value
+
+    def shown(self, text: str, times: int) -> str | None:
+        """A text that stands so many times, as it may be shown."""
+        if text not in self._shown:
+            before = self.redactor.counts.copy()
+            made = self.redactor.reason(text)
+            hidden = self.redactor.counts - before
+            self.redactor.counts -= hidden
+            if len(self._shown) >= MAX_KNOWN:
+                self._shown.clear()
+            self._shown[text] = (made, hidden)
+        made, hidden = self._shown[text]
+        for rule, number in hidden.items():
+            self.redactor.counts[rule] += number * times
+        return made
 
     def of_request(self, target: str) -> dict[str, object]:
         """Path, credential and user of a request target."""
@@ -207,7 +227,7 @@ class RowMaker:
             user = _QUERY_USER.search(target)
             if user:
                 made["user"] = self._user(user.group(1))
-        if len(self._paths) < 4096:
+        if len(self._paths) < MAX_KNOWN:
             self._paths[target] = made
         return made
 

@@ -99,7 +99,7 @@ class RowColumns:
             value = _decimal(text)
             return value.set(~value.is_between(0, MAX_MS, closed="left"), None)
         if column in ("reason", "topic", "name"):
-            return self._masked(text)
+            return once_each(text, self._maker.shown)
         if column in CHOICES:
             return _where(text, text.is_in([str(choice) for choice in CHOICES[column]]))
         return _where(text, text != "")
@@ -120,20 +120,8 @@ class RowColumns:
         )
         made = {name: joined[name] for name in names if joined[name].null_count() < len(joined)}
         if "name" in made:
-            made["name"] = self._masked(made["name"].fill_null(""))
+            made["name"] = once_each(made["name"].fill_null(""), self._maker.shown)
         return made
-
-    def _masked(self, texts: pl.Series) -> pl.Series:
-        counts = self._maker.redactor.counts
-
-        def shown(text: str, times: int) -> str | None:
-            before = counts.copy()
-            made = self._maker.redactor.reason(text)
-            for rule, hidden in (counts - before).items():
-                counts[rule] += hidden * (times - 1)
-            return made
-
-        return once_each(texts, shown)
 
     def _pseudonyms(
         self, texts: pl.Series, pseudonym: Callable[[str], str], rule: str
@@ -174,7 +162,7 @@ def _decimal(text: pl.Series) -> pl.Series:
 def _peers(words: Words) -> pl.Series:
     """`ip:port` of the clients; null without a real port."""
     ip, port = words["ip"], words["port"]
-    if words.has("client"):
+    if words.has("client") and words["client"].str.contains(":", literal=True).any():
         found = words["client"].str.extract_groups(_PEER).struct
         port = port.zip_with(ip != "", found.field("port").fill_null(""))
         ip = ip.zip_with(ip != "", found.field("ip").fill_null(""))

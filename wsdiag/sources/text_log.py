@@ -24,13 +24,13 @@ from wsdiag.sources.line_format import Format, all_formats, formats_with
 from wsdiag.sources.line_wrapper import Unwrapper, strip_colours
 from wsdiag.sources.log_reader import GENERAL, GENERAL_JSON, LogReader
 
-ROWS_PER_BATCH = 50_000
 HEAD_LINES = 200
 
 _CLIENT_NAME = re.compile(r"client|browser|console|frontend|mobile", re.IGNORECASE)
 _OWN_REPORT = (b"## WebSocket Debug:", b'"wsdiag.report/1"', b'"wsdiag.review/1"')
 _OWN_TEXT = (b"wsdiag explain ", b"WHAT HAPPENED")
 _BINARY_SHARE = 0.1
+_ALWAYS = {name: EVENTS[name] for name in ("ts", "vantage", "pos", "kind")}
 
 
 def sniff(head: bytes, name: str) -> float:
@@ -71,23 +71,13 @@ def read(item: InputFile, config: Config) -> Reading:
     """The events of every line."""
     notes: Counter[str] = Counter()
     reader = _reader(item, config)
-    frames: list[pl.DataFrame] = []
-    for block in blocks(item.path, notes):
-        reader.block(block)
-        if reader.waiting() >= ROWS_PER_BATCH:
-            frames += reader.take()
-    return _reading(item, config, reader, frames, notes)
+    return _reading(item, config, reader, reader.read(blocks(item.path, notes)), notes)
 
 
 def read_lines(item: InputFile, config: Config, lines: Iterable[tuple[int, str]]) -> Reading:
     """The events of lines with their places."""
     reader = _reader(item, config)
-    frames: list[pl.DataFrame] = []
-    for pos, line in lines:
-        reader.line(line, pos)
-        if reader.waiting() >= ROWS_PER_BATCH:
-            frames += reader.take()
-    return _reading(item, config, reader, frames, Counter())
+    return _reading(item, config, reader, reader.read_singly(lines), Counter())
 
 
 def _reader(item: InputFile, config: Config) -> BlockReader:
@@ -99,16 +89,15 @@ def _reading(
     item: InputFile,
     config: Config,
     reader: BlockReader,
-    frames: list[pl.DataFrame],
+    frames: Iterable[pl.DataFrame],
     notes: Counter[str],
 ) -> Reading:
-    reader.end()
-    frames += reader.take()
-    frame = pl.concat(frames)
+    frame = pl.concat([pl.DataFrame(schema=_ALWAYS), *frames], how="diagonal")
     general = _general_vantage(item.name, reader)
+    missing = {name: pl.lit(None, EVENTS[name]) for name in EVENTS.keys() - set(frame.columns)}
     frame = frame.with_columns(
         pl.col("vantage").fill_null(pl.lit(general, dtype=EVENTS["vantage"])),
-        pl.lit(item.name).alias("source"),
+        **missing | {"source": pl.lit(item.name)},
     ).select(EVENTS.names())
     formats = formats_with(tuple(config.formats))
     doubtful = _doubtful(frame, formats, reader.stacks)

@@ -49,6 +49,8 @@ class Words:
 
     def has(self, word: str) -> bool:
         """True where any line has the word."""
+        if word not in self._found and not self._finds and word not in DERIVED:
+            return False
         return bool((self[word] != "").any())
 
     def learn(self, pattern: str) -> None:
