@@ -28,8 +28,8 @@ def packets(stream: BufferedIOBase, wanted: Collection[int]) -> dict[int, str]:
     """The packets at the positions `wanted`, one line each, raw: redact them."""
     said = defaultdict[int, list[str]](list)
     heads, flags, pairs = dict[int, str](), dict[int, str](), set[frozenset[Endpoint]]()
-    for record, segment in _some(stream, np.array(sorted(wanted), np.int64)):
-        heads[record.pos] = _head(record, segment)
+    for record, segment, parts in _some(stream, np.array(sorted(wanted), np.int64)):
+        heads[record.pos] = _head(record, segment, parts)
         flags[record.pos] = "" if segment is None else _flags(segment)
         if segment is not None:
             pairs.add(frozenset((segment.src, segment.dst)))
@@ -45,19 +45,20 @@ def packets(stream: BufferedIOBase, wanted: Collection[int]) -> dict[int, str]:
     return told
 
 
-def _some(stream: BufferedIOBase, wanted: Ints) -> Iterator[tuple[Record, Segment | None]]:
-    """The packets at the positions `wanted`, which are sorted."""
+def _some(stream: BufferedIOBase, wanted: Ints) -> Iterator[tuple[Record, Segment | None, int]]:
+    """The packets at the positions `wanted`, which are sorted; 1 where one is a fragment of IP."""
     for batch in batches(stream, Notes()):
         rows = np.flatnonzero(np.isin(batch.pos, wanted))
         for record in map(batch.record, rows.tolist()):
-            yield record, segment_of(record, Notes())
+            notes = Notes()
+            yield record, segment_of(record, notes), notes.fragments.left
         if not wanted.size or batch.pos[-1] >= wanted[-1]:
             return
 
 
-def _head(record: Record, segment: Segment | None) -> str:
+def _head(record: Record, segment: Segment | None, parts: int) -> str:
     if segment is None:
-        return f"not TCP, {record.size} bytes"
+        return f"{'a fragment of IP' if parts else 'not TCP'}, {record.size} bytes"
     return f"{segment.src} → {segment.dst}"
 
 

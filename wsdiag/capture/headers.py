@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from wsdiag.capture.batch import Batch, Ints
 from wsdiag.capture.batches import batches
 from wsdiag.capture.links import HEAD_BYTES, UNDECIDED, Heads, network
-from wsdiag.capture.packets import TCP, TUNNEL_PORTS, UDP, Endpoint, Segment, segment_of
+from wsdiag.capture.numbers import TCP, TUNNEL_PORTS, UDP
+from wsdiag.capture.packets import Endpoint, Segment, segment_of
 from wsdiag.capture.records import Notes
 
 Mask = NDArray[np.bool_]
@@ -186,11 +187,15 @@ def _tcp(batch: Batch, heads: Heads, rows: Ints, at: int, version: int) -> tuple
         heads = heads[rows]
     field = heads.reshape(-1).view(kind)
     captured, protocol = batch.captured[rows], field["protocol"]
-    silent = np.isin(protocol, _SILENT) | (protocol == UDP) & ~_tunnelled(field)
+    silent = np.isin(protocol, _SILENT)
+    udp = np.flatnonzero(protocol == UDP)
+    silent[udp] = ~np.isin(field["dport"][udp], TUNNEL_PORTS)
     silent &= captured >= at + length
     plain = (protocol == TCP) & (captured >= at + length + _TCP_BYTES)
     if version == 4:
-        plain &= (field["first"] == _NO_OPTIONS) & (field["fragment"] & _FRAGMENT == 0)
+        usual = (field["first"] == _NO_OPTIONS) & (field["fragment"] & _FRAGMENT == 0)
+        plain &= usual
+        silent &= usual
     sent = field["length"].astype(np.int64)
     begin = at + length + (field["offset"] >> 4) * 4
     end = np.where(sent > 0, at + sent + (0 if version == 4 else length), batch.size[rows])
@@ -215,10 +220,6 @@ def _tcp(batch: Batch, heads: Heads, rows: Ints, at: int, version: int) -> tuple
     )
     table = np.array(columns, np.int64)
     return table if plain.all() else table[:, plain], rows[~(plain | silent)]
-
-
-def _tunnelled(field: NDArray[np.void]) -> Mask:
-    return np.isin(field["sport"], TUNNEL_PORTS) | np.isin(field["dport"], TUNNEL_PORTS)
 
 
 @cache

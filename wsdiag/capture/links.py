@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsdiag.capture.batch import Ints
-from wsdiag.capture.packets import (
+from wsdiag.capture.numbers import (
     ETHERNET,
     IP_TYPES,
     LOOPBACK,

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO, Literal, NamedTuple
 
+from wsdiag.capture.fragments import Fragments
+
 NO_TIME = -1
 """The `ts` of packets before the first that has a time."""
 
@@ -45,7 +47,7 @@ class Notes:
     def __init__(self) -> None:
         self.remarks: list[str] = []
         self.undecoded = 0  # packets that should have been TCP over IP but are malformed
-        self.fragments = 0  # IP fragments; they are not put together
+        self.fragments = Fragments()
         self.timeless = 0  # packets without a time, given the time of the packet before
         self.other_links: Counter[int] = Counter()  # packets by link type that is not read
         self.resolution_us = 1.0
@@ -67,8 +69,11 @@ class Notes:
         """All packets were looked at: remark on those of which nothing was read."""
         for link, count in sorted(self.other_links.items()):
             self.remarks.append(f"{count} packets have link type {link}, which is not read")
-        if self.fragments:
-            self.remarks.append(f"{self.fragments} IP fragments are not put together")
+        if left := self.fragments.left:
+            self.remarks.append(
+                f"{left} IP fragments are not put together: others of the same packets are not in "
+                "the capture"
+            )
 
 
 class Interface(NamedTuple):
