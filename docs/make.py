@@ -116,7 +116,7 @@ def usage(topics: Iterable[Topic]) -> str:
 def readme() -> str:
     """The README with the report of its example renewed."""
     report = diagnose([str(ROOT / EXAMPLE)], Config())
-    shown = terminal.render(report, color=False, width=WIDTH)
+    shown = terminal.render(report, color=False)
     return renewed(README, {"report": f"```text\n{shown.strip()}\n```\n"})
 
 

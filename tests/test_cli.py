@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
-from wsdiag import cli, reporters
+from wsdiag import account, cli, reporters
 from wsdiag.cli import main
 from wsdiag.config import Config
 from wsdiag.event import events
@@ -32,7 +32,9 @@ def calls(monkeypatch, tmp_path) -> list[tuple[object, ...]]:
 
     def diagnose(paths, config):
         seen.append((tuple(paths), config))
-        return sample.incident()
+        told = sample.incident()
+        failing = account.failing(told.findings, config.fail_on)
+        return msgspec.structs.replace(told, failing=failing)
 
     def show(pointer, paths, context, config):
         seen.append((pointer, tuple(paths), context))
@@ -176,14 +178,20 @@ def test_exit_codes_of_a_bad_report(calls, args: list[str], code: int) -> None:
 
 def test_exit_codes_by_severity() -> None:
     report = sample.incident()
-    warning = msgspec.structs.replace(report, findings=report.findings[1:])
-    clean = msgspec.structs.replace(report, findings=[])
-    assert cli.verdict(warning, "warning", strict=False) == 1
-    assert cli.verdict(warning, "error", strict=False) == 0
-    assert cli.verdict(clean, "warning", strict=False) == 0
+    clean = msgspec.structs.replace(report, findings=[], failing=[])
+    assert cli.verdict(report, strict=False) == 1
+    assert cli.verdict(msgspec.structs.replace(report, failing=[]), strict=False) == 0
+    assert cli.verdict(clean, strict=False) == 0
     unread = msgspec.structs.replace(clean, inputs=report.inputs[:1])
-    assert cli.verdict(unread, "warning", strict=True) == 4
-    assert cli.verdict(msgspec.structs.replace(clean, inputs=[]), "warning", strict=True) == 0
+    assert cli.verdict(unread, strict=True) == 4
+    assert cli.verdict(msgspec.structs.replace(clean, inputs=[]), strict=True) == 0
+
+
+def test_which_findings_fail_a_run() -> None:
+    error, warning = sample.incident().findings
+    assert account.failing([error, warning], "warning") == [error.id, warning.id]
+    assert account.failing([error, warning], "error") == [error.id]
+    assert account.failing([error, warning], "never") == []
 
 
 def _failing(problem: BaseException):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import shlex
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from wsdiag.cli import main, manual
 from wsdiag.reporters.manual import HEADINGS
@@ -77,8 +80,22 @@ def test_ids_are_kebab_case_within_their_group() -> None:
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    import re
-
     for page in DOCS.rglob("*.md"):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+TRIED = re.compile(r"^(?:\.venv/bin/)?(wsdiag .*fixtures/.*)$", re.MULTILINE)
+"""Command lines of the docs that a reader can type in a clone."""
+
+
+@pytest.mark.parametrize(
+    "line", sorted({line for page in DOCS.glob("*.md") for line in TRIED.findall(page.read_text())})
+)
+def test_commands_in_the_docs_run(line: str, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "fixtures").symlink_to(DOCS.parent / "fixtures")
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(main, shlex.split(line)[1:], prog_name="wsdiag")
+    assert told.exit_code in (0, 1), told.output
+    for name in re.findall(r"-o (\S+)", line):
+        assert (tmp_path / name).stat().st_size

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import polars as pl
 
@@ -32,6 +34,13 @@ def findings(frame: pl.DataFrame, gathered: Gathered, redactor: Redactor) -> lis
         )
         for row in told.iter_rows(named=True)
     ]
+
+
+def failing(told: Sequence[Finding], fail_on: str) -> list[str]:
+    """The ids of the findings at or above the severity that fails a run."""
+    order = list(Severity)
+    bad = () if fail_on == "never" else order[: order.index(Severity(fail_on)) + 1]
+    return [finding.id for finding in told if finding.severity in bad]
 
 
 def _excerpts(

@@ -58,6 +58,7 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
             checklist=explain.checklist(frame, story),
             redactions=account.ledger(gathered, redactor),
             redacted=config.redact.secrets,
+            failing=account.failing(findings, config.fail_on),
         )
 
 

@@ -192,6 +192,7 @@ class Redaction(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer. `causes` is ranked: the first is the answer.
 
+    `failing` are the ids of the findings that fail a run, by their severity and `--fail-on`.
     `redacted` is false where the user asked for the evidence as it is: such a report stays at home.
     """
 
@@ -206,6 +207,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     checklist: list[CheckItem]
     redactions: list[Redaction]
     redacted: bool = True
+    failing: list[str] = []
 
     def pointer(self, evidence: Evidence) -> str:
         """Write a proof pointer as `wsdiag show` takes it."""

@@ -167,6 +167,7 @@ def incident() -> Report:
             Verdict(detector="max-age", verdict=Outcome.ERROR, why="the input ended in mid-record"),
         ],
         findings=[idle, slow],
+        failing=[idle.id, slow.id],
         causes=[
             RootCause(
                 id="proxy-idle-timeout",
@@ -237,6 +238,7 @@ def healthy() -> Report:
         sick,
         findings=[],
         causes=[fine],
+        failing=[],
         verdicts=[v for v in sick.verdicts if v.verdict is Outcome.PASS],
         checklist=[],
         redactions=[],

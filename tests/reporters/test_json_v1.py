@@ -43,6 +43,7 @@ def test_wire_names_in_order() -> None:
         "checklist",
         "redactions",
         "redacted",
+        "failing",
     ]
     assert wire["schema"] == "wsdiag.report/1"
     assert " ".join(wire["findings"][0]) == (

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from wsdiag.report import Input, Report
     from wsdiag.reporters.manual import Topic
 
-FORMATS = ["terminal", "markdown", "json"]
+FORMATS = ["terminal", "markdown", "json", "junit", "github"]
 EVENT_FORMATS = ["jsonl", "csv", "parquet"]
 GROUPS = ["detectors", "causes", "formats", "targets", "kinds"]
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -121,11 +121,11 @@ def diagnose(
         kind = reporters.SUFFIXES[Path(name).suffix.lower()]
         write(name, reporters.REPORTERS[kind].render(report))
     if form == "terminal":
-        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         tell(reporters.terminal.render(report, color=colored(color), width=columns))
     else:
         tell(reporters.REPORTERS[form].render(report))
-    raise click.exceptions.Exit(verdict(report, config.fail_on, strict=strict))
+    raise click.exceptions.Exit(verdict(report, strict=strict))
 
 
 @main.command(short_help="Print the normalised events, for polars, duckdb, jq.")
@@ -242,12 +242,11 @@ def evidence_expected(*, progress: bool) -> Iterator[None]:
         stop(str(problem), USAGE)
 
 
-def verdict(report: Report, fail_on: str, *, strict: bool) -> int:
+def verdict(report: Report, *, strict: bool) -> int:
     """The exit code that a report deserves."""
     if strict and any(not _read(item) or item.unread_lines for item in report.inputs):
         return UNREADABLE
-    bad = {"never": set(), "error": {"error"}, "warning": {"error", "warning"}}[fail_on]
-    return FINDINGS if any(finding.severity.value in bad for finding in report.findings) else 0
+    return FINDINGS if report.failing else 0
 
 
 def _read(item: Input) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from wsdiag.report import Report
-from wsdiag.reporters import json_v1, markdown, terminal
+from wsdiag.reporters import github, json_v1, junit, markdown, terminal
 
 
 class Reporter(Protocol):
@@ -21,9 +21,17 @@ class Reporter(Protocol):
 TERMINAL: Reporter = terminal
 MARKDOWN: Reporter = markdown
 JSON: Reporter = json_v1
+JUNIT: Reporter = junit
+GITHUB: Reporter = github
 
-REPORTERS: dict[str, Reporter] = {"terminal": TERMINAL, "markdown": MARKDOWN, "json": JSON}
+REPORTERS: dict[str, Reporter] = {
+    "terminal": TERMINAL,
+    "markdown": MARKDOWN,
+    "json": JSON,
+    "junit": JUNIT,
+    "github": GITHUB,
+}
 """By the name that `--format` takes."""
 
-SUFFIXES = {".txt": "terminal", ".md": "markdown", ".json": "json"}
+SUFFIXES = {".txt": "terminal", ".md": "markdown", ".json": "json", ".xml": "junit"}
 """What `-o FILE` writes, by the file's suffix."""

@@ -23,18 +23,19 @@ from wsdiag.reporters import prose, wording
 from wsdiag.reporters.wording import flat
 
 MAX_FINDINGS, MAX_POINTERS, MAX_OTHERS, MAX_INPUTS = 4, 3, 4, 8
-WIDTH, MIN_WIDTH, MAX_WIDTH = 100, 40, 120
+WIDTH, MIN_WIDTH, MAX_WIDTH = 80, 40, 120
 _STYLES = {"breach": "red", "pass": "green", "not-applicable": "dim", "error": "yellow"}
 _INLINE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)|\*\*(.+?)\*\*|\[([^\]]+)\]\(([^)]+)\)")
 
 
-def render(report: Report, *, color: bool = False, width: int = WIDTH) -> str:
-    """The report as lines of at most `width` columns; with escape sequences only if `color`."""
+def render(report: Report, *, color: bool = False, width: int | None = None) -> str:
+    """The report as lines of at most `width` columns, by default 80; with escape sequences only if
+    `color`."""
     target = io.StringIO()
     console = Console(
         file=target,
         height=100,  # rich ignores the width alone where TERM=dumb
-        width=max(MIN_WIDTH, min(width, MAX_WIDTH)),
+        width=max(MIN_WIDTH, min(width or WIDTH, MAX_WIDTH)),
         color_system="standard" if color else None,
         force_terminal=color,
         no_color=not color,
