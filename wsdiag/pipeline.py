@@ -59,6 +59,7 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
             redactions=account.ledger(gathered, redactor),
             redacted=config.redact.secrets,
             failing=account.failing(findings, config.fail_on),
+            targets=config.targets,
         )
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from wsdiag.finding import Evidence, Finding
+from wsdiag.targets import Targets
 
 SCHEMA = "wsdiag.report/1"
 RECORD_FORMATS = frozenset({"pcap", "pcapng", "har"})
@@ -192,7 +193,9 @@ class Redaction(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer. `causes` is ranked: the first is the answer.
 
-    `failing` are the ids of the findings that fail a run, by their severity and `--fail-on`.
+    `failing` are the ids of the findings that fail a run, by their severity and `--fail-on`;
+    `targets` are those of connections without targets of their own. `issue` is the title that the
+    user gave.
     `redacted` is false where the user asked for the evidence as it is: such a report stays at home.
     """
 
@@ -208,6 +211,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     redactions: list[Redaction]
     redacted: bool = True
     failing: list[str] = []
+    targets: Targets = Targets()
+    issue: str = ""
 
     def pointer(self, evidence: Evidence) -> str:
         """Write a proof pointer as `wsdiag show` takes it."""

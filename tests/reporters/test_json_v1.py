@@ -44,6 +44,8 @@ def test_wire_names_in_order() -> None:
         "redactions",
         "redacted",
         "failing",
+        "targets",
+        "issue",
     ]
     assert wire["schema"] == "wsdiag.report/1"
     assert " ".join(wire["findings"][0]) == (

@@ -18,6 +18,7 @@ import click
 
 from wsdiag import __version__
 from wsdiag.cli.config import completion, config
+from wsdiag.cli.diff import diff
 from wsdiag.cli.formats import formats
 from wsdiag.cli.group import EPILOG, Commands
 from wsdiag.cli.settings import (
@@ -84,6 +85,7 @@ def main() -> None:
     multiple=True,
     help=f"Write a report, too; its kind by the suffix: {', '.join(SUFFIXES)}. Repeatable.",
 )
+@click.option("--issue", metavar="TITLE", default="", help="Title of the Markdown report.")
 @judging_options
 @click.option("--strict", is_flag=True, help="Exit with 4 when some evidence could not be read.")
 @click.option("-q", "--quiet", is_flag=True, help="No warnings and no progress on stderr.")
@@ -99,6 +101,7 @@ def diagnose(
     paths: tuple[str, ...],
     form: str,
     outputs: tuple[str, ...],
+    issue: str,
     targets: tuple[str, ...],
     strict: bool,
     quiet: bool,
@@ -114,7 +117,11 @@ def diagnose(
         from wsdiag.pipeline import diagnose as run
 
         report = run(paths, config)
+    import msgspec
+
     from wsdiag import reporters
+
+    report = msgspec.structs.replace(report, issue=issue)
 
     _remark(report, quiet=quiet, verbose=verbose)
     for name in outputs:
@@ -209,7 +216,7 @@ def list_(group: str) -> None:
     tell("".join(f"{topic.id:<{width}}  {topic.title}\n" for topic in members))
 
 
-for command in (formats, config, completion):
+for command in (formats, config, completion, diff):
     main.add_command(command)
 
 
