@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -226,6 +227,31 @@ def test_an_interrupt_is_exit_code_130(calls, monkeypatch) -> None:
     monkeypatch.setattr(pipeline, "diagnose", _failing(KeyboardInterrupt()))
     result = run("x")
     assert (result.exit_code, result.stderr) == (130, "wsdiag: interrupted\n")
+
+
+def test_after_the_first_interrupt_what_was_read_is_reported(calls, monkeypatch) -> None:
+    def interrupted(*_: object) -> object:
+        os.kill(os.getpid(), signal.SIGINT)
+        return sample.incident()
+
+    monkeypatch.setattr(pipeline, "diagnose", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    result = run("x", "-q")
+    assert result.exit_code == 130
+    assert result.stderr.startswith("wsdiag: interrupted: reporting what was read so far")
+    assert "wsdiag" in result.stdout
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_the_second_interrupt_ends_the_run(calls, monkeypatch) -> None:
+    def interrupted(*_: object) -> None:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(pipeline, "diagnose", interrupted)
+    result = run("x")
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr.endswith("wsdiag: interrupted\n")
 
 
 # -- what is written -----------------------------------------------------------------------------

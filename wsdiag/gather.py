@@ -9,9 +9,9 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
-from wsdiag import clocks, rotation, sessions, sources
+from wsdiag import clocks, progress, rotation, sessions, sources
 from wsdiag.config import Config
-from wsdiag.event import EVENTS, ordered
+from wsdiag.event import EVENTS, events, ordered
 from wsdiag.evidence import Found, InputFile, Reading
 from wsdiag.redact import sanitise
 
@@ -53,7 +53,7 @@ def gather(found: Found, config: Config) -> Gathered:
 
     Raises `NoEvidence` when no event is left.
     """
-    readings = [sources.read(item, config) for item in found.inputs]
+    readings = _readings(found.inputs, config)
     read = _together(found.inputs, readings)
     if read.is_empty():
         raise NoEvidence(_nothing(found, readings))
@@ -80,6 +80,30 @@ def gather(found: Found, config: Config) -> Gathered:
         covered=covered,
         clocks=offsets,
     )
+
+
+def _readings(inputs: Sequence[InputFile], config: Config) -> list[Reading]:
+    """What each input says, as far as it was read when the user had enough."""
+    far, readings = progress.current(), list[Reading]()
+    sizes = [item.path.stat().st_size for item in inputs]
+    far.total = sum(sizes)
+    for item, size in zip(inputs, sizes, strict=True):
+        if far.stopped:
+            remark = "interrupted before it was read"
+            readings.append(
+                Reading(format="unknown", vantage=None, events=events([]), remarks=(remark,))
+            )
+            continue
+        far.begin(item.name)
+        before = far.read
+        reading = sources.read(item, config)
+        if far.is_cut:
+            share = (far.read - before) / max(size, 1)
+            remark = f"interrupted: {share:.0%} of it was read"
+            reading = msgspec.structs.replace(reading, remarks=(*reading.remarks, remark))
+        readings.append(reading)
+        far.end(size)
+    return readings
 
 
 def _together(inputs: Sequence[InputFile], readings: Sequence[Reading]) -> pl.DataFrame:

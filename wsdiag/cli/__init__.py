@@ -21,6 +21,7 @@ from wsdiag.cli.config import completion, config
 from wsdiag.cli.diff import diff
 from wsdiag.cli.formats import formats
 from wsdiag.cli.group import EPILOG, Commands
+from wsdiag.cli.progress import told
 from wsdiag.cli.settings import (
     SUFFIXES,
     check_outputs,
@@ -32,6 +33,7 @@ from wsdiag.cli.settings import (
 )
 from wsdiag.cli.streams import (
     FINDINGS,
+    INTERRUPTED,
     NO_EVIDENCE,
     UNREADABLE,
     USAGE,
@@ -42,6 +44,7 @@ from wsdiag.cli.streams import (
     tell,
     write,
 )
+from wsdiag.progress import Progress
 
 # polars' allocator keeps what was freed for ten seconds: in a short run that doubles the memory. It
 # looks here once, when polars is imported (jemalloc(3), TUNING).
@@ -96,7 +99,7 @@ def main() -> None:
     default="auto",
     help="Colours in the terminal report; auto heeds NO_COLOR.  [default: auto]",
 )
-@click.option("--no-progress", is_flag=True, help="No spinner on stderr.")
+@click.option("--no-progress", is_flag=True, help="No progress on stderr.")
 def diagnose(
     paths: tuple[str, ...],
     form: str,
@@ -113,7 +116,8 @@ def diagnose(
     """Name the root cause (the default command)."""
     check_outputs(outputs, paths)
     config = settings_of(targets=targets, **settings)
-    with evidence_expected(progress=not (quiet or no_progress)):
+    progress = Progress()
+    with evidence_expected(progress, shown=not (quiet or no_progress)):
         from wsdiag.pipeline import diagnose as run
 
         report = run(paths, config)
@@ -132,6 +136,8 @@ def diagnose(
         tell(reporters.terminal.render(report, color=colored(color), width=columns))
     else:
         tell(reporters.REPORTERS[form].render(report))
+    if progress.stopped:
+        raise click.exceptions.Exit(INTERRUPTED)
     raise click.exceptions.Exit(verdict(report, strict=strict))
 
 
@@ -139,7 +145,14 @@ def diagnose(
 @reading_options
 @click.option("--format", "form", type=click.Choice(EVENT_FORMATS), help="[default: jsonl]")
 @click.option("-o", "output", metavar="FILE", help="Write to FILE; its suffix may be the format.")
-def events(paths: tuple[str, ...], form: str | None, output: str | None, **settings: Any) -> None:
+@click.option("--no-progress", is_flag=True, help="No progress on stderr.")
+def events(
+    paths: tuple[str, ...],
+    form: str | None,
+    output: str | None,
+    no_progress: bool,
+    **settings: Any,
+) -> None:
     """Print the normalised events, for polars, duckdb or jq."""
     suffix = Path(output).suffix.lower().lstrip(".") if output else ""
     form = form or (suffix if suffix in EVENT_FORMATS else "jsonl")
@@ -147,7 +160,8 @@ def events(paths: tuple[str, ...], form: str | None, output: str | None, **setti
     if form == "parquet" and not output and sys.stdout.isatty():
         raise click.UsageError("parquet is binary: give -o FILE or redirect stdout")
     config = settings_of(**settings)
-    with evidence_expected(progress=False):
+    progress = Progress()
+    with evidence_expected(progress, shown=not no_progress):
         from wsdiag.pipeline import read_events
 
         frame = read_events(paths, config)
@@ -158,6 +172,8 @@ def events(paths: tuple[str, ...], form: str | None, output: str | None, **setti
         write(output, data)
     else:
         tell(data)
+    if progress.stopped:
+        raise click.exceptions.Exit(INTERRUPTED)
 
 
 @main.command(short_help="Show the text at a proof pointer, redacted.")
@@ -179,7 +195,7 @@ def show(pointer: str, paths: tuple[str, ...], context: int, **settings: Any) ->
     the evidence is; the default is the current folder.
     """
     config = settings_of(**settings)
-    with evidence_expected(progress=False):
+    with evidence_expected(Progress(), shown=False):
         from wsdiag.evidence import shown
         from wsdiag.pipeline import show as run
 
@@ -230,21 +246,16 @@ def manual() -> list[Topic]:
 
 
 @contextmanager
-def evidence_expected(*, progress: bool) -> Iterator[None]:
-    """Exit with 3 where no usable evidence is found; show a spinner on a terminal meanwhile."""
+def evidence_expected(progress: Progress, *, shown: bool) -> Iterator[None]:
+    """Exit with 3 where no usable evidence is found; tell how far it is meanwhile."""
     from wsdiag.config import ConfigError
     from wsdiag.gather import NoEvidence
 
     try:
-        if progress and sys.stderr.isatty():
-            from rich.console import Console
-
-            with Console(stderr=True).status("reading the evidence"):
-                yield
-        else:
+        with told(progress, shown=shown):
             yield
     except NoEvidence as problem:
-        stop(str(problem), NO_EVIDENCE)
+        stop(str(problem), INTERRUPTED if progress.stopped else NO_EVIDENCE)
     except ConfigError as problem:
         stop(str(problem), USAGE)
 

@@ -10,6 +10,8 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 import polars as pl
 
+from wsdiag import progress
+
 BLOCK_BYTES = 16 << 20
 """Read at once: enough for columns to be fast, little beside what their rows take."""
 
@@ -35,12 +37,14 @@ _BLANK, _PRINTABLE = np.uint8(ord(" ")), ord("~") - ord(" ")
 
 def blocks(path: Path, notes: Counter[str]) -> Iterator[Block]:
     """Every line of a file; `notes` counts those that are cut, binary or not UTF-8."""
-    place = 1
+    place, far = 1, progress.current()
     with path.open("rb") as file:
         for chunk in _chunks(file):
             block = _block(place, chunk, notes)
             yield block
             place += len(block.lines)
+            if not far.goes_on(file.tell()):
+                return
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

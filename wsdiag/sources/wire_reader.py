@@ -11,6 +11,7 @@ from io import BufferedIOBase
 
 import numpy as np
 
+from wsdiag import progress
 from wsdiag.capture.batch import Batch, Ints
 from wsdiag.capture.batches import BATCH_BYTES, batches
 from wsdiag.capture.headers import Mask, Traffic, decode
@@ -31,8 +32,11 @@ def read_capture(
 ) -> None:
     """Read a capture into a book."""
     reader = _CaptureReader(book, notes)
+    far = progress.current()
     for batch in batches(stream, notes, batch_bytes):
         reader.take(batch)
+        if not far.goes_on(stream.tell()):
+            break
     reader.finish()
 
 
