@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import polars as pl
 
 import wsdiag
-from wsdiag import account, connections, detectors, evidence, explain, facts, sources
+from wsdiag import account, connections, detectors, evidence, explain, facts, roster, sources
 from wsdiag.config import Config, ConfigError
 from wsdiag.connections import Story
 from wsdiag.event import EVENTS
 from wsdiag.explain import Case
 from wsdiag.gather import Gathered, NoEvidence, gather
 from wsdiag.redact import Redactor, hiding
-from wsdiag.report import Report
+from wsdiag.report import Connection, Moment, Report
 
 DEFAULTS = Config()
 
@@ -42,10 +42,7 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
             stacks=frozenset().union(*(reading.stacks for reading in gathered.readings)),
             vantages=frozenset(gathered.events["vantage"].unique().drop_nulls()),
             targets=config.goals(),
-            formats={
-                item.name: reading.format
-                for item, reading in zip(gathered.inputs, gathered.readings, strict=True)
-            },
+            formats=_formats(gathered),
         )
         return Report(
             tool=f"wsdiag {wsdiag.__version__}",
@@ -61,6 +58,27 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
             failing=account.failing(findings, config.fail_on),
             targets=config.targets,
         )
+
+
+def connections_of(paths: Sequence[str], config: Config = DEFAULTS) -> list[Connection]:
+    """Every connection and attempt under `paths`, each once. Raises `NoEvidence`."""
+    with hiding(config.redact), evidence.collect(paths) as found:
+        return roster.roster(_story(gather(found, config)))
+
+
+def timeline(name: str, paths: Sequence[str], config: Config = DEFAULTS) -> list[Moment]:
+    """One connection's life: `name` is its session (or the beginning of it), its
+    Sec-WebSocket-Key, or a proof pointer. Raises `NoEvidence` where it names none, or several.
+    """
+    with hiding(config.redact), evidence.collect(paths) as found:
+        gathered = gather(found, config)
+        events = gathered.events
+        sessions = roster.sessions_named(name, events)
+        if not sessions:
+            raise NoEvidence(f"{name}: no such connection; wsdiag connections PATH lists them")
+        if len(sessions) > 1:
+            raise NoEvidence(f"{name}: may be any of {', '.join(sessions[:5])}")
+        return list(roster.moments(sessions[0], events, _formats(gathered)))
 
 
 def read_events(paths: Sequence[str], config: Config = DEFAULTS) -> pl.DataFrame:
@@ -101,6 +119,11 @@ def _chosen(config: Config) -> dict[str, detectors.Detector]:
         return detectors.chosen(config.select, config.ignore)
     except KeyError as unknown:
         raise ConfigError(f"unknown detector {unknown}") from None
+
+
+def _formats(gathered: Gathered) -> dict[str, str]:
+    told = zip(gathered.inputs, gathered.readings, strict=True)
+    return {item.name: reading.format for item, reading in told}
 
 
 def _story(gathered: Gathered) -> Story:

@@ -190,6 +190,69 @@ class Redaction(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
+class Directions(msgspec.Struct, frozen=True, kw_only=True):
+    """A number for each way: client to server, server to client."""
+
+    c2s: int = 0
+    s2c: int = 0
+
+
+class LastBytes(msgspec.Struct, frozen=True, kw_only=True):
+    """When each side was last heard; null where nobody saw it."""
+
+    c2s: datetime | None = None
+    s2c: datetime | None = None
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    """One connection, or one attempt that failed, as all who saw it tell.
+
+    `key` is the Sec-WebSocket-Key, a nonce and no secret: the join that anyone can check.
+    `closed_by` is client, server, proxy, network or unknown, null while it lives. `close_code` is
+    the initiator's; `reported` is what each source said. Times are on the reference's clock.
+    """
+
+    session: str
+    user: str | None
+    key: str | None
+    client_port: int | None
+    path: str | None
+    attempted: datetime | None
+    opened: datetime | None
+    status: int | None
+    refused: bool
+    handshake_ms: float | None
+    messages: Directions
+    pings: int
+    last_byte: LastBytes
+    closed: datetime | None
+    closed_by: str | None
+    close_code: int | None
+    reason: str | None
+    reported: dict[str, int | None]
+    end: str | None
+    ended: datetime | None
+    idle_s: float | None
+    duration_s: float | None
+    reconnected_after_s: float | None
+    vantages: list[str]
+    sources: list[str]
+
+
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """One event in the life of a connection; seconds since its first event and since the last."""
+
+    ts: datetime | None
+    since_s: float | None
+    delta_s: float | None
+    vantage: str
+    kind: str
+    dir: str | None
+    code: int | None
+    what: str
+    pointer: str
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer. `causes` is ranked: the first is the answer.
 

@@ -9,8 +9,6 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +16,9 @@ import click
 
 from wsdiag import __version__
 from wsdiag.cli.config import completion, config
+from wsdiag.cli.connections import connections, timeline
 from wsdiag.cli.diff import diff
+from wsdiag.cli.evidence import evidence_expected
 from wsdiag.cli.formats import formats
 from wsdiag.cli.group import EPILOG, Commands
 from wsdiag.cli.progress import told
@@ -34,13 +34,10 @@ from wsdiag.cli.settings import (
 from wsdiag.cli.streams import (
     FINDINGS,
     INTERRUPTED,
-    NO_EVIDENCE,
     UNREADABLE,
-    USAGE,
     colored,
     harmless,
     say,
-    stop,
     tell,
     write,
 )
@@ -232,7 +229,7 @@ def list_(group: str) -> None:
     tell("".join(f"{topic.id:<{width}}  {topic.title}\n" for topic in members))
 
 
-for command in (formats, config, completion, diff):
+for command in (connections, timeline, formats, config, completion, diff):
     main.add_command(command)
 
 
@@ -243,21 +240,6 @@ def manual() -> list[Topic]:
     from wsdiag.reporters.manual import topics
 
     return topics(DETECTORS, load_causes())
-
-
-@contextmanager
-def evidence_expected(progress: Progress, *, shown: bool) -> Iterator[None]:
-    """Exit with 3 where no usable evidence is found; tell how far it is meanwhile."""
-    from wsdiag.config import ConfigError
-    from wsdiag.gather import NoEvidence
-
-    try:
-        with told(progress, shown=shown):
-            yield
-    except NoEvidence as problem:
-        stop(str(problem), INTERRUPTED if progress.stopped else NO_EVIDENCE)
-    except ConfigError as problem:
-        stop(str(problem), USAGE)
 
 
 def verdict(report: Report, *, strict: bool) -> int:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-import msgspec
-
 from wsdiag.comparison import Change, Comparison, Metric
 from wsdiag.finding import Finding
-from wsdiag.reporters import prose, wording
+from wsdiag.reporters import json_v1, prose, wording
 from wsdiag.reporters.wording import amount, flat
 
 HEADS = {
@@ -70,7 +68,7 @@ def as_markdown(told: Comparison) -> str:
 
 def as_json(told: Comparison) -> str:
     """`wsdiag.diff/1`, field for field."""
-    return msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n"
+    return json_v1.encode(told)
 
 
 def verdict(told: Comparison) -> str:

@@ -16,8 +16,14 @@ SCHEMA_ID = f"urn:{SCHEMA.replace('/', ':')}"
 
 
 def render(report: Report) -> str:
-    """Indented JSON; times are RFC 3339 in UTC with Z; a number that is not finite is null."""
-    wire = _wire(msgspec.to_builtins(report, builtin_types=(datetime,)))
+    """The report as `encode` writes it."""
+    return encode(report)
+
+
+def encode(told: Any) -> str:
+    """Indented JSON of structs; times are RFC 3339 in UTC with Z; a number that is not finite is
+    null."""
+    wire = _wire(msgspec.to_builtins(told, builtin_types=(datetime,)))
     return msgspec.json.format(msgspec.json.encode(wire), indent=2).decode() + "\n"
 
 

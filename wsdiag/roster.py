@@ -1,0 +1,109 @@
+"""Each connection by itself: the table that `wsdiag connections` prints, and one connection's life
+as all vantages saw it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from wsdiag.connections import Story, counted, reconnects
+from wsdiag.report import Connection, Directions, LastBytes, Moment, pointer
+
+ATTEMPTS = pl.col("was_open") | pl.col("gone") | pl.col("rejected") | pl.col("refused")
+"""A session of nothing but messages or pings that name no connection is none."""
+
+
+def roster(story: Story) -> list[Connection]:
+    """Each real connection and attempt once, in the order in which they began."""
+    known = story.connections.filter(ATTEMPTS | pl.col("attempted").is_not_null())
+    again = reconnects(story.connections).select("session", "reconnect_s")
+    rows = (
+        counted(known)
+        .join(again, on="session", how="left")
+        .sort("first", "session", nulls_last=True)
+        .collect()
+    )
+    return [_connection(row) for row in rows.iter_rows(named=True)]
+
+
+def _connection(row: dict[str, Any]) -> Connection:
+    host, _, port = (row["peer"] or "").rpartition(":")
+    return Connection(
+        session=row["session"],
+        user=row["user"],
+        key=row["key"],
+        client_port=int(port) if host and port.isdecimal() else None,
+        path=row["path"],
+        attempted=row["attempted"],
+        opened=row["opened"],
+        status=row["status"],
+        refused=row["refused"],
+        handshake_ms=row["handshake_ms"],
+        messages=Directions(c2s=row["messages_c2s"], s2c=row["messages_s2c"]),
+        pings=row["pings"],
+        last_byte=LastBytes(c2s=row["last_c2s"], s2c=row["last_s2c"]),
+        closed=row["closed"],
+        closed_by=(row["closed_by"] or "unknown") if row["gone"] else None,
+        close_code=row["code"],
+        reason=row["reason"],
+        reported={said["source"]: said["code"] for said in row["reported"]},
+        end=row["end_reason"],
+        ended=row["ended"],
+        idle_s=row["idle_s"],
+        duration_s=row["age_s"],
+        reconnected_after_s=row["reconnect_s"],
+        vantages=row["vantages"],
+        sources=row["sources"],
+    )
+
+
+def sessions_named(name: str, events: pl.DataFrame) -> list[str]:
+    """The sessions that `name` may mean: an id or its beginning, a Sec-WebSocket-Key, or a proof
+    pointer to a line or record that tells of one."""
+    source, place = pl.col("source").cast(pl.String), pl.col("pos").cast(pl.String)
+    said = (
+        pl.col("session").str.starts_with(name)
+        | (pl.col("key") == name)
+        | (source + ":" + place == name)
+        | (source + "#" + place == name)
+    )
+    found = events.filter(said)["session"].drop_nulls().unique().sort().to_list()
+    return [name] if name in found else found
+
+
+def moments(session: str, events: pl.DataFrame, formats: dict[str, str]) -> Iterator[Moment]:
+    """What everybody saw of one session, on one clock; what has no time comes where it stands in
+    its file, after the last that has one. `formats` tells of each source what it is."""
+    rows = (
+        events.filter(pl.col("session") == session)
+        .sort("source", "pos")
+        .with_columns(_at=pl.col("ts").forward_fill().over("source"))
+        .sort("_at", "source", "pos", nulls_last=True, maintain_order=True)
+    )
+    first = before = None
+    for row in rows.iter_rows(named=True):
+        ts = row["ts"]
+        first, before = first or ts, before or ts
+        yield Moment(
+            ts=ts,
+            since_s=(ts - first).total_seconds() if ts else None,
+            delta_s=(ts - before).total_seconds() if ts else None,
+            vantage=row["vantage"],
+            kind=row["kind"],
+            dir=row["dir"],
+            code=row["code"],
+            what=_what(row),
+            pointer=pointer(row["source"], row["pos"], formats.get(row["source"], "")),
+        )
+        before = ts or before
+
+
+def _what(row: dict[str, Any]) -> str:
+    parts = [row["name"], f'"{row["reason"]}"' if row["reason"] else None, row["topic"]]
+    if row["bytes"] is not None:
+        parts.append(f"{row['bytes']:,} bytes")
+    if row["ms"] is not None:
+        parts.append(f"{row['ms']:,.1f} ms")
+    return " ".join(part for part in parts if part)
