@@ -21,7 +21,6 @@ from wsdiag.cli.diff import diff
 from wsdiag.cli.evidence import evidence_expected
 from wsdiag.cli.formats import formats
 from wsdiag.cli.group import EPILOG, Commands
-from wsdiag.cli.progress import told
 from wsdiag.cli.settings import (
     SUFFIXES,
     check_outputs,
