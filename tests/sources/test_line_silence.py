@@ -31,6 +31,20 @@ LINES = [
     for sample in made.document.sample
     for line in (sample.lines or [sample.line])
 ]
+WRAPPERS = [
+    "2026-11-22T23:45:36.906123456Z stdout F ",
+    "2026-11-22T23:45:37.906123456Z stderr F ",
+    "2026-11-22T23:45:37.906123456Z stderr P ",
+    "2026-11-22T23:45:36.906000000Z ",
+    "Nov 22 23:45:37 web1 haproxy[27820]: ",
+    "<134>Nov 22 23:45:37 haproxy[27820]: ",
+    "<132>1 2026-11-22T23:55:20.912228+00:00 vm wsapp 4321 - - ",
+    "Nov 22 23:45:37 web1 app: ",
+    "web-1  | ",
+    "[pod/web-5/app] ",
+    "[pod/web-5/app] 2026-11-22T23:45:36.906000000Z ",
+    "",
+]
 _SERVER, _CLIENT = "DEBUG websockets.server ", "DEBUG    websockets.client "
 TALK = [
     *[
@@ -172,6 +186,32 @@ def test_transcripts(tmp_path_factory: pytest.TempPathFactory, said: list[str], 
         for at, line in enumerate(said)
     )
     path = tmp_path_factory.mktemp("talk") / "server.log"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(line_blocks, "BLOCK_BYTES", size)
+        assert_same(item_of(path))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(WRAPPERS), st.sampled_from([*REQUESTS, *LINES, *TALK[:40], *TALK[-9:]])
+        ),
+        max_size=40,
+    ),
+    st.booleans(),
+    st.integers(200, 4000),
+)
+def test_wrapped_lines(
+    tmp_path_factory: pytest.TempPathFactory,
+    wrapped: list[tuple[str, str]],
+    one: bool,
+    size: int,
+) -> None:
+    """Lines of containers, of syslog, of both and of none."""
+    path = tmp_path_factory.mktemp("wrapped") / "app.log"
+    lines = [f"{wrapped[0][0] if one else wrapper}{line}" for wrapper, line in wrapped]
     path.write_text("\n".join(lines), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(line_blocks, "BLOCK_BYTES", size)

@@ -54,6 +54,22 @@ WRAPPED = "^(?:{})".format(
 )
 """A pattern of each line that carries a wrapper; without named groups, for any engine."""
 
+WRAPPED_ONCE = "^(?:{})".format(
+    "|".join(
+        re.sub(r"\(\?P<\w+>", "(?:", one)
+        for one in (
+            _CRI.pattern.replace("[FP]", "F"),
+            _TIMESTAMPS.pattern,
+            _RFC5424.pattern,
+            _SYSLOG.pattern.replace(r":?|:) ?", ":?) ?"),
+            r"\[pod/[^\]]+\] ?",
+            r"[A-Za-z][\w.-]{0,63} {1,40}\| ?",
+        )
+    )
+)
+"""A pattern of wrappers that surely are such, around a whole line."""
+
+ESCAPE = "#0"
 _ESCAPED = re.compile(r"#0(?:11|12|33)")
 _UNESCAPED = {"#011": "\t", "#012": "\n", "#033": "\x1b"}
 
@@ -80,6 +96,10 @@ class Unwrapper:
 
     def __init__(self) -> None:
         self._parts: dict[str, str] = {}
+
+    def is_idle(self) -> bool:
+        """True where no part of a line waits for the rest."""
+        return not self._parts
 
     def peel(self, line: str) -> Peeled | None:
         """The line inside; None for a part of a line whose end is still to come."""
@@ -120,7 +140,7 @@ class Unwrapper:
         time = groups.get("time")
         stamp = (line_time.parse(time.partition(" ")[2]) or line_time.parse(time)) if time else None
         inner = text[found.end() :]
-        if "#0" in inner and "tag" in groups:
+        if ESCAPE in inner and "tag" in groups:
             inner = strip_colours(_ESCAPED.sub(lambda part: _UNESCAPED[part.group()], inner))
         sure = "tag" not in groups or groups.get("pid") or text[0] == "<"
         spoken = "" if sure else text[found.end("time") if time else 0 :]

@@ -152,7 +152,7 @@ class LogReader:
             return
         for reader in self._lines.passed(text, self._last):
             if fields := reader.fields(text):
-                self._last, self._shape = reader, _shape(text)
+                self._last, self._shape = reader, shape_begins(text)
                 self._by_format(reader, fields, outer, pos)
                 return
         self._marks.look(text)
@@ -284,7 +284,7 @@ class LogReader:
     def _broken(self, text: str) -> bool:
         """True for a line that begins as nearly all lines here do, but does not go on so."""
         usual = self._last and self._is_usual(self._last, self._read)
-        return bool(usual) and self._read > _FEW and _shape(text) == self._shape
+        return bool(usual) and self._read > _FEW and shape_begins(text) == self._shape
 
     def _is_usual(self, reader: Format, read: int) -> bool:
         """True where nearly all lines here are of this format."""
@@ -362,5 +362,6 @@ class LogReader:
         self.rows.extend(rows)
 
 
-def _shape(text: str) -> str:
+def shape_begins(text: str) -> str:
+    """How a line begins, whatever its digits and words are."""
     return _LETTER.sub("a", _DIGIT.sub("0", text[:_SHAPE_CHARS]))

@@ -1,0 +1,153 @@
+"""The lines of one block as columns, as they stand there and as they stand in their wrappers."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from wsdiag.sources.frame_columns import FrameColumns, Shape, named
+from wsdiag.sources.line_blocks import Block
+from wsdiag.sources.line_clock import Clock
+from wsdiag.sources.line_fields import RowMaker
+from wsdiag.sources.line_format import Format, Gates
+from wsdiag.sources.line_silence import loud
+from wsdiag.sources.line_wrapper import ESCAPE, WRAPPED, WRAPPED_ONCE
+from wsdiag.sources.open_connections import Row
+from wsdiag.sources.told_lines import ToldLines
+
+_PLAIN = r"^[\t -~]*$"
+_FIRST = 20
+"""Lines of which one is wrapped where a log is."""
+
+
+def next_of(places: list[int], at: int) -> int:
+    """The first of the places from `at` on."""
+    return places[bisect_left(places, at)]
+
+
+class View:
+    """Lines and what is known of them; each column is made when it is first asked for."""
+
+    def __init__(
+        self,
+        lines: pl.Series,
+        plain: pl.Series,
+        clock: Clock,
+        gates: tuple[Gates, Gates],
+        raw: pl.Series | None = None,
+    ) -> None:
+        """`plain`: which lines are printable ASCII. `raw`: the lines in their wrappers."""
+        self.lines, self.wrapped = lines, raw is not None
+        self.raw = lines if raw is None else raw
+        self._plain, self._clock, self._gates = plain, clock, gates
+        self._told: dict[str, ToldLines] = {}
+        self._framed: dict[tuple[str, str], FrameColumns] = {}
+        self._loud: dict[str, list[int]] = {}
+        self._indented: npt.NDArray[np.int64] | None = None
+
+    def of_format(self, made: Format) -> ToldLines:
+        """The lines as a format reads them."""
+        if made.id not in self._told:
+            plain = self._plain
+            if self.wrapped:
+                plain = plain & self.lines.str.contains_any(list(made.needs))
+            self._told[made.id] = ToldLines(made, self.lines, plain, self._clock)
+        return self._told[made.id]
+
+    def of_shape(self, shape: Shape, last: Format | None) -> FrameColumns:
+        """The lines that only have a frame, behind such a beginning."""
+        name = (shape.pattern, last.id if last else "")
+        if name not in self._framed:
+            self._framed[name] = FrameColumns(
+                shape, self.lines, self._plain, self._clock, self._gates, last
+            )
+        return self._framed[name]
+
+    def loud(self, last: Format | None) -> list[int]:
+        """The places of lines that may give events or be of any format.
+
+        `last` is the format that reads lines even where its need does not stand.
+        """
+        name = last.id if last else ""
+        if name not in self._loud:
+            found = loud(self.lines, self._plain, *self._gates)
+            if last:
+                found |= last.gate.matches(self.lines)
+            self._loud[name] = [*found.arg_true(), len(self.lines)]
+        return self._loud[name]
+
+    def indented(self, begin: int, end: int) -> int:
+        """How many of these lines begin with a blank."""
+        if self._indented is None:
+            self._indented = np.cumsum([False, *self.lines.str.contains(r"^\s")])
+        return int(self._indented[end] - self._indented[begin])
+
+    def rows(self, first: int, maker: RowMaker) -> list[pl.DataFrame]:
+        """What known formats told."""
+        return [told.rows(first, maker) for told in self._told.values()]
+
+    def runs(self, first: int) -> list[tuple[pl.DataFrame, list[Row]]]:
+        """What transcripts told."""
+        return [framed.rows(first) for framed in self._framed.values()]
+
+
+class BlockColumns:
+    """What is known of the lines of one block."""
+
+    def __init__(self, block: Block, clock: Clock, gates: tuple[Gates, Gates]) -> None:
+        """`gates`: the formats that read lines, and those that read messages."""
+        lines = block.lines if block.plain else block.lines.fill_null("\0")
+        plain = (
+            pl.repeat(True, len(lines), eager=True) if block.plain else lines.str.contains(_PLAIN)
+        )
+        self._bare = View(lines, plain, clock, gates)
+        self._plain, self._clock, self._gates = plain, clock, gates
+        self._inner: dict[str, View] = {}
+        self._is_wrapped = lines.head(_FIRST).str.contains(WRAPPED).any()
+        self._behind = block.first + len(lines)
+        self._rows: list[pl.DataFrame] = []
+        self._runs: list[tuple[pl.DataFrame, list[Row]]] = []
+
+    @property
+    def behind(self) -> int:
+        """The number of the line behind the last."""
+        return self._behind
+
+    def views(self, last: Format | None) -> Iterator[View]:
+        """The lines as they are, and what stands in their wrappers."""
+        yield self._bare
+        if self._is_wrapped:
+            name = last.id if last else ""
+            if name not in self._inner:
+                self._inner[name] = self._unwrapped(last)
+            yield self._inner[name]
+
+    def close(self, first: int, maker: RowMaker) -> None:
+        """All lines were read: only what they told is kept."""
+        views = [self._bare, *self._inner.values()]
+        self._rows = [frame for view in views for frame in view.rows(first, maker)]
+        self._runs = [run for view in views for run in view.runs(first)]
+        self._inner = {}
+        del self._bare, self._plain
+
+    @property
+    def height(self) -> int:
+        """The rows of what was told."""
+        return sum(map(len, self._rows)) + sum(len(frame) for frame, _ in self._runs)
+
+    def frames(self) -> Sequence[pl.DataFrame]:
+        """What the lines told."""
+        return [*self._rows, *(named(*part) for part in self._runs)]
+
+    def _unwrapped(self, last: Format | None) -> View:
+        raw = self._bare.lines
+        lines = raw.str.replace(WRAPPED_ONCE, "")
+        plain = self._plain & (lines != raw) & ~lines.str.contains(WRAPPED)
+        plain &= ~lines.str.contains(ESCAPE, literal=True)
+        if last:
+            plain &= ~last.gate.matches(raw)
+        return View(lines, plain, self._clock, self._gates, raw)
