@@ -79,6 +79,21 @@ TALK = [
     "    < TEXT 'hello' [5 bytes]",
     "  > PING f9 61 4b cb [binary, 4 bytes]",
 ]
+RECORDS = [
+    '{"level":30,"time":1795391723016,"pid":17,"msg":"order stored","total":12.5}',
+    '{"level":30,"msg":"nothing","at":"2026-11-22T23:45:36Z"}',
+    '{"time":"2026-11-22T23:45:36.5Z","level":"info","message":"the ws closed","code":1006}',
+    '{"time":"2026-11-22T23:45:37.5Z","level":"info","message":"the w\\u0073 closed","code":1006}',
+    '{"time":"2026-11-22T23:45:38Z","process":{"mem_rss":1048576000}}',
+    '{"time":"2026-11-22T23:45:39Z","message":"cut',
+    '{"time":"2026-11-22T23:45:40Z"},{"message":"two"}',
+    '{"log":"10:00:01 INFO the cache is warm\\n","stream":"stdout","time":"2026-11-22T23:45:41Z"}',
+    '{"log":"ws closed: ","stream":"stdout","time":"2026-11-22T23:45:42Z"}',
+    '{"log":"1006\\n","stream":"stdout","time":"2026-11-22T23:45:43Z"}',
+    '{"ts":1795391723.5,"msg":"> GET /ws HTTP/1.1"}',
+    '{"ts":1795391724.5,"msg":"- timed out waiting for keepalive pong"}',
+    "ws closed: 1001",
+]
 BY_LINE = [made for made in all_formats() if made.document.reads == "line"]
 NUMBERS = ["7", "07", "59", "60", "99", "101", "403", "502", "1005", "2025", "+5", "-1", "-", "1e5"]
 NUMBERS += ["nan", "0.0005", "1.0015", "12,5", "99999999999", "99999999999999999999", "#é", ""]
@@ -196,7 +211,7 @@ def test_transcripts(tmp_path_factory: pytest.TempPathFactory, said: list[str], 
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(WRAPPERS), st.sampled_from([*REQUESTS, *LINES, *TALK[:40], *TALK[-9:]])
+            st.sampled_from(WRAPPERS), st.sampled_from([*REQUESTS, *LINES, *TALK, *RECORDS * 4])
         ),
         max_size=40,
     ),
@@ -209,7 +224,7 @@ def test_wrapped_lines(
     one: bool,
     size: int,
 ) -> None:
-    """Lines of containers, of syslog, of both and of none."""
+    """Lines and records of containers, of syslog, of both and of none."""
     path = tmp_path_factory.mktemp("wrapped") / "app.log"
     lines = [f"{wrapped[0][0] if one else wrapper}{line}" for wrapper, line in wrapped]
     path.write_text("\n".join(lines), encoding="utf-8")

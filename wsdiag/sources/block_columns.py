@@ -14,8 +14,8 @@ from wsdiag.sources.line_blocks import Block
 from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_fields import RowMaker
 from wsdiag.sources.line_format import Format, Gates
-from wsdiag.sources.line_silence import loud
-from wsdiag.sources.line_wrapper import ESCAPE, WRAPPED, WRAPPED_ONCE
+from wsdiag.sources.line_silence import loud, loud_records
+from wsdiag.sources.line_wrapper import ESCAPE, IN_PARTS, WRAPPED, WRAPPED_ONCE
 from wsdiag.sources.open_connections import Row
 from wsdiag.sources.told_lines import ToldLines
 
@@ -37,7 +37,7 @@ class View:
         lines: pl.Series,
         plain: pl.Series,
         clock: Clock,
-        gates: tuple[Gates, Gates],
+        gates: tuple[Gates, Gates, Gates],
         raw: pl.Series | None = None,
     ) -> None:
         """`plain`: which lines are printable ASCII. `raw`: the lines in their wrappers."""
@@ -47,6 +47,7 @@ class View:
         self._told: dict[str, ToldLines] = {}
         self._framed: dict[tuple[str, str], FrameColumns] = {}
         self._loud: dict[str, list[int]] = {}
+        self._loud_records: list[int] | None = None
         self._indented: npt.NDArray[np.int64] | None = None
 
     def of_format(self, made: Format) -> ToldLines:
@@ -63,7 +64,7 @@ class View:
         name = (shape.pattern, last.id if last else "")
         if name not in self._framed:
             self._framed[name] = FrameColumns(
-                shape, self.lines, self._plain, self._clock, self._gates, last
+                shape, self.lines, self._plain, self._clock, self._gates[:2], last
             )
         return self._framed[name]
 
@@ -74,11 +75,19 @@ class View:
         """
         name = last.id if last else ""
         if name not in self._loud:
-            found = loud(self.lines, self._plain, *self._gates)
+            found = loud(self.lines, self._plain, *self._gates[:2])
             if last:
                 found |= last.gate.matches(self.lines)
             self._loud[name] = [*found.arg_true(), len(self.lines)]
         return self._loud[name]
+
+    @property
+    def loud_records(self) -> list[int]:
+        """The places of lines that are no JSON objects or may give events."""
+        if self._loud_records is None:
+            found = loud_records(self.lines, self._plain, *self._gates[1:])
+            self._loud_records = [*found.arg_true(), len(self.lines)]
+        return self._loud_records
 
     def indented(self, begin: int, end: int) -> int:
         """How many of these lines begin with a blank."""
@@ -98,8 +107,8 @@ class View:
 class BlockColumns:
     """What is known of the lines of one block."""
 
-    def __init__(self, block: Block, clock: Clock, gates: tuple[Gates, Gates]) -> None:
-        """`gates`: the formats that read lines, and those that read messages."""
+    def __init__(self, block: Block, clock: Clock, gates: tuple[Gates, Gates, Gates]) -> None:
+        """`gates`: the formats that read lines, messages, and records."""
         lines = block.lines if block.plain else block.lines.fill_null("\0")
         plain = (
             pl.repeat(True, len(lines), eager=True) if block.plain else lines.str.contains(_PLAIN)
@@ -147,7 +156,7 @@ class BlockColumns:
         raw = self._bare.lines
         lines = raw.str.replace(WRAPPED_ONCE, "")
         plain = self._plain & (lines != raw) & ~lines.str.contains(WRAPPED)
-        plain &= ~lines.str.contains(ESCAPE, literal=True)
+        plain &= ~lines.str.contains(ESCAPE, literal=True) & ~raw.str.contains(IN_PARTS)
         if last:
             plain &= ~last.gate.matches(raw)
         return View(lines, plain, self._clock, self._gates, raw)

@@ -13,6 +13,7 @@ import polars as pl
 from wsdiag.event import events
 from wsdiag.sources.block_columns import BlockColumns, View, next_of
 from wsdiag.sources.frame_columns import Shape, shape_of
+from wsdiag.sources.json_record import record_stamp
 from wsdiag.sources.line_blocks import Block
 from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_format import Format
@@ -33,7 +34,7 @@ class BlockReader(LogReader):
     def __init__(self, clock: Clock, formats: Sequence[Format], client: bool = False) -> None:
         """As a `LogReader`."""
         super().__init__(clock, formats, client)
-        self._gates = (self._lines, self._messages)
+        self._gates = (self._lines, self._messages, self._records)
         self._shapes: list[Shape] = []
         self._blocks: list[BlockColumns] = []  # those whose rows were not taken yet
 
@@ -115,7 +116,12 @@ class BlockReader(LogReader):
         if self._spread or self._last_words or not self._unwrapper.is_idle():
             return at
         for view in columns.views(self._last):
-            for passing in (self._pass_known, self._pass_frames, self._pass_silent):
+            for passing in (
+                self._pass_known,
+                self._pass_frames,
+                self._pass_silent,
+                self._pass_records,
+            ):
                 ahead = passing(view, at)
                 if ahead > at:
                     return ahead
@@ -170,6 +176,20 @@ class BlockReader(LogReader):
             self._passed(ahead - at, 0 if view.wrapped else view.indented(at, ahead))
             inner = self._inside(view, ahead - 1)
             self._unparsed, self._twin = (inner.spoken, inner.stamp, None), ("", False, 0)
+        return ahead
+
+    def _pass_records(self, view: View, at: int) -> int:
+        """Pass over JSON objects in which nothing is looked for."""
+        if self._traceback is not None or view.lines[at][:2] != '{"':
+            return at
+        ahead = next_of(view.loud_records, at)
+        if ahead > at:
+            inner = self._inside(view, ahead - 1)
+            stamp = record_stamp(inner.text) or inner.stamp
+            if not stamp:
+                return at
+            self._passed(ahead - at, 0)
+            self._unparsed = ("", stamp, None)
         return ahead
 
     def _inside(self, view: View, at: int) -> Peeled:

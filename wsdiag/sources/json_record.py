@@ -87,6 +87,11 @@ def stamp_of(flat: Mapping[str, object]) -> Stamp | None:
     return None
 
 
+def record_stamp(text: str) -> Stamp | None:
+    """The time of a record as it is written. Raises `msgspec.DecodeError` where it is none."""
+    return stamp_of(flatten(msgspec.json.decode(text)))
+
+
 def message_of(flat: Mapping[str, object]) -> str:
     """The record's message; empty when it has none."""
     for name in MESSAGE_NAMES:

@@ -69,6 +69,9 @@ WRAPPED_ONCE = "^(?:{})".format(
 )
 """A pattern of wrappers that surely are such, around a whole line."""
 
+IN_PARTS = "^" + re.sub(r"\(\?P<\w+>", "(?:", _CRI.pattern.replace("[FP]", "P"))
+"""A pattern of a part of a line whose end is still to come."""
+
 ESCAPE = "#0"
 _ESCAPED = re.compile(r"#0(?:11|12|33)")
 _UNESCAPED = {"#011": "\t", "#012": "\n", "#033": "\x1b"}

@@ -186,8 +186,11 @@ class LogReader:
             before = len(self.rows)
             told = self._message(head.message, {}, stamp, pos, GENERAL)
             self._twin = (head.message, headed, len(self.rows) - before)
-            if not told and self._broken(text):
-                self.unread += 1
+            if not told:
+                if stamp:
+                    self._instant(stamp)
+                if self._broken(text):
+                    self.unread += 1
 
     def _by_format(self, reader: Format, fields: Fields, outer: Stamp | None, pos: int) -> None:
         self.seen[reader.id] += 1
@@ -241,8 +244,6 @@ class LogReader:
             if self._traceback is not None:
                 self._traceback.extend(row for row in kept if row["kind"] == "end")
             return True
-        if stamp:
-            self._instant(stamp)
         return False
 
     def _json(self, line: str, outer: Stamp | None, pos: int) -> None:
@@ -251,8 +252,9 @@ class LogReader:
         except (msgspec.DecodeError, RecursionError):
             record = None
         if not isinstance(record, dict):
-            if not self._message(line, {}, outer, pos, GENERAL) and line[:2] == '{"':
-                self.unread += 1
+            if not self._message(line, {}, outer, pos, GENERAL):
+                self._unparsed = ("", outer, None) if outer else self._unparsed
+                self.unread += line[:2] == '{"'
             return
         carried = json_record.wrapped(record)
         if carried:
@@ -279,7 +281,9 @@ class LogReader:
                 self._by_format(reader, fields, outer, pos)
                 return
         stamp = json_record.stamp_of(flat) or outer
-        self._message(json_record.message_of(flat), flat, stamp, pos, GENERAL_JSON)
+        told = self._message(json_record.message_of(flat), flat, stamp, pos, GENERAL_JSON)
+        if stamp and not told:
+            self._unparsed = ("", stamp, None)
 
     def _broken(self, text: str) -> bool:
         """True for a line that begins as nearly all lines here do, but does not go on so."""
