@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -17,7 +16,6 @@ BATCH_ROWS = 50_000
 """Rows are packed into a frame in batches of this size, to bound memory."""
 
 _END_US = 253_402_300_800_000_000  # the year 10000, which no datetime reaches
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Book:
@@ -35,9 +33,7 @@ class Book:
 
     def add(self, what: Kind, pos: int, ts: int, **columns: object) -> None:
         """Note a row; `ts` in µs since 1970, negative where the capture has no time."""
-        self._rows.append(
-            {"ts": _moment(ts), "pos": pos, "kind": what, **columns, "turn": self.turn}
-        )
+        self._rows.append({"ts": ts, "pos": pos, "kind": what, **columns, "turn": self.turn})
         if len(self._rows) >= BATCH_ROWS:
             self._pack()
 
@@ -97,10 +93,12 @@ class Book:
         """Put the rows away that were added one by one, with those columns that they have."""
         if not self._rows:
             return
-        schema = {**EVENTS, "turn": pl.Int64()}
-        names = [name for name in schema if any(name in row for row in self._rows)]
-        columns = {name: [row.get(name) for row in self._rows] for name in names}
-        self._put(pl.DataFrame(columns, {name: schema[name] for name in names}, strict=True))
+        told = set[str]().union(*self._rows)
+        schema = {**EVENTS, "ts": pl.Int64(), "turn": pl.Int64()}
+        schema = {name: dtype for name, dtype in schema.items() if name in told}
+        columns = {name: [row.get(name) for row in self._rows] for name in schema}
+        rows = pl.DataFrame(columns, schema, strict=True)
+        self._put(rows.with_columns(moments(rows["ts"].to_numpy()).alias("ts")))
         self._rows.clear()
 
     def _put(self, rows: pl.DataFrame) -> None:
@@ -121,13 +119,6 @@ def _order(parts: Sequence[pl.DataFrame]) -> pl.Series:
 
 
 def moments(us: Ints) -> pl.Series:
-    """The same for many times."""
+    """Times in µs since 1970; null where a capture has none, or none that a datetime reaches."""
     known = (us >= 0) & (us < _END_US)
     return pl.Series(np.where(known, us, 0)).cast(EVENTS["ts"]).set(pl.Series(~known), None)
-
-
-def _moment(us: int) -> datetime | None:
-    try:
-        return _EPOCH + timedelta(microseconds=us) if us >= 0 else None
-    except OverflowError:
-        return None

@@ -1,0 +1,131 @@
+"""A text log read as a whole: the events of its lines, who wrote it, and which of its close codes
+are not to be believed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import polars as pl
+
+from wsdiag.config import Config
+from wsdiag.event import EVENTS
+from wsdiag.evidence import InputFile, Reading
+from wsdiag.report import Lines
+from wsdiag.sources import line_time
+from wsdiag.sources.block_reader import BlockReader
+from wsdiag.sources.line_blocks import MAX_LINE_BYTES, blocks
+from wsdiag.sources.line_clock import Clock
+from wsdiag.sources.line_format import Format, formats_with
+from wsdiag.sources.line_wrapper import strip_colours
+from wsdiag.sources.log_reader import GENERAL, GENERAL_JSON, LogReader
+
+HEAD_LINES = 200
+
+_CLIENT_NAME = re.compile(r"client|browser|console|frontend|mobile", re.IGNORECASE)
+_ALWAYS = {name: EVENTS[name] for name in ("ts", "vantage", "pos", "kind")}
+
+
+def read(item: InputFile, config: Config) -> Reading:
+    """The events of every line."""
+    notes: Counter[str] = Counter()
+    reader = _reader(item, config)
+    return _reading(item, config, reader, reader.read(blocks(item.path, notes)), notes)
+
+
+def read_lines(item: InputFile, config: Config, lines: Iterable[tuple[int, str]]) -> Reading:
+    """The events of lines with their places."""
+    reader = _reader(item, config)
+    return _reading(item, config, reader, reader.read_singly(lines), Counter())
+
+
+def _reader(item: InputFile, config: Config) -> BlockReader:
+    formats = formats_with(tuple(config.formats))
+    return BlockReader(_clock(item, config), formats, bool(_CLIENT_NAME.search(item.name)))
+
+
+def _reading(
+    item: InputFile,
+    config: Config,
+    reader: BlockReader,
+    frames: Iterable[pl.DataFrame],
+    notes: Counter[str],
+) -> Reading:
+    frame = pl.concat([pl.DataFrame(schema=_ALWAYS), *frames], how="diagonal")
+    general = _general_vantage(item.name, reader)
+    missing = {name: pl.lit(None, EVENTS[name]) for name in EVENTS.keys() - set(frame.columns)}
+    frame = frame.with_columns(
+        pl.col("vantage").fill_null(pl.lit(general, dtype=EVENTS["vantage"])),
+        **missing | {"source": pl.lit(item.name)},
+    ).select(EVENTS.names())
+    formats = formats_with(tuple(config.formats))
+    doubtful = _doubtful(frame, formats, reader.stacks)
+    return Reading(
+        format="+".join(name for name, _ in reader.seen.most_common(3)) or "text",
+        vantage=_vantage(frame, reader, formats),
+        events=frame,
+        unread_lines=reader.lines["unread"],
+        lines=Lines(read=reader.lines.total(), **reader.lines),
+        resolution_ms=reader.clock.resolution_ms or 1.0,
+        remarks=(*_remarks(notes), *reader.clock.remarks(), *doubtful.values()),
+        redactions=reader.redactions,
+        stacks=reader.stacks,
+        doubtful=frozenset(doubtful),
+    )
+
+
+def _clock(item: InputFile, config: Config) -> Clock:
+    changed = datetime.fromtimestamp(item.path.stat().st_mtime, UTC)
+    known = None
+    for line in item.head().decode("utf-8", "replace").splitlines()[:HEAD_LINES]:
+        known = line_time.full_date(strip_colours(line))
+        if known:
+            break
+    return Clock(config.tz, changed, known)
+
+
+def _remarks(notes: Counter[str]) -> list[str]:
+    told = []
+    if notes["not UTF-8"]:
+        told.append(f"{notes['not UTF-8']} lines are not UTF-8; what is not was replaced")
+    if notes["cut"]:
+        told.append(f"{notes['cut']} lines are longer than {MAX_LINE_BYTES} bytes and were cut")
+    if notes["binary"]:
+        told.append(f"{notes['binary']} lines hold NUL bytes and were left out")
+    return told
+
+
+def _doubtful(
+    frame: pl.DataFrame, formats: Sequence[Format], stacks: frozenset[str]
+) -> dict[int, str]:
+    """The close codes that the programs of this log are known to misreport: code → a remark."""
+    told: dict[int, str] = {}
+    known = [f for f in formats if f.document.misreports and f.document.stack in stacks]
+    if not known:
+        return told
+    said = frame.filter((pl.col("kind") == "close") & pl.col("dir").is_null())["code"]
+    for made in known:
+        for code, when in made.document.misreports.items():
+            times = (said == int(code)).sum()
+            if times:
+                told[int(code)] = (
+                    f"{made.document.stack} writes {code} {when}: not believed ({times} times)"
+                )
+    return told
+
+
+def _general_vantage(name: str, reader: LogReader) -> str:
+    """Who wrote the sentences of no known format: a client by its file's name or by its words."""
+    general = reader.seen[GENERAL] + reader.seen[GENERAL_JSON]
+    client = _CLIENT_NAME.search(name) or reader.client_sentences * 5 > general > 0
+    return "client" if client else "server"
+
+
+def _vantage(frame: pl.DataFrame, reader: LogReader, formats: Sequence[Format]) -> str | None:
+    if frame.height:
+        return str(frame["vantage"].value_counts(sort=True)["vantage"][0])
+    known = {f.id: f.vantage for f in formats if f.vantage != "either"}
+    return next((known[name] for name, _ in reader.seen.most_common() if name in known), None)
