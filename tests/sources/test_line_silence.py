@@ -96,6 +96,7 @@ RECORDS = [
 ]
 BY_LINE = [made for made in all_formats() if made.document.reads == "line"]
 NUMBERS = ["7", "07", "59", "60", "99", "101", "403", "502", "1005", "2025", "+5", "-1", "-", "1e5"]
+NUMBERS += ["9999", "1969"]
 NUMBERS += ["nan", "0.0005", "1.0015", "12,5", "99999999999", "99999999999999999999", "#é", ""]
 SELDOM = st.sampled_from([True, *[False] * 7])
 REQUESTS = [

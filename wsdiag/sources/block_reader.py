@@ -21,6 +21,7 @@ from wsdiag.sources.line_wrapper import Peeled
 from wsdiag.sources.log_reader import TRANSCRIPT, LogReader, shape_begins
 
 ROWS_PER_BATCH = 50_000
+"""So many rows become a frame: as Python objects they take much room."""
 
 FEW_LINES = 500
 """Fewer are read one by one sooner than in columns."""

@@ -26,6 +26,8 @@ _MAX_DATES = 64
 """Times of more dates than that are not written alike."""
 
 _MAX_CHARS = 40
+_LATEST_S = 7_258_118_400
+"""The year 2200: such times are none to reckon with."""
 
 
 class Times(NamedTuple):
@@ -70,7 +72,7 @@ def times(texts: pl.Series, clock: Clock) -> Times:
             dates[same] = int(stamp.at.replace(tzinfo=zone).timestamp())
     if kind is None:
         return none
-    known = dates >= 0
+    known = (dates >= 0) & (dates < _LATEST_S)
     at = pl.Series(dates[known] * 1_000_000 + micros[known]).cast(pl.Datetime("us"))
     resolution_ms, zoned = kind
     at = at.dt.replace_time_zone("UTC") if zoned else clock.zoned(at)

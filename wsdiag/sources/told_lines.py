@@ -53,7 +53,10 @@ class ToldLines:
         if _each_alone(made.document):
             maybe = ~silent & plain & ~lines.str.starts_with("{")
             if maybe.sum() >= FEW_LINES:
-                self._part(lines.filter(maybe), maybe.arg_true().cast(pl.Int64))
+                try:
+                    self._part(lines.filter(maybe), maybe.arg_true().cast(pl.Int64))
+                except pl.exceptions.ComputeError:  # a user's pattern that only Python knows
+                    self._parts = []
         telling = pl.concat([pl.Series(dtype=pl.Int64), *(part.places for _, part in self._parts)])
         at = pl.concat([pl.Series(dtype=EVENTS["ts"]), *(part.at for _, part in self._parts)])
         order = telling.arg_sort()
