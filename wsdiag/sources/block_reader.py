@@ -42,9 +42,10 @@ class BlockReader(LogReader):
     def read(self, blocks: Iterable[Block]) -> Iterator[pl.DataFrame]:
         """The events of all lines in order; columns are made while the block before is read."""
         with ThreadPoolExecutor(1) as beside:
-            coming: deque[tuple[Block, Future[BlockColumns | None]]] = deque()
+            coming: deque[tuple[Block, Future[BlockColumns] | None]] = deque()
             for block in blocks:
-                coming.append((block, beside.submit(self._columns, block)))
+                many = len(block.lines) >= FEW_LINES
+                coming.append((block, beside.submit(self._columns, block) if many else None))
                 if len(coming) > 1:
                     yield from self._block(*coming.popleft())
             for block, columns in coming:
@@ -63,8 +64,8 @@ class BlockReader(LogReader):
         self.end()
         yield from self._take()
 
-    def _block(self, block: Block, made: Future[BlockColumns | None]) -> Iterator[pl.DataFrame]:
-        columns = made.result()
+    def _block(self, block: Block, made: Future[BlockColumns] | None) -> Iterator[pl.DataFrame]:
+        columns = made.result() if made else None
         at = 0
         while at < len(block.lines):
             ahead = self._pass_over(columns, at) if columns else at
@@ -86,10 +87,8 @@ class BlockReader(LogReader):
         if len(self.rows) + sum(columns.height for columns in self._blocks) >= ROWS_PER_BATCH:
             yield from self._take()
 
-    def _columns(self, block: Block) -> BlockColumns | None:
+    def _columns(self, block: Block) -> BlockColumns:
         """What will mostly be asked about the lines of a block, as far as that is known already."""
-        if len(block.lines) < FEW_LINES:
-            return None
         columns, last = BlockColumns(block, self.clock, self._gates), self._last
         for view in columns.views(last):
             if last:
