@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections import Counter
 from functools import cache
@@ -12,11 +13,13 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
+from rich.cells import cell_len
 
 from wsdiag.config import Config
 from wsdiag.pipeline import diagnose
 from wsdiag.report import Report
-from wsdiag.reporters import json_v1
+from wsdiag.reporters import fit, json_v1, terminal
+from wsdiag.reporters.places import PLACES
 
 ROOT = Path(__file__).parents[1]
 CASES = sorted(label.parent.name for label in (ROOT / "fixtures").glob("*/case.toml"))
@@ -65,6 +68,20 @@ def test_detectors(case: str) -> None:
         if said.get(name) not in MEANING[expected]
     }
     assert wrong == {}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_report_fits_a_terminal_and_every_place(case: str) -> None:
+    """80 columns but for code; and wherever it is pasted, the cause and the fix are there."""
+    answer = report(case).causes[0]
+    ours = f"{answer.root_cause}\n{answer.fix}\n{answer.prevention}"
+    wide = [line for line in terminal.render(report(case)).splitlines() if cell_len(line) > 80]
+    assert [line for line in wide if line.strip() not in ours] == []
+    for name, place in PLACES.items():
+        text = fit(report(case), name)
+        assert len(text) <= place.LIMIT
+        assert place.text(answer.title) in text
+        assert re.search(r"^[\W\dh]*fix\b", text, re.MULTILINE | re.IGNORECASE)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from wsdiag import account, cli, reporters
-from wsdiag.cli import main
+from wsdiag.cli import PLACES, main
 from wsdiag.config import Config
 from wsdiag.event import events
 
@@ -72,6 +72,30 @@ def test_an_unknown_first_word_is_a_path(calls) -> None:
     assert result.exit_code == 1
     assert calls == [(("incident", "more.log"), Config())]
     assert result.stdout == reporters.terminal.render(sample.incident())
+
+
+def test_quiet_and_verbose_change_how_much_is_told(calls) -> None:
+    report = sample.incident()
+    assert run("x", "-q").stdout == reporters.terminal.render(report, detail=0)
+    assert run("x", "-v").stdout == reporters.terminal.render(report, detail=2)
+
+
+@pytest.mark.parametrize("place", reporters.places.PLACES)
+def test_fit_names_the_file_that_holds_the_whole(calls, place: str) -> None:
+    result = run("x", "--fit", place, "-o", "whole.md")
+    assert result.stdout == reporters.fit(sample.incident(), place, "whole.md")
+    assert Path("whole.md").read_text("utf-8") == reporters.markdown.render(sample.incident())
+    assert "--fit" in run("x", "--fit", place, "--format", "json").stderr
+
+
+def test_the_places_are_those_that_exist() -> None:
+    assert list(reporters.places.PLACES) == PLACES
+
+
+def test_a_secret_in_the_title_is_hidden(calls) -> None:
+    result = run("x", "--issue", "Chat\nfails with Bearer abcdefgh12345678", "--fit", "slack")
+    assert result.stdout.startswith("*WebSocket Debug: Chat fails with Bearer")
+    assert "abcdefgh12345678" not in result.stdout
 
 
 def test_a_path_named_like_a_command(calls) -> None:
@@ -239,7 +263,7 @@ def test_after_the_first_interrupt_what_was_read_is_reported(calls, monkeypatch)
     result = run("x", "-q")
     assert result.exit_code == 130
     assert result.stderr.startswith("wsdiag: interrupted: reporting what was read so far")
-    assert "wsdiag" in result.stdout
+    assert result.stdout.startswith("The proxy closes idle tunnels")
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import NamedTuple
 
 import polars as pl
 
+from wsdiag import series
 from wsdiag.connections import (
     Story,
     backoff,
@@ -16,12 +18,19 @@ from wsdiag.connections import (
     round_trips,
     with_room,
 )
-from wsdiag.report import Backoff, Facts, MemoryCost, Quantiles
+from wsdiag.report import Backoff, Facts, MemoryCost, Quantiles, Series
 
 BURST = timedelta(seconds=10)
 
 
-def measure(story: Story) -> Facts:
+class Measured(NamedTuple):
+    """The numbers, and their course over time."""
+
+    facts: Facts
+    series: list[Series]
+
+
+def measure(story: Story) -> Measured:
     """Count and measure; each connection once, however many sources tell of it."""
     # Where nothing opened, a nameless end counts; a nameless message or ping never does.
     whole = ~pl.col("fragment") | (pl.col("gone") & ~pl.col("was_open").any())
@@ -47,11 +56,11 @@ def measure(story: Story) -> Facts:
             story.events.filter((pl.col("kind") == "pong") & pl.col("ms").is_not_null()).select(
                 "ms"
             ),
-            round_trips(story.events).select("ms"),
-            reconnects(story.connections).select("reconnect_s"),
+            round_trips(story.events).select("ended", "ms"),
+            reconnects(story.connections).select("reopened", "reconnect_s"),
         ]
     )
-    return Facts(
+    numbers = Facts(
         connections=len(opened),
         attempts=len(tried),
         rejections=_counts(rejected["status"].cast(pl.String).fill_null("unknown")),
@@ -68,6 +77,18 @@ def measure(story: Story) -> Facts:
         backoff=_backoff(story),
         memory=_memory(story),
     )
+    course = series.over_time(
+        {
+            "opens": opened["opened"],
+            "closes": opened.select(pl.coalesce("ended", "closed"))["ended"],
+        },
+        {
+            "connect_ms": opened.select("opened", "handshake_ms"),
+            "message_ms": trips,
+            "reconnect_s": gaps,
+        },
+    )
+    return Measured(numbers, course)
 
 
 def _backoff(story: Story) -> Backoff:

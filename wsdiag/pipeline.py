@@ -32,7 +32,7 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
         frame, verdicts = detectors.judge(story, config.goals(), chosen)
         redactor = Redactor()
         findings = account.findings(frame, gathered, redactor)
-        measured = facts.measure(story)
+        measured, course = facts.measure(story)
         case = Case(
             story=story,
             frame=frame,
@@ -57,6 +57,7 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
             redacted=config.redact.secrets,
             failing=account.failing(findings, config.fail_on),
             targets=config.targets,
+            series=course,
         )
 
 

@@ -113,6 +113,21 @@ class MemoryCost(msgspec.Struct, frozen=True, kw_only=True):
     per_subscription_bytes: float | None = None
 
 
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """One measure over time: `values[i]` is of the step that begins `i * step_s` after `start`.
+
+    `name`: opens and closes (counts), connect_ms, message_ms and reconnect_s (the 95th percentile
+    of the step, null where nothing was measured). All series of a report share start, step and
+    length; there are at most 40 steps.
+    """
+
+    name: str
+    unit: str
+    start: datetime
+    step_s: float
+    values: list[float | None]
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers over all connections.
 
@@ -276,6 +291,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     failing: list[str] = []
     targets: Targets = Targets()
     issue: str = ""
+    series: list[Series] = []
 
     def pointer(self, evidence: Evidence) -> str:
         """Write a proof pointer as `wsdiag show` takes it."""

@@ -28,7 +28,7 @@ def from_rows(
         frame=frame,
         findings=_findings(frame),
         verdicts=verdicts,
-        facts=facts.measure(told),
+        facts=facts.measure(told).facts,
         stacks=frozenset(stacks),
         vantages=frozenset(seen.cast(pl.String).drop_nulls()),
         targets=Goals(),

@@ -46,6 +46,7 @@ def test_wire_names_in_order() -> None:
         "failing",
         "targets",
         "issue",
+        "series",
     ]
     assert wire["schema"] == "wsdiag.report/1"
     assert " ".join(wire["findings"][0]) == (

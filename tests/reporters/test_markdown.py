@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from wsdiag.report import Outcome, Verdict
+from wsdiag.report import Outcome, Report, Verdict
 from wsdiag.reporters import markdown, prose
+from wsdiag.reporters.nodes import Block
+from wsdiag.reporters.nodes import own as parse
+from wsdiag.reporters.places import GITHUB, write
 from wsdiag.reporters.wording import flat
 
 GFM = MarkdownIt("gfm-like", {"linkify": False, "html": True})
@@ -50,12 +53,17 @@ def test_an_ordinary_incident_fits_a_ticket() -> None:
 
 
 def test_hostile_evidence_makes_no_markup() -> None:
-    """Only our own texts may hold links; nothing holds HTML, images or foreign headings."""
+    """Nothing holds links, images or foreign headings; all HTML folds our own details."""
     tokens = _flatten(GFM.parse(markdown.render(sample.hostile())))
     kinds = {token.type for token in tokens}
-    assert not kinds & {"html_block", "html_inline", "image", "hr"}
-    links = [token.attrs["href"] for token in tokens if token.type == "link_open"]
-    assert links == ["https://github.com/websockets/ws"]
+    assert not kinds & {"link_open", "html_inline", "image", "hr"}
+    html = "".join(token.content for token in tokens if token.type == "html_block")
+    assert set(re.findall(r"<[^>]*>", html)) == {
+        "<details>",
+        "</details>",
+        "<summary>",
+        "</summary>",
+    }
     headings = [t.content for t in tokens if t.type == "inline" and t.content.startswith("Head")]
     assert not headings
 
@@ -152,12 +160,26 @@ def test_code_holds_everything(text: str) -> None:
 
 def test_own_text_keeps_its_code_and_loses_html() -> None:
     text = "Use <host>:\n\n```html\n<b>\n```\n\nand `<i>`, not ![x](y)."
-    assert prose.own(text) == "Use &lt;host>:\n\n```html\n<b>\n```\n\nand `<i>`, not !\\[x](y)."
+    assert own(text) == "Use `<host>:`\n\n```html\n<b>\n```\n\nand `<i>`, not `![x](y).`"
 
 
 def test_own_text_is_unwrapped_outside_code() -> None:
-    text = "a\nb\n\n- c\n  d\n- e\n\n```\nf\ng\n```\nh\n| i |\n| - |"
-    assert prose.own(text) == "a b\n\n- c d\n- e\n\n```\nf\ng\n```\nh\n| i |\n| - |"
+    text = "a\nb\n\n- c\n  d\n- e\n\n```\nf\ng\n```\nh"
+    assert own(text) == "a b\n\n- c d\n- e\n\n```\nf\ng\n```\n\nh"
+
+
+def test_what_own_text_quotes_from_evidence_is_no_markup() -> None:
+    """A finding's message and a file's name stand in our own sentences."""
+    report = sample.hostile()
+    text = f"**It** was {report.findings[0].message} (`{report.inputs[0].source}`)."
+    tokens = _flatten(GFM.parse(own(text, report)))
+    assert not {token.type for token in tokens} & {"link_open", "image", "html_inline", "s_open"}
+    assert [token.type for token in tokens].count("strong_open") == 1
+
+
+def own(text: str, report: Report | None = None) -> str:
+    nodes = tuple(parse(text, report or sample.incident()))
+    return write(Block("text", 1, nodes), GITHUB)
 
 
 def _bare(text: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 import sample
 from rich.cells import cell_len
 
+from wsdiag.report import Outcome, Verdict
 from wsdiag.reporters import terminal
 
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")
@@ -24,8 +25,16 @@ def test_the_answer_is_the_first_line() -> None:
     assert first == "The proxy closes idle tunnels after 60 s  confirmed (0.93)"
 
 
+@pytest.mark.parametrize("make", [sample.incident, sample.healthy, sample.hostile])
+def test_what_why_and_what_to_change_are_the_first_three_lines(make) -> None:
+    lines = terminal.render(make()).splitlines()
+    assert lines[1].startswith("Why  ")
+    assert lines[2].startswith("Fix  ")
+    assert lines[3] == ""
+
+
 def test_an_ordinary_incident_fits_a_screen_or_two() -> None:
-    assert len(terminal.render(sample.incident()).splitlines()) <= 60
+    assert len(terminal.render(sample.incident()).splitlines()) <= 75
 
 
 def test_colour_changes_nothing_but_colour(monkeypatch) -> None:
@@ -62,6 +71,33 @@ def test_a_directive_is_never_broken() -> None:
 
 def test_verdicts_are_grouped() -> None:
     text = terminal.render(sample.incident())
-    assert "✓ connect-latency, token-expiry" in text
-    assert "– server-stall, resource-limit: no server log was given" in text
-    assert "! max-age: the input ended in mid-record" in text
+    assert "✓ connect-latency p95 34.6 ms < 100 ms target" in text
+    assert "✓ also pass: token-expiry" in text
+    assert "– not judged: missed-heartbeat, server-stall, resource-limit" in text
+    assert "server-stall, resource-limit: no server log was given" in text
+    assert "the input ended in mid-record" in text
+
+
+def test_a_breach_that_the_symptoms_tell_shows_its_measure_and_its_target() -> None:
+    sick = sample.incident()
+    told = Verdict(detector="reconnect-time", verdict=Outcome.BREACH, why="14 clients took more")
+    text = terminal.render(
+        msgspec.structs.replace(
+            sick,
+            verdicts=[told],
+            causes=[msgspec.structs.replace(sick.causes[0], symptoms="- 14 clients took more")],
+        )
+    )
+    assert "✗ reconnect-time 41.3 s, target 30 s ×14" in text
+
+
+def test_quiet_is_the_answer_alone() -> None:
+    text = terminal.render(sample.incident(), detail=0)
+    assert len(text.splitlines()) <= 6
+    assert "proxy_read_timeout is at its default" in " ".join(text.split())
+
+
+def test_verbose_leaves_nothing_out() -> None:
+    text = terminal.render(sample.incident(), detail=2)
+    assert "more" not in text.replace("more than", "").replace("more often", "")
+    assert "wire.pcapng#812" in text

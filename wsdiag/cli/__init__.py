@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from wsdiag.reporters.manual import Topic
 
 FORMATS = ["terminal", "markdown", "json", "junit", "github"]
+PLACES = ["github", "gitlab", "jira", "slack", "pagerduty"]
 EVENT_FORMATS = ["jsonl", "csv", "parquet"]
 GROUPS = ["detectors", "causes", "formats", "targets", "kinds"]
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -84,11 +85,19 @@ def main() -> None:
     multiple=True,
     help=f"Write a report, too; its kind by the suffix: {', '.join(SUFFIXES)}. Repeatable.",
 )
+@click.option(
+    "--fit",
+    "place",
+    type=click.Choice(PLACES),
+    help="What stdout gets fits this place: its syntax, its limit, what counts most first.",
+)
 @click.option("--issue", metavar="TITLE", default="", help="Title of the Markdown report.")
 @judging_options
 @click.option("--strict", is_flag=True, help="Exit with 4 when some evidence could not be read.")
-@click.option("-q", "--quiet", is_flag=True, help="No warnings and no progress on stderr.")
-@click.option("-v", "--verbose", is_flag=True, help="Say on stderr what each input was read as.")
+@click.option("-q", "--quiet", is_flag=True, help="The answer alone; nothing on stderr.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="All evidence; stderr says what each input was read as."
+)
 @click.option(
     "--color",
     type=click.Choice(["auto", "always", "never"]),
@@ -100,6 +109,7 @@ def diagnose(
     paths: tuple[str, ...],
     form: str,
     outputs: tuple[str, ...],
+    place: str | None,
     issue: str,
     targets: tuple[str, ...],
     strict: bool,
@@ -111,25 +121,26 @@ def diagnose(
 ) -> None:
     """Name the root cause (the default command)."""
     check_outputs(outputs, paths)
+    if place and form != "terminal":
+        raise click.UsageError("--fit has its own syntax: leave out --format")
     config = settings_of(targets=targets, **settings)
     progress = Progress()
     with evidence_expected(progress, shown=not (quiet or no_progress)):
         from wsdiag.pipeline import diagnose as run
 
-        report = run(paths, config)
-    import msgspec
-
+        report = named(run(paths, config), issue)
     from wsdiag import reporters
-
-    report = msgspec.structs.replace(report, issue=issue)
 
     _remark(report, quiet=quiet, verbose=verbose)
     for name in outputs:
         kind = reporters.SUFFIXES[Path(name).suffix.lower()]
         write(name, reporters.REPORTERS[kind].render(report))
-    if form == "terminal":
+    if place:
+        tell(reporters.fit(report, place, next(iter(outputs), "")))
+    elif form == "terminal":
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        tell(reporters.terminal.render(report, color=colored(color), width=columns))
+        detail = 0 if quiet else 2 if verbose else 1
+        tell(reporters.terminal.render(report, color=colored(color), width=columns, detail=detail))
     else:
         tell(reporters.REPORTERS[form].render(report))
     if progress.stopped:
@@ -239,6 +250,15 @@ def manual() -> list[Topic]:
     from wsdiag.reporters.manual import topics
 
     return topics(DETECTORS, load_causes())
+
+
+def named(report: Report, issue: str) -> Report:
+    """The report under the title that the user gave it, in which a secret may stand, too."""
+    import msgspec
+
+    from wsdiag.redact import Redactor
+
+    return msgspec.structs.replace(report, issue=Redactor().mask(" ".join(issue.split())))
 
 
 def verdict(report: Report, *, strict: bool) -> int:

@@ -35,7 +35,8 @@ def symptoms(findings: list[Finding], facts: Facts, targets: Goals) -> str:
         _against("message latency", facts.message_ms, targets.message_ms, ms),
         _against("reconnection time", facts.reconnect_s, targets.reconnect_s, seconds),
     ]
-    shown = [text for text in measured if text]
+    # What keeps its target is no symptom, unless nothing else is to be told.
+    shown = [text for text, missed in measured if text and (missed or not findings)]
     if shown:
         own = ", ".join(f"`{path}`" for path, _ in targets.paths)
         lines.append("- " + "; ".join(shown) + (f"; other targets hold for {own}" if own else ""))
@@ -143,10 +144,12 @@ def _when(finding: Finding) -> str:
     return f" ({at(finding.started)} to {at(finding.ended)})"
 
 
-def _against(name: str, figures: Quantiles, target: float, word: object) -> str:
+def _against(name: str, figures: Quantiles, target: float, word: object) -> tuple[str, bool]:
+    """The figure beside its target, and whether it misses it; no words where none was measured."""
     if not figures.n or figures.p95 is None:
-        return ""
+        return "", False
     shown = word(figures.p95) if callable(word) else figures.p95
     limit = word(target) if callable(word) else target
-    verdict = "above" if figures.p95 > target else "within"
-    return f"{name} p95 {shown} ({verdict} the target of {limit}, n={figures.n})"
+    missed = figures.p95 > target
+    verdict = "above" if missed else "within"
+    return f"{name} p95 {shown} ({verdict} the target of {limit}, n={figures.n})", missed

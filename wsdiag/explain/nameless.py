@@ -23,7 +23,7 @@ def nameless(case: Case) -> Candidate:
         cause=load_causes()[name],
         clause=None,
         confidence=confidence,
-        share=1.0 if faults else 0.0,
+        share=0.0,  # it explains none of them
         explained=len(sessions(case.frame)),
         findings=faults,
         against=[],

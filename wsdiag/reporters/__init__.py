@@ -9,6 +9,7 @@ from typing import Protocol
 
 from wsdiag.report import Report
 from wsdiag.reporters import github, json_v1, junit, markdown, terminal
+from wsdiag.reporters.fit import fit as fit
 
 
 class Reporter(Protocol):

@@ -22,7 +22,7 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: 
 def render(report: Report) -> str:
     """One command per line: the named cause, then each finding where its first proof stands."""
     answer = report.causes[0]
-    what = " ".join(text for kind, text in prose.blocks(answer.root_cause) if kind == "text")
+    what = " ".join(it.text for it in prose.pieces(answer.root_cause) if it.kind == "text")
     level = "error" if report.failing else "notice"
     title = f"{answer.title} ({wording.confidence(answer)})"
     lines = [_command(level, {"title": title}, what or answer.title)]

@@ -6,9 +6,9 @@ Evidence is hostile: a Close reason may hold markup, links, mentions or terminal
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from wsdiag.redact import sanitise
 from wsdiag.reporters.wording import flat
 
 _SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
@@ -16,14 +16,8 @@ _SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 _ACTIVE = re.compile(r"[@`\\\[\]$|]|://|\bwww\.|<[a-z/!?]|&#?\w|#\w", re.IGNORECASE)
 _LEADING = re.compile(r"^(?:>|[-+=#]+$|\d+[.)]$)")
 _MARKUP = re.compile(r"\*|(?<=\S)~|(?<![^\W_])_|_(?![^\W_])")
-_VERBATIM = re.compile(
-    r"^ *(?P<fence>`{3,}|~{3,})[^\n]*\n.*?(?:^ *(?P=fence)[`~]* *$|\Z)"
-    r"|(?<!`)(?P<tick>`+)(?!`).+?(?<!`)(?P=tick)(?!`)",
-    re.DOTALL | re.MULTILINE,
-)
 _ITEM = re.compile(r"^(?P<indent> *)(?P<mark>[-*+]|\d+[.)]) +(?P<text>.*)$")
 _FENCE = re.compile(r"^ *(`{3,}|~{3,})")
-_STANDS_ALONE = re.compile(r"^ *(?:\||#{1,6} |>|-{3,}$)")
 
 
 def code(text: str) -> str:
@@ -53,44 +47,53 @@ def cell(markdown: str) -> str:
     return re.sub(r"\\*\|", lambda found: "\\ " * (len(found[0]) - 1) + "\\|", markdown)
 
 
-def own(text: str) -> str:
-    """Our own Markdown: lines unwrapped; no raw HTML, image or control character outside code."""
-    clean = _unwrapped([sanitise(line).rstrip() for line in text.strip().splitlines()])
-    pieces: list[str] = []
-    end = 0
-    for found in _VERBATIM.finditer(clean):
-        pieces += [_tame(clean[end : found.start()]), found[0]]
-        end = found.end()
-    pieces.append(_tame(clean[end:]))
-    return "".join(pieces)
+class Piece(NamedTuple):
+    """A paragraph ("text"), a list item or a fenced block of code; `depth` lists deep."""
+
+    kind: str
+    text: str
+    mark: str = ""
+    depth: int = 0
+    language: str = ""
 
 
-def opens_block(line: str) -> bool:
-    """Whether a line of Markdown starts a list, a fence, a table, a quotation or a heading."""
-    return bool(_ITEM.match(line) or _FENCE.match(line) or _STANDS_ALONE.match(line))
+def pieces(text: str) -> Iterator[Piece]:
+    """Cut our own Markdown into paragraphs, list items and code, with wrapped lines joined."""
+    for kind, lines in _runs(text.strip().splitlines()):
+        first = lines[0]
+        if kind == "code":
+            body = [line.rstrip() for line in lines[1:] if not _FENCE.match(line)]
+            edge = len(first) - len(first.lstrip())
+            shown = "\n".join(line[edge:] if not line[:edge].strip() else line for line in body)
+            yield Piece("code", shown, language=first.strip(" `~"))
+        elif found := _ITEM.match(first):
+            mark = "•" if found["mark"] in "-*+" else found["mark"]
+            told = " ".join([found["text"], *(line.strip() for line in lines[1:])])
+            yield Piece("item", told, mark, min(len(found["indent"]) // 2, 3))
+        else:
+            yield Piece("text", " ".join(line.strip() for line in lines).lstrip("# "))
 
 
-def blocks(text: str) -> Iterator[tuple[str, str]]:
-    """Cut Markdown into ("text", …), ("item", …) and ("code", …), with wrapped lines joined."""
-    kind, held = "text", ""
+def _runs(lines: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """The lines of each paragraph, list item or fence."""
+    held: list[str] = []
     fenced = False
-    for line in text.strip().splitlines():
-        fence, item = _FENCE.match(line), _ITEM.match(line)
-        if fence or fenced or not line.strip() or item or line.lstrip().startswith("|"):
-            if held:
-                yield kind, held
-            kind, held = "text", ""
-        if fence:
-            fenced = not fenced
-        elif fenced or line.lstrip().startswith("|"):
-            yield "code", line.rstrip()
-        elif item:
-            mark = "•" if item["mark"] in "-*+" else item["mark"]
-            kind, held = "item", f"{item['indent']}{mark} {item['text']}"
-        elif line.strip():
-            held = f"{held} {line.strip()}" if held else line.strip().lstrip("#").lstrip()
+    for line in lines:
+        fence = bool(_FENCE.match(line))
+        if fenced:
+            held.append(line)
+            if fence:
+                yield "code", held
+                held, fenced = [], False
+            continue
+        if held and (fence or not line.strip() or _ITEM.match(line)):
+            yield "text", held
+            held = []
+        if line.strip():
+            held.append(line)
+        fenced = fence
     if held:
-        yield kind, held
+        yield "code" if fenced else "text", held
 
 
 def _beside(left: str, right: str) -> str:
@@ -109,21 +112,3 @@ def _words(text: str, *, first: bool) -> str:
         else:
             shown.append(_MARKUP.sub(lambda found: "\\" + found[0], word))
     return " ".join(shown)
-
-
-def _unwrapped(lines: list[str]) -> str:
-    """Join wrapped lines: an issue comment shows every line break."""
-    joined: list[str] = []
-    fenced = open_text = False
-    for line in lines:
-        if open_text and not fenced and line.strip() and not opens_block(line):
-            joined[-1] += " " + line.strip()
-            continue
-        fenced ^= bool(_FENCE.match(line))
-        joined.append(line)
-        open_text = bool(line.strip()) and not _FENCE.match(line) and not _STANDS_ALONE.match(line)
-    return "\n".join(joined)
-
-
-def _tame(text: str) -> str:
-    return re.sub(r"<(?=[a-zA-Z/!?])", "&lt;", text).replace("![", "!\\[")

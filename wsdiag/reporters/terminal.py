@@ -1,4 +1,4 @@
-"""The terminal summary: the answer first, then its proof, then what to change.
+"""The terminal report: what, why and what to change in three lines, then the proof and the rest.
 
 Evidence goes through `Text` objects and never through rich's markup, so `[bold]` stays a word.
 """
@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import io
 import re
-import shlex
 from collections import Counter
-from collections.abc import Iterable
 
 from rich.console import Console
 from rich.padding import Padding
@@ -17,20 +15,25 @@ from rich.table import Table
 from rich.text import Text
 
 from wsdiag.finding import Finding
-from wsdiag.redact import sanitise
 from wsdiag.report import Outcome, Report, RootCause, Verdict
-from wsdiag.reporters import prose, wording
+from wsdiag.reporters import nodes, outline, timeline, wording
 from wsdiag.reporters.wording import flat
 
-MAX_FINDINGS, MAX_POINTERS, MAX_OTHERS, MAX_INPUTS = 4, 3, 4, 8
+FEW = {"findings": 4, "pointers": 3, "others": 4, "inputs": 8, "unjudged": 4}
+"""How many of each are shown where not all are asked for."""
 WIDTH, MIN_WIDTH, MAX_WIDTH = 80, 40, 120
+TARGETED = ("connect-latency", "message-latency", "reconnect-time")
+"""The detectors whose number is shown where it keeps its target, too."""
+_POINTERS = re.compile(r" \([^()\s]+[:#]\d+(?:, [^()\s]+[:#]\d+)*\)")
 _STYLES = {"breach": "red", "pass": "green", "not-applicable": "dim", "error": "yellow"}
-_INLINE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)|\*\*(.+?)\*\*|\[([^\]]+)\]\(([^)]+)\)")
+_SPANS = {"text": "", "code": "cyan", "strong": "bold"}
 
 
-def render(report: Report, *, color: bool = False, width: int | None = None) -> str:
+def render(
+    report: Report, *, color: bool = False, width: int | None = None, detail: int = 1
+) -> str:
     """The report as lines of at most `width` columns, by default 80; with escape sequences only if
-    `color`."""
+    `color`. `detail`: 0 the answer alone, 1 the report, 2 with all evidence and every verdict."""
     target = io.StringIO()
     console = Console(
         file=target,
@@ -44,57 +47,124 @@ def render(report: Report, *, color: bool = False, width: int | None = None) -> 
         markup=False,
         highlight=False,
     )
-    answer = report.causes[0]
-    _title(console, answer)
-    _happened(console, report)
-    _section(console, "Root cause")
-    _markdown(console, answer.root_cause)
-    _evidence(console, report, answer)
-    _section(console, "Fix")
-    _markdown(console, answer.fix)
-    _section(console, "Prevention")
-    _markdown(console, answer.prevention)
-    _others(console, report)
-    _verdicts(console, report.verdicts)
-    _inputs(console, report)
+    _answer(console, report, whole=not detail)
+    if detail:
+        _whole(console, report, everything=detail > 1)
     return "\n".join(line.rstrip() for line in target.getvalue().splitlines()) + "\n"
 
 
-def _title(console: Console, answer: RootCause) -> None:
-    line = Text(flat(answer.title), style="bold")
-    line.append(f"  {wording.confidence(answer)}", style="cyan")
-    console.print(line)
-    explained = f"explains {answer.share:.0%} of the troubled connections; " if answer.share else ""
-    console.print(Text(f"{explained}wsdiag explain {answer.id}", style="dim"))
+def _answer(console: Console, report: Report, *, whole: bool) -> None:
+    """Three lines: what with how sure, why, what to change; wrapped where they stand alone."""
+    answer = report.causes[0]
+    sure = Text(f"  {wording.confidence(answer)}", style="cyan")
+    title = Text(flat(answer.title), style="bold")
+    title.truncate(console.width - len(sure), overflow="ellipsis")
+    console.print(title.append(sure))
+    for label, text in (("Why", answer.root_cause), ("Fix", answer.fix)):
+        spans = outline.first_sentence(nodes.own(text, report))
+        sentence = _POINTERS.sub("", "".join(span.text for span in spans))
+        line = Text(f"{label}  ", style="bold").append(flat(sentence), style="default")
+        if not whole:
+            line.truncate(console.width, overflow="ellipsis")
+        console.print(line)
 
 
-def _happened(console: Console, report: Report) -> None:
-    _section(console, "What happened", wording.span(report.window.covered))
-    for line in wording.traffic(report.facts):
-        _indented(console, Text(line))
-    _markdown(console, report.causes[0].symptoms)
+def _whole(console: Console, report: Report, *, everything: bool) -> None:
+    most = {name: 10**6 if everything else few for name, few in FEW.items()}
+    answer = report.causes[0]
+    _section(console, "Symptoms", wording.span(report.window.covered))
+    _markdown(console, answer.symptoms, report)
+    if beyond := wording.beyond(report.facts):
+        _indented(console, Text(beyond, style="dim"))
+    _verdicts(console, report, everything=everything)
+    _timeline(console, report)
+    _root_cause(console, report, answer)
+    _evidence(console, report, answer, most)
+    _section(console, "Fix")
+    _markdown(console, answer.fix, report)
+    _section(console, "Prevention")
+    _markdown(console, answer.prevention, report)
+    _others(console, report, most, everything=everything)
+    _unjudged(console, report, most["unjudged"])
+    _inputs(console, report, most["inputs"])
 
 
-def _evidence(console: Console, report: Report, answer: RootCause) -> None:
+def _verdicts(console: Console, report: Report, *, everything: bool) -> None:
+    """A breach by what was measured; the three targets; the other passes by name."""
+    _section(console, "Verdicts", "measured against target")
+    grid = Table.grid(padding=(0, 1))
+    for _ in range(3):
+        grid.add_column()
+    grouped: dict[Outcome, list[str]] = {Outcome.PASS: [], Outcome.NOT_APPLICABLE: []}
+    for verdict in sorted(report.verdicts, key=lambda it: list(Outcome).index(it.verdict)):
+        if verdict.verdict in grouped and not everything and verdict.detector not in TARGETED:
+            grouped[verdict.verdict].append(verdict.detector)
+        elif verdict.verdict is not Outcome.NOT_APPLICABLE:
+            why = Text(wording.cut(flat(_told(report, verdict)), console.width * 2))
+            grid.add_row(_mark(verdict.verdict), Text(verdict.detector), why)
+        elif not everything:
+            grouped[verdict.verdict].append(verdict.detector)
+    console.print(Padding(grid, (0, 0, 0, 2)))
+    for outcome, names in grouped.items():
+        if names:
+            told = "also pass" if outcome is Outcome.PASS else "not judged"
+            line = Table.grid(padding=(0, 1))
+            line.add_row(_mark(outcome), Text(f"{told}: {', '.join(names)}", style="dim"))
+            console.print(Padding(line, (0, 0, 0, 2)))
+
+
+def _mark(outcome: Outcome) -> Text:
+    return Text(wording.MARKS[outcome.value], style=_STYLES[outcome.value])
+
+
+def _told(report: Report, verdict: Verdict) -> str:
+    """Why it was judged so; of a breach that the symptoms tell, what was measured, and where."""
+    if verdict.verdict is not Outcome.BREACH or verdict.why not in report.causes[0].symptoms:
+        return verdict.why
+    found = next((it for it in report.findings if it.detector == verdict.detector), None)
+    if found is None:
+        return verdict.why
+    counted = found.count > 1 and found.count != found.measured
+    parts = [wording.measured(found), f"×{found.count:,}" if counted else ""]
+    parts += [report.pointer(proof) for proof in found.evidence[:1]]
+    return " ".join(part for part in parts if part)
+
+
+def _timeline(console: Console, report: Report) -> None:
+    lines = timeline.lines(report)
+    if lines:
+        _section(console, "Timeline", "UTC")
+    for told in lines:
+        line = Text(told)
+        line.truncate(console.width - 2, overflow="ellipsis")
+        _indented(console, line)
+
+
+def _root_cause(console: Console, report: Report, answer: RootCause) -> None:
+    _section(console, "Root cause")
+    _markdown(console, answer.root_cause, report)
+    share = f"explains {answer.share:.0%} of the troubled connections; " if answer.share else ""
+    _indented(console, Text(f"{share}wsdiag explain {answer.id}", style="dim"))
+
+
+def _evidence(console: Console, report: Report, answer: RootCause, most: dict[str, int]) -> None:
     proofs = wording.evidence_for(report, answer)
     if proofs:
-        _section(console, "Evidence")
-    for finding in proofs[:MAX_FINDINGS]:
-        _finding(console, finding, report, MAX_POINTERS)
-    _more(console, len(proofs) - MAX_FINDINGS)
+        _section(console, "Evidence for it")
+    for finding in proofs[: most["findings"]]:
+        _finding(console, finding, report, most["pointers"])
+    _more(console, len(proofs) - most["findings"])
+    if hint := wording.hint(report):
+        _indented(console, Text(f"in the folder of the evidence: {hint}", style="dim"))
+    if answer.against:
+        _section(console, "Evidence against it")
     for reason in answer.against:
-        _indented(console, Text(f"against: {flat(reason)}", style="yellow"))
-    first = next((proof for finding in proofs for proof in finding.evidence), None)
-    if first:
-        command = f"wsdiag show {shlex.quote(flat(report.pointer(first)))} -C 3"
-        _indented(console, Text(f"in the folder of the evidence: {command}", style="dim"))
+        _indented(console, Text(flat(reason), style="yellow"))
 
 
 def _finding(console: Console, finding: Finding, report: Report, pointers: int) -> None:
     line = Text(f"{flat(finding.message)}  ")
     line.append(f"{finding.detector}", style="dim")
-    if finding.count > 1:
-        line.append(f" ×{finding.count:,}", style="dim")
     _indented(console, line)
     proofs = wording.proofs(finding)
     for proof in proofs[:pointers]:
@@ -104,48 +174,50 @@ def _finding(console: Console, finding: Finding, report: Report, pointers: int) 
             shown.append(f"  {part}" if part else "", style="default")
         shown.truncate(console.width - 4, overflow="ellipsis")
         console.print(Padding(shown, (0, 0, 0, 4)), no_wrap=True)
-    _more(console, len(proofs) - pointers, 4)
+    # A finding keeps a few pointers; `count` is how many connections there were.
+    beyond = max(len(proofs), finding.count if len(proofs) > pointers else 0) - pointers
+    _more(console, beyond if pointers < len(proofs) else 0, 4)
 
 
-def _others(console: Console, report: Report) -> None:
+def _others(console: Console, report: Report, most: dict[str, int], *, everything: bool) -> None:
+    """Other causes, and findings that the symptoms and verdicts did not tell."""
     others = report.causes[1:]
     if others:
-        _section(console, "Also holds")
-    for cause in others[:MAX_OTHERS]:
+        _section(console, "Other causes that also hold")
+    for cause in others[: most["others"]]:
         line = Text(flat(cause.title)).append(f"  {wording.confidence(cause)}", style="cyan")
         _indented(console, line.append(f"  {cause.id}", style="dim"))
-    _more(console, len(others) - MAX_OTHERS)
+    _more(console, len(others) - most["others"])
     findings = wording.other_findings(report)
+    if not everything:
+        findings = [it for it in findings if it.message not in report.causes[0].symptoms]
     if findings:
-        _section(console, "Also found")
-    for finding in findings[:MAX_OTHERS]:
-        _finding(console, finding, report, 1)
-    _more(console, len(findings) - MAX_OTHERS)
+        _section(console, "Other findings")
+    for finding in findings[: most["others"]]:
+        _finding(console, finding, report, most["pointers"] if everything else 1)
+    _more(console, len(findings) - most["others"])
 
 
-def _verdicts(console: Console, verdicts: Iterable[Verdict]) -> None:
-    """A grid: one row per breach, the passes together, the others together by their reason."""
-    _section(console, "Verdicts")
-    groups: dict[tuple[Outcome, str], list[str]] = {}
-    for verdict in verdicts:
-        alike = "" if verdict.verdict is Outcome.PASS else flat(verdict.why)
-        groups.setdefault((verdict.verdict, alike), []).append(verdict.detector)
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(width=1)
-    grid.add_column()
-    order = list(Outcome)
-    for (outcome, why), names in sorted(groups.items(), key=lambda item: order.index(item[0][0])):
-        line = Text(", ".join(names))
-        line.append(f": {why}" if why else "", style="dim")
-        if outcome is Outcome.BREACH:  # its findings have told the rest
-            line.truncate(console.width - 4, overflow="ellipsis")
-        grid.add_row(Text(wording.MARKS[outcome.value], style=_STYLES[outcome.value]), line)
-    console.print(Padding(grid, (0, 0, 0, 2)))
+def _unjudged(console: Console, report: Report, most: int) -> None:
+    """What the evidence lacks and the answer does not tell, the three targets first."""
+    told = report.causes[0].root_cause + report.causes[0].fix
+    missing = [
+        it for it in report.verdicts if it.verdict is Outcome.NOT_APPLICABLE and it.why not in told
+    ]
+    missing.sort(key=lambda it: it.detector not in TARGETED)
+    reasons: dict[str, list[str]] = {}
+    for verdict in missing:
+        reasons.setdefault(flat(verdict.why), []).append(verdict.detector)
+    if reasons:
+        _section(console, "To collect next", "what could not be judged, and why")
+    for why, names in list(reasons.items())[:most]:
+        _indented(console, Text(", ".join(names)).append(f": {why}", style="dim"))
+    _more(console, len(reasons) - most, note="; all with -v")
 
 
-def _inputs(console: Console, report: Report) -> None:
+def _inputs(console: Console, report: Report, most: int) -> None:
     _section(console, "Read")
-    for item in report.inputs[:MAX_INPUTS]:
+    for item in report.inputs[:most]:
         parts = [item.format, wording.plural(item.events, "event")]
         if item.unread_lines:
             parts.append(f"{item.unread_lines:,} unread")
@@ -153,9 +225,14 @@ def _inputs(console: Console, report: Report) -> None:
             parts.append(f"clock {wording.clock(item)}")
         line = Text(flat(wording.name(item)), style="cyan")
         line.append(f"  {', '.join(flat(part) for part in parts)}", style="default")
-        line.append("".join(f"; {flat(remark)}" for remark in item.remarks), style="yellow")
         _indented(console, line)
-    _more(console, len(report.inputs) - MAX_INPUTS)
+    _more(console, len(report.inputs) - most)
+    remarked: dict[str, list[str]] = {}
+    for item in report.inputs[:most]:
+        for remark in item.remarks:
+            remarked.setdefault(flat(remark), []).append(flat(wording.name(item)))
+    for remark, named in remarked.items():
+        _indented(console, Text(f"{', '.join(named)}: ").append(remark, style="yellow"))
     if report.redactions:
         hidden: Counter[str] = Counter()
         for entry in report.redactions:
@@ -168,40 +245,30 @@ def _section(console: Console, name: str, note: str = "") -> None:
     console.print(Text(name.upper(), style="bold").append(f"  {note}" if note else "", style="dim"))
 
 
-def _more(console: Console, number: int, by: int = 2) -> None:
+def _more(console: Console, number: int, by: int = 2, note: str = "") -> None:
     if number > 0:
-        _indented(console, Text(f"… and {number} more", style="dim"), by)
+        _indented(console, Text(f"… and {number:,} more{note}", style="dim"), by)
 
 
 def _indented(console: Console, text: Text, by: int = 2) -> None:
     console.print(Padding(text, (0, 0, 0, by)))
 
 
-def _markdown(console: Console, text: str) -> None:
+def _markdown(console: Console, text: str, report: Report) -> None:
     """Our own Markdown for the eye: wrapped text, hanging list items, code as it is to be typed."""
-    for kind, piece in prose.blocks(text):
-        if kind == "code":
+    for node in nodes.own(text, report):
+        shown = Text()
+        for span in node.line:
+            shown.append(flat(span.text) if span.kind == "code" else span.text, _SPANS[span.kind])
+        indent = 2 + 2 * node.depth
+        if node.kind == "code":
             # Never wrapped: a directive that is copied must be whole.
-            line = Text(f"      {sanitise(piece)}", style="cyan")
-            console.print(line, no_wrap=True, overflow="ignore", crop=False)
-        elif kind == "item":
-            mark, _, rest = piece.lstrip().partition(" ")
+            for line in node.text.splitlines():
+                code = Text(f"      {line}", style="cyan")
+                console.print(code, no_wrap=True, overflow="ignore", crop=False)
+        elif node.kind == "item":
             grid = Table.grid(padding=(0, 1))
-            grid.add_row(Text(flat(mark)), _inline(rest))
-            console.print(Padding(grid, (0, 0, 0, 2 + len(piece) - len(piece.lstrip()))))
+            grid.add_row(Text(node.mark), shown)
+            console.print(Padding(grid, (0, 0, 0, indent)))
         else:
-            _indented(console, _inline(piece))
-
-
-def _inline(text: str) -> Text:
-    shown, end, plain = Text(), 0, flat(text)
-    for found in _INLINE.finditer(plain):
-        shown.append(plain[end : found.start()])
-        if found[2]:
-            shown.append(found[2].strip(), style="cyan")
-        elif found[3]:
-            shown.append(found[3], style="bold")
-        else:
-            shown.append(f"{found[4]} ({found[5]})")
-        end = found.end()
-    return shown.append(plain[end:])
+            _indented(console, shown, indent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -51,6 +52,8 @@ def moment(proof: Evidence, pointer: str) -> str:
 
 def span(stretch: Span) -> str:
     """Both ends of a stretch of time; the date once where it is the same day."""
+    if not stretch.since and not stretch.until:
+        return "no times"
     since, until = instant(stretch.since), instant(stretch.until)
     if since[:10] == until[:10] and stretch.until:
         until = until[11:]
@@ -70,21 +73,20 @@ def traffic(facts: Facts) -> list[str]:
         parts.append(f"rejected: HTTP {tally(facts.rejections)}")
     if facts.refused:
         parts.append(f"{facts.refused:,} refused")
+    codes = [f"close codes: {tally(facts.close_codes)}"] if facts.close_codes else []
+    return [line for line in (" · ".join(parts), *codes, beyond(facts)) if line]
+
+
+def beyond(facts: Facts) -> str:
+    """What the symptoms leave out: how the transport ended, how many came back, how fast."""
+    parts = [f"transport ended by: {tally(facts.ends)}"] if facts.ends else []
     if facts.reconnects:
         parts.append(plural(facts.reconnects, "reconnect"))
-    lines = [" · ".join(parts)]
-    endings = []
-    if facts.close_codes:
-        endings.append(f"close codes: {tally(facts.close_codes)}")
-    if facts.ends:
-        endings.append(f"transport ended by: {tally(facts.ends)}")
-    if endings:
-        lines.append(" · ".join(endings))
-    if facts.attempts_max_per_10s:
+    if facts.attempts_max_per_10s > 1:
         one = facts.attempts_max_per_10s_one_client
         of_one = f", {one:,} of one client" if one else ""
-        lines.append(f"busiest 10 s: {plural(facts.attempts_max_per_10s, 'attempt')}{of_one}")
-    return lines
+        parts.append(f"busiest 10 s: {plural(facts.attempts_max_per_10s, 'attempt')}{of_one}")
+    return " · ".join(parts)
 
 
 def speeds(facts: Facts) -> list[str]:
@@ -138,7 +140,25 @@ def proofs(finding: Finding) -> list[Evidence]:
     return list({(proof.source, proof.pos): proof for proof in finding.evidence}.values())
 
 
+def measured(finding: Finding) -> str:
+    """`41.3 s, target 30 s`; the target where there is one, nothing where nothing was measured."""
+    if finding.measured is None:
+        return ""
+    target = (
+        f", target {amount(finding.target, finding.unit)}" if finding.target is not None else ""
+    )
+    return f"{amount(finding.measured, finding.unit)}{target}"
+
+
 def other_findings(report: Report) -> list[Finding]:
     """What was found beside the answer."""
     told = set(report.causes[0].findings)
     return [finding for finding in report.findings if finding.id not in told]
+
+
+def hint(report: Report) -> str:
+    """The command that shows the first proof; nothing where there is none."""
+    for finding in (*evidence_for(report, report.causes[0]), *report.findings):
+        for proof in finding.evidence:
+            return f"wsdiag show {shlex.quote(flat(report.pointer(proof)))} -C 3"
+    return ""
