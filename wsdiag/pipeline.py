@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import polars as pl
 
 import wsdiag
-from wsdiag import account, connections, detectors, evidence, explain, facts, roster, sources
+from wsdiag import account, connections, detectors, evidence, explain, facts, lanes, roster, sources
 from wsdiag.config import Config, ConfigError
 from wsdiag.connections import Story
 from wsdiag.event import EVENTS
@@ -58,6 +58,9 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
             failing=account.failing(findings, config.fail_on),
             targets=config.targets,
             series=course,
+            connections=worst,
+            lanes=lanes.lanes(worst, gathered.events, concerned),
+            clocks=lanes.clocks(story),
         )
 
 

@@ -268,12 +268,44 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     pointer: str
 
 
+class Marks(msgspec.Struct, frozen=True, kw_only=True):
+    """Events of one kind that one vantage saw, in seconds since the lane began."""
+
+    vantage: str
+    kind: str
+    dir: str | None
+    at_s: list[float]
+
+
+class Lane(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection as a line of time: from its first event to its last, with at most 60 marks of
+    the same kind, the last ones."""
+
+    session: str
+    since: datetime
+    until: datetime
+    findings: list[str]
+    marks: list[Marks]
+
+
+class Histogram(msgspec.Struct, frozen=True, kw_only=True):
+    """How many abnormal ends stood at which time of a clock: `counts[i]` from `edges_s[i]` on.
+
+    `clock`: idle (silence before the end), age (of the connection) or token (from its expiry to
+    the end, negative before it).
+    """
+
+    clock: str
+    edges_s: list[float]
+    counts: list[int]
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer. `causes` is ranked: the first is the answer.
 
     `failing` are the ids of the findings that fail a run, by their severity and `--fail-on`;
     `targets` are those of connections without targets of their own. `issue` is the title that the
-    user gave.
+    user gave. `connections` are at most 300, the worst first, and `lanes` at most 40 of them.
     `redacted` is false where the user asked for the evidence as it is: such a report stays at home.
     """
 
@@ -292,6 +324,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     targets: Targets = Targets()
     issue: str = ""
     series: list[Series] = []
+    connections: list[Connection] = []
+    lanes: list[Lane] = []
+    clocks: list[Histogram] = []
 
     def pointer(self, evidence: Evidence) -> str:
         """Write a proof pointer as `wsdiag show` takes it."""

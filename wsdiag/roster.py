@@ -9,23 +9,48 @@ from typing import Any
 import polars as pl
 
 from wsdiag.connections import Story, counted, reconnects
+from wsdiag.finding import Severity
 from wsdiag.report import Connection, Directions, LastBytes, Moment, pointer
 
+MAX_WORST = 300
 ATTEMPTS = pl.col("was_open") | pl.col("gone") | pl.col("rejected") | pl.col("refused")
 """A session of nothing but messages or pings that name no connection is none."""
 
 
 def roster(story: Story) -> list[Connection]:
     """Each real connection and attempt once, in the order in which they began."""
-    known = story.connections.filter(ATTEMPTS | pl.col("attempted").is_not_null())
-    again = reconnects(story.connections).select("session", "reconnect_s")
+    rows = _known(story).sort("first", "session", nulls_last=True).collect()
+    return [_connection(row) for row in rows.iter_rows(named=True)]
+
+
+def worst(story: Story, found: pl.DataFrame) -> list[Connection]:
+    """At most 300 of them: those of which FINDINGS tell, the gravest first, then how they began."""
+    order = {severity.value: rank for rank, severity in enumerate(Severity)}
+    named = (
+        found.lazy()
+        .select(pl.col("severity").replace_strict(order, return_dtype=pl.Int64), session="sessions")
+        .explode("session")
+        .group_by("session")
+        .agg(grave=pl.col("severity").min(), told=pl.len())
+    )
     rows = (
-        counted(known)
-        .join(again, on="session", how="left")
-        .sort("first", "session", nulls_last=True)
+        _known(story)
+        .join(named, on="session", how="left")
+        .sort(
+            *("grave", "told", "first", "session"),
+            descending=[False, True, False, False],
+            nulls_last=True,
+        )
+        .head(MAX_WORST)
         .collect()
     )
     return [_connection(row) for row in rows.iter_rows(named=True)]
+
+
+def _known(story: Story) -> pl.LazyFrame:
+    known = story.connections.filter(ATTEMPTS | pl.col("attempted").is_not_null())
+    again = reconnects(story.connections).select("session", "reconnect_s")
+    return counted(known).join(again, on="session", how="left")
 
 
 def _connection(row: dict[str, Any]) -> Connection:

@@ -47,6 +47,9 @@ def test_wire_names_in_order() -> None:
         "targets",
         "issue",
         "series",
+        "connections",
+        "lanes",
+        "clocks",
     ]
     assert wire["schema"] == "wsdiag.report/1"
     assert " ".join(wire["findings"][0]) == (

@@ -1,0 +1,114 @@
+"""HTML: one self-contained page to attach to an incident, for a browser and for paper.
+
+Nothing is loaded from anywhere, and the page's policy forbids it; the only script is the page's own
+filter of the connection table, allowed by its hash. Every text is escaped where it is printed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from html import escape
+from importlib.resources import files
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from wsdiag.report import Connection, Report
+from wsdiag.reporters import charts, nodes, wording
+from wsdiag.reporters.nodes import Node, Span
+
+_FOLDER = files("wsdiag").joinpath("reporters", "templates")
+_TAGS = {"code": "code", "strong": "strong"}
+LATENCIES = (
+    ("connect_ms", "Connection latency"),
+    ("message_ms", "Message latency"),
+    ("reconnect_s", "Reconnection time"),
+)
+
+
+def render(report: Report) -> str:
+    """The page. It is the same byte for byte for the same report."""
+    script = _text("report.js")
+    digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return _TEMPLATE.render(
+        report=report,
+        answer=report.causes[0],
+        own=lambda text: _own(text, report),
+        first=lambda text: _first(text, report),
+        wording=wording,
+        script=Markup(script),
+        style=Markup(_text("report.css")),
+        policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
+        **_drawn(report),
+        failed=_failed,
+    )
+
+
+def _drawn(report: Report) -> dict[str, object]:
+    series = {one.name: one for one in report.series}
+    targets = {name: getattr(report.targets, name) for name, _ in LATENCIES}
+    return {
+        "lanes": Markup(charts.swimlane(report.lanes)) if report.lanes else "",
+        "counts": Markup(charts.counts(series["opens"], series["closes"]))
+        if {"opens", "closes"} <= series.keys()
+        else "",
+        "latencies": [
+            (title, Markup(charts.latency(series[name], targets[name])), targets[name])
+            for name, title in LATENCIES
+            if name in series
+        ],
+        "clocks": [(told.clock, Markup(charts.clock(told))) for told in report.clocks],
+        "codes": Markup(charts.codes(report)) if report.facts.attempts else "",
+    }
+
+
+def _own(text: str, report: Report) -> Markup:
+    """Our own Markdown as HTML; what it quotes from evidence is text."""
+    shown: list[str] = []
+    listed = ""
+    for node in nodes.own(text, report):
+        kind = ("ul" if node.mark == "•" else "ol") if node.kind == "item" else ""
+        if kind != listed:
+            shown += [f"</{listed}>"] if listed else []
+            shown += [f"<{kind}>"] if kind else []
+            listed = kind
+        shown.append(_node(node))
+    return Markup("\n".join([*shown, f"</{listed}>" if listed else ""]))
+
+
+def _node(node: Node) -> str:
+    if node.kind == "code":
+        return f"<pre><code>{escape(node.text)}</code></pre>"
+    tag = "li" if node.kind == "item" else "p"
+    return f"<{tag}>{''.join(_span(span) for span in node.line)}</{tag}>"
+
+
+def _span(span: Span) -> str:
+    tag = _TAGS.get(span.kind)
+    return f"<{tag}>{escape(span.text)}</{tag}>" if tag else escape(span.text)
+
+
+def _first(text: str, report: Report) -> Markup:
+    """The first paragraph, for the top of the page."""
+    told = next((node for node in nodes.own(text, report) if node.kind == "text"), None)
+    return Markup("".join(_span(span) for span in told.line)) if told else Markup("")
+
+
+def _failed(told: Connection) -> str:
+    return "refused" if told.refused else f"HTTP {told.status}" if told.status else ""
+
+
+def _text(name: str) -> str:
+    return _FOLDER.joinpath(name).read_text(encoding="utf-8")
+
+
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(str(_FOLDER)),
+    autoescape=select_autoescape(default=True, default_for_string=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters["flat"] = wording.flat
+_TEMPLATE = _ENVIRONMENT.get_template("report.html.j2")
