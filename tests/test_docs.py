@@ -99,3 +99,11 @@ def test_commands_in_the_docs_run(line: str, tmp_path: Path, monkeypatch) -> Non
     assert told.exit_code in (0, 1), told.output
     for name in re.findall(r"-o (\S+)", line):
         assert (tmp_path / name).stat().st_size
+
+
+def test_the_api_page_runs(tmp_path: Path, monkeypatch, capsys) -> None:
+    (tmp_path / "fixtures").symlink_to(DOCS.parent / "fixtures")
+    monkeypatch.chdir(tmp_path)
+    shown = re.findall(r"```python\n(.*?)```", (DOCS / "api.md").read_text("utf-8"), re.DOTALL)
+    exec(compile("\n".join(shown), "api.md", "exec"), {})
+    assert "proxy-idle-timeout 0.95" in capsys.readouterr().out
