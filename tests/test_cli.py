@@ -146,7 +146,7 @@ def test_flags_go_over_the_configuration_file(calls, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["x", "--format", "html"], "'html' is not one of"),
+        (["x", "--format", "pdf"], "'pdf' is not one of"),
         (["--format", "json"], "Missing argument"),
         (["x", "--tz", "Mars/Olympus"], "no IANA zone"),
         (["x", "--tz", "../../etc/passwd"], "no IANA zone"),
@@ -157,7 +157,7 @@ def test_flags_go_over_the_configuration_file(calls, tmp_path) -> None:
         (["x", "--target", "connect_ms=fast"], "NAME=NUMBER"),
         (["x", "--target", "connect_ms=-1"], "--target"),
         (["x", "--select", "idle-cat"], "did you mean idle-cut?"),
-        (["x", "-o", "report.pdf"], "suffix must be one of .md, .json, .txt"),
+        (["x", "-o", "report.pdf"], "suffix must be one of .md, .html, .json, .txt"),
         (["x", "-o", "nowhere/report.md"], "no such folder"),
         (["x.md", "-o", "./x.md"], "this is an input"),
         (["explain", "idle-cat"], "did you mean idle-cut?"),

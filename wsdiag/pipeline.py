@@ -33,6 +33,11 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
         redactor = Redactor()
         findings = account.findings(frame, gathered, redactor)
         measured, course = facts.measure(story)
+        worst = roster.worst(story, frame)
+        concerned = [
+            (finding.id, set(sessions))
+            for finding, sessions in zip(findings, frame["sessions"], strict=True)
+        ]
         case = Case(
             story=story,
             frame=frame,

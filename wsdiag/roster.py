@@ -24,7 +24,8 @@ def roster(story: Story) -> list[Connection]:
 
 
 def worst(story: Story, found: pl.DataFrame) -> list[Connection]:
-    """At most 300 of them: those of which FINDINGS tell, the gravest first, then how they began."""
+    """At most 300 of them: those of which FINDINGS tell, the gravest first, and what opened
+    before what never did."""
     order = {severity.value: rank for rank, severity in enumerate(Severity)}
     named = (
         found.lazy()
@@ -37,8 +38,8 @@ def worst(story: Story, found: pl.DataFrame) -> list[Connection]:
         _known(story)
         .join(named, on="session", how="left")
         .sort(
-            *("grave", "told", "first", "session"),
-            descending=[False, True, False, False],
+            *("grave", "was_open", "told", "first", "session"),
+            descending=[False, True, True, False, False],
             nulls_last=True,
         )
         .head(MAX_WORST)

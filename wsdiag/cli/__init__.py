@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from wsdiag.report import Input, Report
     from wsdiag.reporters.manual import Topic
 
-FORMATS = ["terminal", "markdown", "json", "junit", "github"]
+FORMATS = ["terminal", "markdown", "html", "json", "junit", "github"]
 PLACES = ["github", "gitlab", "jira", "slack", "pagerduty"]
 EVENT_FORMATS = ["jsonl", "csv", "parquet"]
 GROUPS = ["detectors", "causes", "formats", "targets", "kinds"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wsdiag.config import Config
     from wsdiag.config.layers import Effective
 
-SUFFIXES = [".md", ".json", ".txt", ".xml"]
+SUFFIXES = [".md", ".html", ".json", ".txt", ".xml"]
 
 
 def reading_options(command: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from wsdiag.report import Report
-from wsdiag.reporters import github, json_v1, junit, markdown, terminal
+from wsdiag.reporters import github, html, json_v1, junit, markdown, terminal
 from wsdiag.reporters.fit import fit as fit
 
 
@@ -21,6 +21,7 @@ class Reporter(Protocol):
 
 TERMINAL: Reporter = terminal
 MARKDOWN: Reporter = markdown
+HTML: Reporter = html
 JSON: Reporter = json_v1
 JUNIT: Reporter = junit
 GITHUB: Reporter = github
@@ -28,11 +29,18 @@ GITHUB: Reporter = github
 REPORTERS: dict[str, Reporter] = {
     "terminal": TERMINAL,
     "markdown": MARKDOWN,
+    "html": HTML,
     "json": JSON,
     "junit": JUNIT,
     "github": GITHUB,
 }
 """By the name that `--format` takes."""
 
-SUFFIXES = {".txt": "terminal", ".md": "markdown", ".json": "json", ".xml": "junit"}
+SUFFIXES = {
+    ".txt": "terminal",
+    ".md": "markdown",
+    ".html": "html",
+    ".json": "json",
+    ".xml": "junit",
+}
 """What `-o FILE` writes, by the file's suffix."""

@@ -14,7 +14,7 @@ import pygal
 from wsdiag.report import Histogram, Lane, Report, Series
 from wsdiag.reporters.wording import amount, flat, instant
 
-WIDTH, LOW, LANE = 900, 220, 26
+WIDE, HALF, LOW, LANE = 1000, 480, 200, 26
 OFFSETS = {"server": 0.27, "proxy": 0.09, "network": -0.09, "client": -0.27}
 """Where on its lane a vantage's marks lie: server on top, client below."""
 
@@ -46,12 +46,13 @@ def swimlane(lanes: Sequence[Lane]) -> str:
         return points
 
     chart = pygal.XY(
-        **_plain(height=110 + LANE * len(lanes)),
+        **_plain(WIDE, 60 + LANE * len(lanes)),
         allow_interruptions=True,
         dots_size=3,
         range=(0.4, len(lanes) + 0.6),
         x_value_formatter=lambda value: f"{value:,.6g} s",
         show_y_guides=False,
+        margin_left=34,  # the page's letters are wider than those that pygal reckons with
     )
     chart.y_labels = [{"value": row, "label": session} for session, row in rows.items()]
     chart.add("of a finding", lives(lane for lane in lanes if lane.findings), show_dots=False)
@@ -70,7 +71,7 @@ def swimlane(lanes: Sequence[Lane]) -> str:
 
 def counts(opens: Series, closes: Series) -> str:
     """Opens and closes in each step."""
-    chart = pygal.Bar(**_plain(), x_label_rotation=0, show_minor_x_labels=False)
+    chart = pygal.Bar(**_plain(WIDE), show_minor_x_labels=False)
     _steps(chart, opens)
     chart.add("opens", opens.values)
     chart.add("closes", closes.values)
@@ -97,7 +98,7 @@ def clock(told: Histogram) -> str:
     """How many abnormal ends stood where on a clock."""
     chart = pygal.Bar(**_plain(), show_minor_x_labels=False)
     chart.x_labels = [amount(edge, "s") for edge in told.edges_s]
-    chart.x_labels_major = chart.x_labels[:: max(1, len(told.edges_s) // 6)]
+    chart.x_labels_major = chart.x_labels[:: max(1, len(told.edges_s) // 5)]
     chart.add("ends", told.counts)
     return _svg(chart, f"Abnormal ends by {told.clock}", "clock")
 
@@ -109,16 +110,24 @@ def codes(report: Report) -> str:
     tally |= {f"HTTP {status}": number for status, number in facts.rejections.items()}
     tally |= {"refused": facts.refused} if facts.refused else {}
     ranked = sorted(tally.items(), key=lambda pair: (pair[1], pair[0]))[-12:]
-    chart = pygal.HorizontalBar(**_plain(height=70 + 28 * len(ranked)), print_values=True)
+    chart = pygal.HorizontalBar(**_plain(height=50 + 28 * len(ranked)), print_values=True)
     chart.x_labels = [flat(name).replace("close none", "no Close frame") for name, _ in ranked]
     chart.add("connections", [number for _, number in ranked])
     return _svg(chart, "How connections ended, and how attempts failed", "codes")
 
 
-def _plain(height: int = LOW) -> dict[str, object]:
+def _plain(width: int = HALF, height: int = LOW) -> dict[str, object]:
     return {
-        **{"width": WIDTH, "height": height, "show_legend": False, "css": [], "js": []},
-        **{"print_zeroes": False, "margin": 8, "truncate_label": -1, "no_prefix": True},
+        "width": width,
+        "height": height,
+        "show_legend": False,
+        "css": [],
+        "js": [],
+        "print_zeroes": False,
+        "margin": 8,
+        "max_scale": 6,
+        "truncate_label": -1,
+        "no_prefix": True,
     }
 
 
@@ -129,7 +138,7 @@ def _steps(chart: pygal.Line | pygal.Bar, series: Series) -> None:
         for s in seconds
     ]
     chart.x_labels = labels
-    chart.x_labels_major = labels[:: max(1, len(labels) // 6)]
+    chart.x_labels_major = labels[:: max(1, len(labels) // 5)]
 
 
 def _svg(chart: pygal.graph.graph.Graph, title: str, name: str) -> str:

@@ -14,8 +14,8 @@ from importlib.resources import files
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from wsdiag.report import Connection, Report
-from wsdiag.reporters import charts, nodes, wording
+from wsdiag.report import Connection, Outcome, Report
+from wsdiag.reporters import nodes, wording
 from wsdiag.reporters.nodes import Node, Span
 
 _FOLDER = files("wsdiag").joinpath("reporters", "templates")
@@ -34,6 +34,7 @@ def render(report: Report) -> str:
     return _TEMPLATE.render(
         report=report,
         answer=report.causes[0],
+        strip=sorted(report.verdicts, key=lambda verdict: verdict.verdict is not Outcome.BREACH),
         own=lambda text: _own(text, report),
         first=lambda text: _first(text, report),
         wording=wording,
@@ -46,6 +47,8 @@ def render(report: Report) -> str:
 
 
 def _drawn(report: Report) -> dict[str, object]:
+    from wsdiag.reporters import charts  # pygal takes its time: only where it is needed
+
     series = {one.name: one for one in report.series}
     targets = {name: getattr(report.targets, name) for name, _ in LATENCIES}
     return {
@@ -109,6 +112,7 @@ _ENVIRONMENT = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    keep_trailing_newline=True,
 )
 _ENVIRONMENT.filters["flat"] = wording.flat
 _TEMPLATE = _ENVIRONMENT.get_template("report.html.j2")
