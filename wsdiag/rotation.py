@@ -41,6 +41,8 @@ def _follow(files: Sequence[str], ends: Mapping[str, datetime | None]) -> bool:
 
 def as_one(events: pl.DataFrame, rotated: Sequence[Sequence[str]]) -> pl.DataFrame:
     """The events with each rotated log as one source, named as its newest file."""
+    if not rotated:
+        return events
     lengths = _lengths(events)
     source, pos = pl.col("source"), pl.col("pos")
     whose, place = source, pos
@@ -56,6 +58,8 @@ def as_files(
     events: pl.DataFrame, rotated: Sequence[Sequence[str]], read: pl.DataFrame
 ) -> pl.DataFrame:
     """The events of `as_one` back under the files of `read`, from which it made them."""
+    if not rotated:
+        return events
     lengths = _lengths(read)
     source, pos = pl.col("source"), pl.col("pos")
     whose, place = source, pos

@@ -51,22 +51,21 @@ def _read(
     here = stream.tell()
     left = stream.seek(0, SEEK_END) - here
     stream.seek(here)
-    # One byte more than is left: the end is seen at once.
-    room, have = bytearray(min(batch_bytes, left + 1) + SLACK_BYTES), 0
+    # One byte more than is left: the end is seen at once. What is never touched takes no memory.
+    room, have = np.zeros(min(batch_bytes, left + 1) + SLACK_BYTES, np.uint8), 0
     while True:
-        end = len(room) - SLACK_BYTES
-        read = stream.readinto(memoryview(room)[have:end])
+        end = room.size - SLACK_BYTES
+        read = stream.readinto(room.data[have:end])
         have += read
-        room[have : have + ZERO_BYTES] = bytes(ZERO_BYTES)
-        data = np.frombuffer(room, np.uint8)
-        starts, stop = walk(layout.chain(data, have), 0, have)
+        room[have : have + ZERO_BYTES] = 0
+        starts, stop = walk(layout.chain(room, have), 0, have)
         if starts.size:
-            yield layout.batch(data, starts, notes)
-        rest = bytes(room[stop:have])
-        if not read or layout.is_damaged(rest[:16]):
-            yield batch_of([*layout.rest(BytesIO(rest), notes)])
+            yield layout.batch(room, starts, notes)
+        rest = room[stop:have].copy()
+        if not read or layout.is_damaged(rest[:16].tobytes()):
+            yield batch_of([*layout.rest(BytesIO(rest.tobytes()), notes)])
             return
         if not stop and have == end:  # one packet fills it
-            room = bytearray(2 * len(room))
-        room[: len(rest)] = rest
-        have = len(rest)
+            room = np.zeros(2 * room.size, np.uint8)
+        have = rest.size
+        room[:have] = rest

@@ -65,12 +65,9 @@ class Records:
 
     def after(self, at: Ints) -> Ints:
         """Where the next records start; `STOP` where one is not whole."""
-        whole = at + _HEAD_BYTES <= self._end
-        captured = self._words[np.where(whole, at + 8, 0)].astype(np.int64)
+        captured = self._words[at + 8]  # behind the end, too: there is room
         following = at + _HEAD_BYTES + captured
-        return np.where(
-            whole & (captured <= MAX_RECORD) & (following <= self._end), following, STOP
-        )
+        return np.where((captured <= MAX_RECORD) & (following <= self._end), following, STOP)
 
     def after_one(self, at: int) -> int:
         """The same for one record."""
