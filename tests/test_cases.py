@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tomllib
 from collections import Counter
 from functools import cache
@@ -22,18 +23,24 @@ from wsdiag.reporters import fit, json_v1, terminal
 from wsdiag.reporters.places import PLACES
 
 ROOT = Path(__file__).parents[1]
-CASES = sorted(label.parent.name for label in (ROOT / "fixtures").glob("*/case.toml"))
+
+
+@cache
+def label(case: str) -> dict[str, Any]:
+    return tomllib.loads((ROOT / "fixtures" / case / "case.toml").read_text(encoding="utf-8"))
+
+
+CASES = sorted(
+    path.parent.name
+    for path in (ROOT / "fixtures").glob("*/case.toml")
+    if all(map(shutil.which, label(path.parent.name).get("needs", [])))
+)
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
 
 POSSIBLE = 0.4
 """A cause below this is not said, only offered."""
 
 MEANING = {"breach": {"breach"}, "clean": {"pass", "not-applicable"}}
-
-
-@cache
-def label(case: str) -> dict[str, Any]:
-    return tomllib.loads((ROOT / "fixtures" / case / "case.toml").read_text(encoding="utf-8"))
 
 
 @cache

@@ -14,7 +14,11 @@ from clothes import Files
 from wsdiag.pipeline import diagnose
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-CASES = sorted(label.parent.name for label in FIXTURES.glob("*/case.toml"))
+CASES = sorted(
+    label.parent.name
+    for label in FIXTURES.glob("*/case.toml")
+    if "needs =" not in label.read_text(encoding="utf-8")  # keys are lost with the file's format
+)
 
 CLOTHES: dict[str, Callable[[Files], Files]] = {
     "renamed, packed, CRLF": lambda files: clothes.packed(clothes.crlf(clothes.renamed(files))),

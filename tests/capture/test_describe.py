@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import craft
-from craft import ACK, C2S, FIN, RST, S2C, Wire, close, frame
+from craft import ACK, C2S, FIN, RST, S2C, SYN, Wire, close, frame
 
 from wsdiag.capture.describe import packets
 
@@ -70,4 +70,18 @@ def test_refused_and_not_tcp_and_not_there() -> None:
     assert [line.split("  ")[-1] for line in lines(wire, 2, 3, 9)] == [
         "TCP RST: connection refused",
         "not TCP, 42 bytes",
+    ]
+
+
+def test_tls_shows_its_records() -> None:
+    wire = Wire()
+    wire.syn()
+    wire.packet(S2C, SYN | ACK, at=0)
+    wire.send(C2S, b"\x16\x03\x01\x00\x05hello")
+    wire.send(S2C, b"\x17\x03\x03\x00\x07" + bytes(7))
+    wire.send(S2C, b"\x15\x03\x03\x00\x02\x02\x30")
+    assert [text.partition("  ")[2] for text in lines(wire, 3, 4, 5)] == [
+        "TLS handshake, 5 bytes",
+        "TLS encrypted data, 7 bytes",
+        "TLS alert unknown_ca",
     ]

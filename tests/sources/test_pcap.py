@@ -222,7 +222,44 @@ def test_other_traffic_gives_nothing(tmp_path: Path) -> None:
     wire.packet(C2S, RST)
     reading = read(wire.pcap(), tmp_path)
     assert reading.events.is_empty()
-    assert reading.remarks == ("1 connections are encrypted (TLS): what they carry is not read",)
+    assert reading.remarks == (
+        "1 connections are encrypted (TLS): what they carry is not read; --keylog FILE with a "
+        "client's key log (SSLKEYLOGFILE) opens them",
+        "encrypted connections ended by: the client (RST) ×1",
+    )
+
+
+def test_a_fatal_alert_of_tls_in_clear(tmp_path: Path) -> None:
+    wire = Wire()
+    wire.syn()
+    wire.packet(S2C, SYN | ACK, at=0)
+    wire.send(C2S, b"\x16\x03\x01\x00\x05hello")
+    wire.send(S2C, b"\x15\x03\x03\x00\x02\x02\x28")
+    wire.packet(S2C, FIN | ACK)
+    assert rows(wire, tmp_path, "kind", "pos", "dir", "code", "reason") == [
+        ("attempt", 1, None, None, None),
+        ("tls_alert", 4, "s2c", 40, "handshake_failure"),
+        ("end", 5, "s2c", None, "fin"),
+    ]
+
+
+def test_heartbeats_in_tls_are_only_probable(tmp_path: Path) -> None:
+    wire = Wire()
+    wire.syn()
+    wire.packet(S2C, SYN | ACK, at=0)
+    wire.packet(C2S)
+    wire.send(C2S, b"\x16\x03\x01\x00\x05hello")
+    for _ in range(6):
+        wire.send(S2C, b"\x17\x03\x03\x00\x1c" + bytes(28), after_us=25_000_000)
+    wire.packet(S2C, FIN | ACK, after_us=60_000_000)
+    reading = read(wire.pcap(), tmp_path)
+    assert reading.events.is_empty()
+    assert reading.remarks[1:] == (
+        "small encrypted records of one size at a steady pace, probably heartbeats: every 25 s by "
+        "the server ×1 (wire.pcap#5)",
+        "encrypted connections ended by: the server (FIN) ×1",
+        "silence of encrypted connections before their end: median 60.0 s",
+    )
 
 
 def test_a_reused_port_is_numbered(tmp_path: Path) -> None:

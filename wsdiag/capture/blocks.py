@@ -17,6 +17,7 @@ from wsdiag.capture.records import (
     MAX_RECORD,
     NO_TIME,
     OLD_PACKET,
+    SECRETS,
     SECTION,
     SIMPLE,
     Notes,
@@ -29,6 +30,7 @@ from wsdiag.capture.records import (
 _LEAST_BYTES, _LEAST_SECTION = 12, 16
 _PACKET_AT = 28  # in an Enhanced Packet Block
 _SECTION_TYPE = int.from_bytes(SECTION)
+_ALONE = (_SECTION_TYPE, INTERFACE, OLD_PACKET, SIMPLE, SECRETS)
 _LONGEST = 256 * 1024  # of a block that a lane may start at: the packets that Wireshark takes
 # So fine a clock, so many ticks and so late a time that no sum below leaves 64 bits.
 _FINEST, _HIGHEST, _LATEST_S = 10**12, 1 << 30, 1 << 41
@@ -63,7 +65,7 @@ class Blocks:
         """The packets in the blocks that start at `starts`."""
         chain = self.chain(data, data.size)
         types, lengths = chain.types(starts), chain.lengths(starts)
-        alone = np.flatnonzero(np.isin(types, (_SECTION_TYPE, INTERFACE, OLD_PACKET, SIMPLE)))
+        alone = np.flatnonzero(np.isin(types, _ALONE))
         rows, begin = [np.zeros((0, 6), np.int64)], 0
         for stop in [*alone.tolist(), starts.size]:
             packets = begin + np.flatnonzero(types[begin:stop] == ENHANCED)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 
+from wsdiag.capture import tls
 from wsdiag.capture.deflate import Deflate, negotiated
 from wsdiag.capture.handshake import (
     Request,
@@ -30,7 +31,6 @@ MAX_FAILURES = 200
 
 _REQUEST = re.compile(rb"[A-Z]{3,7} \S+ HTTP/1|(?:GET|POST|CONNECT) ")
 _FRAME_STARTS = frozenset(b"\x81\x82\xc1\xc2\x88\x89\x8a")
-_TLS_HANDSHAKE = 0x16
 # Frames without a fault, the last of which ends with its segment, that one side has to show.
 _ENOUGH, _ENOUGH_OF_KNOWN = 3, 2
 
@@ -123,7 +123,7 @@ class Conversation:
     def _hear_request(self, facts: list[Fact], data: bytes, pos: int, ts: int) -> None:
         if self._asking is None:
             if not 0x41 <= data[0] <= 0x5A:  # methods are in capitals
-                self.is_tls = data[0] == _TLS_HANDSHAKE
+                self.is_tls = tls.starts(data)
                 self._give_up()
                 return
             self._asking = RequestReader()
@@ -195,6 +195,10 @@ class Conversation:
             self.client, self._seeking, self._request = side, False, None
             self._trials = [None, None]
             return self.feed(side, data, pos, ts)
+        if not self.is_websocket and tls.starts(data):
+            self.is_tls = True
+            self._give_up()
+            return []
         trial = self._trials[side]
         if trial is None:
             trial = self._try(side, data)

@@ -15,12 +15,19 @@ from wsdiag.capture.handshake import Request, Response
 from wsdiag.capture.headers import between
 from wsdiag.capture.packets import ACK, FIN, RST, SYN, Endpoint, Segment, segment_of
 from wsdiag.capture.records import Notes, Record
-from wsdiag.capture.streams import Connection, What, follow
+from wsdiag.capture.streams import Connection, TcpFact, What, follow
+from wsdiag.capture.tls import ALERT, ALERTS, APPLICATION, CHANGE_CIPHER, HANDSHAKE, Tls
 from wsdiag.capture.websocket import CLOSE, NAMES, Frame
 
 BEYOND = 2_000
 """Packets read after the last one asked for: an answer may come late and settle what they were."""
 
+_RECORDS = {
+    CHANGE_CIPHER: "change of cipher",
+    ALERT: "encrypted alert",
+    HANDSHAKE: "handshake",
+    APPLICATION: "encrypted data",
+}
 _FLAGS = ((SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (ACK, "ACK"))
 
 
@@ -72,6 +79,7 @@ def _flags(segment: Segment) -> str:
 
 def _happenings(segments: Iterable[Segment]) -> Iterator[tuple[int, str]]:
     talks: dict[Connection, Conversation] = {}
+    encrypted: dict[Connection, Tls] = {}
     for fact in follow(segments):
         conn = fact.conn
         if conn not in talks:
@@ -85,6 +93,7 @@ def _happenings(segments: Iterable[Segment]) -> Iterator[tuple[int, str]]:
         elif fact.what is What.OVER:
             said = talk.finish()
             del talks[conn]
+            encrypted.pop(conn, None)
         elif fact.what is What.RESENT:
             yield fact.pos, f"TCP retransmission of {fact.size} bytes"
         elif fact.what is What.ZERO_WINDOW:
@@ -94,8 +103,22 @@ def _happenings(segments: Iterable[Segment]) -> Iterator[tuple[int, str]]:
         for one in said:
             if text := _words(one, talk.client):
                 yield one.pos, text
-        if talk.is_other:
+        if talk.is_tls and fact.what is What.DATA:
+            yield from _encrypted(encrypted.setdefault(conn, Tls()), fact)
+        elif talk.is_other:
             conn.ignore()
+
+
+def _encrypted(tls: Tls, fact: TcpFact) -> Iterator[tuple[int, str]]:
+    before, begun = len(tls.records), tls.begun
+    alerts = {alert.pos: alert for alert in tls.feed(fact.side, fact.data, fact.pos, fact.ts)}
+    for record in tls.records[before:]:
+        words = [f"TLS {_RECORDS[record.kind]}, {record.size} bytes"]
+        if tls.begun != begun and record.kind == HANDSHAKE:
+            words = ["TLS ClientHello", tls.server_name, *tls.offered]
+        if (alert := alerts.get(record.pos)) and record.kind == ALERT:
+            words = ["TLS alert", ALERTS.get(alert.number, str(alert.number))]
+        yield record.pos, " ".join(word for word in words if word)
 
 
 def _words(fact: Fact, client: int | None) -> str:

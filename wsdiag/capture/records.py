@@ -27,7 +27,8 @@ PCAP_HEAD_BYTES = 24
 _PCAP_UNITS = {0xA1B2C3D4: 1, 0xA1B23C4D: 1000}  # parts of a microsecond in the fraction field
 _ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
 SECTION = b"\x0a\x0d\x0d\x0a"  # the type of its block reads the same either way
-INTERFACE, OLD_PACKET, SIMPLE, ENHANCED = 1, 2, 3, 6
+INTERFACE, OLD_PACKET, SIMPLE, ENHANCED, SECRETS = 1, 2, 3, 6, 10
+TLS_KEYS = 0x544C534B  # of secrets: a key log as NSS writes it
 _END_OF_OPTIONS, _TSRESOL, _TSOFFSET = 0, 9, 14
 
 
@@ -48,6 +49,7 @@ class Notes:
         self.remarks: list[str] = []
         self.undecoded = 0  # packets that should have been TCP over IP but are malformed
         self.fragments = Fragments()
+        self.keys = b""  # key logs of TLS that stand in the capture
         self.timeless = 0  # packets without a time, given the time of the packet before
         self.other_links: Counter[int] = Counter()  # packets by link type that is not read
         self.resolution_us = 1.0
@@ -190,6 +192,10 @@ def take_block(block: int, body: bytes, state: Sections, notes: Notes) -> Record
     """The packet of a pcapng block, if it holds one."""
     if block == INTERFACE and len(body) >= 8:
         state.interfaces.append(_interface(body, state.order, notes))
+    elif block == SECRETS and len(body) >= 8:
+        what, size = struct.unpack_from(state.order + "II", body)
+        if what == TLS_KEYS and len(notes.keys) < MAX_RECORD:
+            notes.keys += body[8 : 8 + size] + b"\n"
     elif block in (ENHANCED, OLD_PACKET, SIMPLE):
         state.pos += 1
         record = _packet(block, body, state.order, state.interfaces, state.pos, state.ts)

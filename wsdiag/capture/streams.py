@@ -18,6 +18,7 @@ class What(Enum):
     LOST = auto()  # `size` bytes are not in the capture
     RESENT = auto()  # a segment with `size` bytes was sent again
     ZERO_WINDOW = auto()
+    EOF = auto()  # the first time that TLS says that this side is done
     FIN = auto()  # the first of this side
     RST = auto()  # the first of this side
     REFUSED = auto()  # a SYN was answered by RST

@@ -38,6 +38,12 @@ def setting_options(command: Any) -> Any:
             multiple=True,
             help="Read log formats of your own from here, beside those in the settings folder.",
         ),
+        click.option(
+            "--keylog",
+            metavar="FILE",
+            type=click.Path(exists=True, dir_okay=False),
+            help="Open TLS in captures with this key log (SSLKEYLOGFILE of a client); by tshark.",
+        ),
         click.option("--tz", metavar="ZONE", callback=_zone, help="Zone of logs that state none."),
         click.option(
             "--since",

@@ -31,6 +31,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     `tz` is the IANA zone of log lines that state none, and of `since` and `until` without one. As a
     number these are seconds from the last event: -900 is a quarter of an hour before it.
     `formats` are folders of the user's own log formats; the first that knows a format counts.
+    `keylog` is a key log of TLS, as clients write it when SSLKEYLOGFILE is set.
     `override` holds targets by path; the first path that fits counts.
     """
 
@@ -43,6 +44,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ignore: list[str] = []
     fail_on: Literal["error", "warning", "never"] = "warning"
     formats: list[str] = []
+    keylog: str | None = None
     redact: Policy = Policy()
 
     def goals(self) -> Goals:

@@ -1,12 +1,14 @@
 """Packet captures: pcap and pcapng, as tcpdump and Wireshark write them.
 
 TCP is put in order, HTTP upgrades and WebSocket frames are read from it. Other traffic gives no
-rows, except a SYN that was refused or never answered. TLS hides everything above TCP.
+rows, except a SYN that was refused or never answered. TLS hides everything above TCP, unless the
+keys are at hand: in a key log (`--keylog`) or in the pcapng itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from wsdiag.capture import describe
 from wsdiag.capture.records import Notes, kind
@@ -16,6 +18,9 @@ from wsdiag.evidence import InputFile, Reading
 from wsdiag.sources.wire_book import Book
 from wsdiag.sources.wire_reader import read_capture
 
+MAX_KEYS = 64 * 1024**2
+"""Bytes of a key log that are taken."""
+
 
 def sniff(head: bytes, name: str) -> float:
     """1 by the magic number of a capture file."""
@@ -24,18 +29,42 @@ def sniff(head: bytes, name: str) -> float:
 
 def read(item: InputFile, config: Config) -> Reading:
     """The WebSocket connections of a capture."""
-    notes, book = Notes(), Book(item.name)
-    with item.path.open("rb") as file:
-        read_capture(file, book, notes)
+    keys, remarks = _keys(config)
+    notes, book = _read(item, opening=bool(keys))
+    if notes.keys and book.keyed is None:  # they stand in the capture itself: once more
+        notes, book = _read(item, opening=True)
+    if book.keyed:
+        from wsdiag.sources import wire_keys
+
+        remarks += wire_keys.read(item.path, book.keyed, keys + notes.keys)
     return Reading(
         format=kind(item.head()) or "pcap",
         vantage=Vantage.NETWORK,
         events=book.frame(),
         unread_lines=notes.undecoded + book.unreadable,
         resolution_ms=notes.resolution_us / 1000,
-        remarks=(*notes.remarks, *book.remarks()),
+        remarks=(*notes.remarks, *remarks, *book.remarks()),
         redactions=dict(book.redactor.counts),
     )
+
+
+def _read(item: InputFile, *, opening: bool) -> tuple[Notes, Book]:
+    notes, book = Notes(), Book(item.name)
+    book.keyed = [] if opening else None
+    with item.path.open("rb") as file:
+        read_capture(file, book, notes)
+    return notes, book
+
+
+def _keys(config: Config) -> tuple[bytes, list[str]]:
+    """The key log of the settings, and what is wrong with it."""
+    if not config.keylog:
+        return b"", []
+    try:
+        with Path(config.keylog).open("rb") as file:
+            return file.read(MAX_KEYS) + b"\n", []
+    except OSError as problem:
+        return b"", [f"the key log is not read: {problem.strerror}"]
 
 
 def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict[int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,10 @@ from wsdiag.capture.batch import Ints
 from wsdiag.capture.payload import Masking
 from wsdiag.event import EVENTS, Kind, Vantage
 from wsdiag.redact import Redactor
+from wsdiag.sources.wire_tls import Encrypted
+
+if TYPE_CHECKING:
+    from wsdiag.sources.wire_rows import Story
 
 BATCH_ROWS = 50_000
 """Rows are packed into a frame in batches of this size, to bound memory."""
@@ -24,7 +29,9 @@ class Book:
     def __init__(self, source: str) -> None:
         self.redactor = Redactor()
         self.mask = Masking(self.redactor)
-        self.encrypted = self.unreadable = self.lost_bytes = self.lossy = 0
+        self.unreadable = self.lost_bytes = self.lossy = 0
+        self.encrypted = Encrypted()
+        self.keyed: list[Story] | None = None  # to be opened; None: there are no keys
         self.turn = 0  # of the rows that are added: when what they tell of happened
         self._source = source
         self._rows: list[dict[str, object]] = []
@@ -81,10 +88,7 @@ class Book:
                 f"{self.lost_bytes} bytes of {self.lossy} WebSocket connections are missing in the "
                 "capture; frames in and right behind a gap are not read"
             )
-        if self.encrypted:
-            said.append(
-                f"{self.encrypted} connections are encrypted (TLS): what they carry is not read"
-            )
+        said += self.encrypted.remarks(self._source, self.redactor)
         if self.unreadable:
             said.append(f"{self.unreadable} connections carry HTTP that cannot be read")
         return said

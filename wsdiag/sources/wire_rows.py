@@ -17,6 +17,7 @@ from wsdiag.capture.handshake import Request, Response, credential, trace
 from wsdiag.capture.packets import Endpoint
 from wsdiag.capture.payload import Payload
 from wsdiag.capture.streams import Connection, TcpFact, What
+from wsdiag.capture.tls import ALERTS, FATAL, Tls
 from wsdiag.capture.websocket import CLOSE, PING, PONG, TEXT, Frame, Message, Reader
 from wsdiag.event import Kind
 from wsdiag.sources.wire_book import Book
@@ -27,6 +28,7 @@ MAX_PINGS = 64
 _TRANSPORT = {
     What.RESENT: Kind.RETRANSMIT,
     What.ZERO_WINDOW: Kind.ZERO_WINDOW,
+    What.EOF: Kind.END,
     What.FIN: Kind.END,
     What.RST: Kind.END,
 }
@@ -49,6 +51,9 @@ class Story:
         self._broken_rules: set[tuple[int, str]] = set()
         self._ended: set[int] = set()
         self._lost = 0
+        self._tls: Tls | None = None
+        self._stops = (0, 0)  # pos, ts where the evidence does
+        self._end: tuple[int, str, int] | None = None  # side, name and time of the first
 
     @property
     def readers(self) -> tuple[Reader, Reader] | None:
@@ -90,10 +95,12 @@ class Story:
 
     def take(self, fact: TcpFact) -> None:
         """Something happened on the connection."""
+        if self._end is None and fact.what in (What.FIN, What.RST):
+            self._end = fact.side, fact.what.name, fact.ts
         if fact.what in _TRANSPORT:
             if self._shown:
                 self._transport(fact)
-            elif self.conn.wanted:
+            elif self.conn.wanted or self._book.keyed is not None:
                 self._held.append(fact)
         elif fact.what is What.REFUSED:
             self._attempt(None)
@@ -106,16 +113,40 @@ class Story:
             else:
                 self._lost += fact.size
                 self.tell(self._talk.lose(fact.side, fact.size, fact.pos, fact.ts))
-            if self._talk.is_other and not self._shown:
-                self._held.clear()
-                self.conn.ignore()
+            if self._talk.is_tls:
+                self._encrypted(fact)
+            elif self._talk.is_other and not self._shown:
+                self._ignore()
+
+    def _encrypted(self, fact: TcpFact) -> None:
+        """TLS: what it shows in clear."""
+        tls = self._tls = self._tls or Tls()
+        if fact.what is What.LOST:
+            tls.lose(fact.side)
+        for alert in tls.feed(fact.side, fact.data, fact.pos, fact.ts):
+            if alert.level == FATAL:
+                self._attempt(None)
+                name = ALERTS.get(alert.number)
+                at = (alert.side, alert.pos, alert.ts)
+                self._row(Kind.TLS_ALERT, *at, code=alert.number, reason=name)
+        if tls.is_full and self._book.keyed is None:
+            self._ignore()
+
+    def _ignore(self) -> None:
+        self._held.clear()
+        self.conn.ignore()
 
     def finish(self, pos: int, ts: int) -> None:
         """The capture shows nothing more of it; `pos` and `ts` are where the evidence stops."""
         conn, talk, book = self.conn, self._talk, self._book
-        if talk is not None:
+        if talk is not None and talk.is_tls:
+            self._stops = pos, ts
+            if book.keyed is not None and self._tls is not None:
+                book.keyed.append(self)
+            else:
+                book.encrypted.add(conn, self._tls, self._end)
+        elif talk is not None:
             self.tell(talk.finish())
-            book.encrypted += talk.is_tls
             book.unreadable += talk.is_unreadable
             if self._shown and self._lost:
                 book.lossy += 1
@@ -130,6 +161,19 @@ class Story:
                 self._row(Kind.END, None, *conn.last, reason="timeout")
             else:
                 self._row(Kind.END, None, pos, ts, reason="evidence-stops")
+
+    def reveal(self, facts: Sequence[TcpFact]) -> None:
+        """Read what was in TLS; where nothing could be opened, it stays encrypted."""
+        if not any(fact.data for fact in facts):
+            self._book.encrypted.add(self.conn, self._tls, self._end)
+            return
+        client = self._tls.client if self._tls else None
+        self._talk = Conversation(0 if client is None and self.conn.handshake_seen else client)
+        ends = [fact for fact in facts if fact.what is What.EOF]
+        self._held = sorted([*ends, *self._held], key=lambda fact: fact.pos)
+        for fact in facts:
+            self.tell(self._talk.feed(fact.side, fact.data, fact.pos, fact.ts))
+        self.finish(*self._stops)
 
     @property
     def _peer(self) -> str:
