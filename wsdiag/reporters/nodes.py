@@ -81,6 +81,11 @@ def item(*spans: Span, mark: str = "•", depth: int = 0) -> Node:
     return Node("item", spans, mark, depth)
 
 
+def more(number: int, depth: int = 0) -> list[Node]:
+    """The item that says how many are not shown; none where all are."""
+    return [item(Span(f"… and {number:,} more"), depth=depth)] if number > 0 else []
+
+
 def own(text: str, report: Report, depth: int = 0) -> list[Node]:
     """Our own Markdown as nodes. The names and messages that it quotes come from evidence."""
     quoted: list[Span] = []

@@ -7,17 +7,16 @@ happened; the tables at the end count least.
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 from wsdiag.finding import Evidence, Finding
 from wsdiag.report import Report, RootCause
-from wsdiag.reporters import timeline, wording
-from wsdiag.reporters.nodes import Block, Grid, Node, Span, item, own, paragraph, words
+from wsdiag.reporters import appendix, timeline, wording
+from wsdiag.reporters.nodes import Block, Node, Span, item, more, own, paragraph, words
 from wsdiag.reporters.wording import cut, flat
 
-MAX_FINDINGS, MAX_POINTERS, MAX_OTHERS, MAX_INPUTS = 5, 3, 5, 20
+MAX_FINDINGS, MAX_POINTERS, MAX_OTHERS = 5, 3, 5
 MAX_FEW = 3
-NAME_WIDTH, EXCERPT_WIDTH, WHY_WIDTH, SENTENCE_WIDTH = 120, 160, 200, 300
+NAME_WIDTH, EXCERPT_WIDTH, SENTENCE_WIDTH = 120, 160, 300
 
 
 def blocks(report: Report) -> list[Block]:
@@ -35,10 +34,10 @@ def blocks(report: Report) -> list[Block]:
         Block("prevention", 6, tuple(own(answer.prevention, report)), "Prevention"),
         _other_causes(report),
         _other_findings(report),
-        _verdicts(report),
-        _inputs(report),
-        _checklist(report),
-        Block("redactions", 9, _hidden(report)),
+        appendix.verdicts(report),
+        appendix.inputs(report),
+        appendix.checklist(report),
+        appendix.redactions(report),
     ]
     return [block for block in made if block.nodes or block.importance == 0]
 
@@ -117,10 +116,10 @@ def _for(report: Report, answer: RootCause) -> Block:
         nodes.append(_finding(finding))
         places = wording.proofs(finding)
         nodes += [_proof(proof, report) for proof in places[:MAX_POINTERS]]
-        nodes += _more(len(places) - MAX_POINTERS, depth=1)
+        nodes += more(len(places) - MAX_POINTERS, depth=1)
         where = [Span(" "), _pointer(places[0], report)] if places else []
         short.append(_finding(finding, *where))
-    nodes += _more(len(proofs) - MAX_FINDINGS)
+    nodes += more(len(proofs) - MAX_FINDINGS)
     if hint := wording.hint(report):
         nodes.append(paragraph(Span("In the folder of the evidence: "), Span(hint, "code")))
     return Block(
@@ -160,7 +159,7 @@ def _against(answer: RootCause) -> Block:
         )
     nodes = [paragraph(Span("Evidence against it:"))]
     nodes += [item(*words(cut(flat(reason), SENTENCE_WIDTH))) for reason in answer.against]
-    short = (*nodes[: MAX_FEW + 1], *_more(len(answer.against) - MAX_FEW))
+    short = (*nodes[: MAX_FEW + 1], *more(len(answer.against) - MAX_FEW))
     return Block("evidence against it", 2, tuple(nodes), short=short, growth=5)
 
 
@@ -181,7 +180,7 @@ def _other_causes(report: Report) -> Block:
         )
         for cause in others[:MAX_OTHERS]
     ]
-    nodes += _more(len(others) - MAX_OTHERS)
+    nodes += more(len(others) - MAX_OTHERS)
     return Block("other causes", 5, tuple(nodes), "Other causes that also hold")
 
 
@@ -202,73 +201,5 @@ def _other_findings(report: Report) -> Block:
     for finding in others[:MAX_OTHERS]:
         where = [Span(" "), _pointer(finding.evidence[0], report)] if finding.evidence else []
         nodes.append(_finding(finding, *where))
-    nodes += _more(len(others) - MAX_OTHERS)
+    nodes += more(len(others) - MAX_OTHERS)
     return Block("other findings", 7, tuple(nodes), "Other findings")
-
-
-def _more(number: int, depth: int = 0) -> list[Node]:
-    return [item(Span(f"… and {number:,} more"), depth=depth)] if number > 0 else []
-
-
-def _verdicts(report: Report) -> Block:
-    rows = tuple(
-        (
-            words(verdict.detector),
-            (Span(f"{wording.MARKS[verdict.verdict.value]} {verdict.verdict.value}"),),
-            words(cut(flat(verdict.why), WHY_WIDTH)),
-        )
-        for verdict in report.verdicts
-    )
-    tally = Counter(verdict.verdict.value for verdict in report.verdicts)
-    heading = (
-        f"Verdicts: {', '.join(f'{tally[name]} {name}' for name in wording.MARKS if tally[name])}"
-    )
-    grid = Grid(("detector", "verdict", "why"), rows)
-    return Block("verdicts", 8, (grid,) if rows else (), heading, folded=True)
-
-
-def _inputs(report: Report) -> Block:
-    span = wording.span(report.window.covered)
-    asked = report.window.asked
-    told = f" Asked for: {wording.span(asked)}." if asked.since or asked.until else ""
-    nodes: list[Node | Grid] = [paragraph(Span(f"Covered: {span}.{told}"))]
-    numbers = wording.traffic(report.facts) + wording.speeds(report.facts)
-    nodes += [item(*words(line)) for line in numbers]
-    rows = tuple(
-        (
-            (_name(wording.name(read)),),
-            words(read.format),
-            (Span(f"{read.events:,}"),),
-            (Span(f"{read.unread_lines:,}{_of_lines(read)}"),),
-            words(wording.clock(read)),
-            words(cut(flat("; ".join(read.remarks)), WHY_WIDTH)),
-        )
-        for read in report.inputs[:MAX_INPUTS]
-    )
-    head = ("read", "format", "events", "unread", "clock offset", "remarks")
-    nodes += [Grid(head, rows)] if rows else []
-    nodes += _more(len(report.inputs) - MAX_INPUTS)
-    return Block("numbers and inputs", 8, tuple(nodes), "Numbers, and what was read", folded=True)
-
-
-def _of_lines(read: object) -> str:
-    lines = getattr(read, "lines", None)
-    return f" of {lines.read:,} lines" if lines and getattr(read, "unread_lines", 0) else ""
-
-
-def _checklist(report: Report) -> Block:
-    rows = tuple(
-        (words(check.item), words(check.verdict), words(cut(flat(check.why), WHY_WIDTH)))
-        for check in report.checklist
-    )
-    grid = Grid(("checklist", "verdict", "why"), rows)
-    return Block("checklist", 9, (grid,) if rows else (), "Checklist", folded=True)
-
-
-def _hidden(report: Report) -> tuple[Node, ...]:
-    counts: Counter[str] = Counter()
-    for entry in report.redactions:
-        counts[entry.rule] += entry.count
-    hidden = f"Hidden in this report: {wording.tally(counts)}. " if counts else ""
-    tool = Span(f"{hidden}Written by {flat(report.tool)}, ")
-    return (paragraph(tool, Span(report.schema, "code"), Span(".")),)

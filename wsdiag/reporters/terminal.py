@@ -17,6 +17,7 @@ from rich.text import Text
 from wsdiag.finding import Finding
 from wsdiag.report import Outcome, Report, RootCause, Verdict
 from wsdiag.reporters import nodes, outline, timeline, wording
+from wsdiag.reporters.layout import indented, markdown, more, section
 from wsdiag.reporters.wording import flat
 
 FEW = {"findings": 4, "pointers": 3, "others": 4, "inputs": 8, "unjudged": 4}
@@ -26,7 +27,6 @@ TARGETED = ("connect-latency", "message-latency", "reconnect-time")
 """The detectors whose number is shown where it keeps its target, too."""
 _POINTERS = re.compile(r" \([^()\s]+[:#]\d+(?:, [^()\s]+[:#]\d+)*\)")
 _STYLES = {"breach": "red", "pass": "green", "not-applicable": "dim", "error": "yellow"}
-_SPANS = {"text": "", "code": "cyan", "strong": "bold"}
 
 
 def render(
@@ -72,18 +72,18 @@ def _answer(console: Console, report: Report, *, whole: bool) -> None:
 def _whole(console: Console, report: Report, *, everything: bool) -> None:
     most = {name: 10**6 if everything else few for name, few in FEW.items()}
     answer = report.causes[0]
-    _section(console, "Symptoms", wording.span(report.window.covered))
-    _markdown(console, answer.symptoms, report)
+    section(console, "Symptoms", wording.span(report.window.covered))
+    markdown(console, answer.symptoms, report)
     if beyond := wording.beyond(report.facts):
-        _indented(console, Text(beyond, style="dim"))
+        indented(console, Text(beyond, style="dim"))
     _verdicts(console, report, everything=everything)
     _timeline(console, report)
     _root_cause(console, report, answer)
     _evidence(console, report, answer, most)
-    _section(console, "Fix")
-    _markdown(console, answer.fix, report)
-    _section(console, "Prevention")
-    _markdown(console, answer.prevention, report)
+    section(console, "Fix")
+    markdown(console, answer.fix, report)
+    section(console, "Prevention")
+    markdown(console, answer.prevention, report)
     _others(console, report, most, everything=everything)
     _unjudged(console, report, most["unjudged"])
     _inputs(console, report, most["inputs"])
@@ -91,7 +91,7 @@ def _whole(console: Console, report: Report, *, everything: bool) -> None:
 
 def _verdicts(console: Console, report: Report, *, everything: bool) -> None:
     """A breach by what was measured; the three targets; the other passes by name."""
-    _section(console, "Verdicts", "measured against target")
+    section(console, "Verdicts", "measured against target")
     grid = Table.grid(padding=(0, 1))
     for _ in range(3):
         grid.add_column()
@@ -133,39 +133,39 @@ def _told(report: Report, verdict: Verdict) -> str:
 def _timeline(console: Console, report: Report) -> None:
     lines = timeline.lines(report)
     if lines:
-        _section(console, "Timeline", "UTC")
+        section(console, "Timeline", "UTC")
     for told in lines:
         line = Text(told)
         line.truncate(console.width - 2, overflow="ellipsis")
-        _indented(console, line)
+        indented(console, line)
 
 
 def _root_cause(console: Console, report: Report, answer: RootCause) -> None:
-    _section(console, "Root cause")
-    _markdown(console, answer.root_cause, report)
+    section(console, "Root cause")
+    markdown(console, answer.root_cause, report)
     share = f"explains {answer.share:.0%} of the troubled connections; " if answer.share else ""
-    _indented(console, Text(f"{share}wsdiag explain {answer.id}", style="dim"))
+    indented(console, Text(f"{share}wsdiag explain {answer.id}", style="dim"))
 
 
 def _evidence(console: Console, report: Report, answer: RootCause, most: dict[str, int]) -> None:
     proofs = wording.evidence_for(report, answer)
     if proofs:
-        _section(console, "Evidence for it")
+        section(console, "Evidence for it")
     for finding in proofs[: most["findings"]]:
         _finding(console, finding, report, most["pointers"])
-    _more(console, len(proofs) - most["findings"])
+    more(console, len(proofs) - most["findings"])
     if hint := wording.hint(report):
-        _indented(console, Text(f"in the folder of the evidence: {hint}", style="dim"))
+        indented(console, Text(f"in the folder of the evidence: {hint}", style="dim"))
     if answer.against:
-        _section(console, "Evidence against it")
+        section(console, "Evidence against it")
     for reason in answer.against:
-        _indented(console, Text(flat(reason), style="yellow"))
+        indented(console, Text(flat(reason), style="yellow"))
 
 
 def _finding(console: Console, finding: Finding, report: Report, pointers: int) -> None:
     line = Text(f"{flat(finding.message)}  ")
     line.append(f"{finding.detector}", style="dim")
-    _indented(console, line)
+    indented(console, line)
     proofs = wording.proofs(finding)
     for proof in proofs[:pointers]:
         pointer = flat(report.pointer(proof))
@@ -176,26 +176,26 @@ def _finding(console: Console, finding: Finding, report: Report, pointers: int) 
         console.print(Padding(shown, (0, 0, 0, 4)), no_wrap=True)
     # A finding keeps a few pointers; `count` is how many connections there were.
     beyond = max(len(proofs), finding.count if len(proofs) > pointers else 0) - pointers
-    _more(console, beyond if pointers < len(proofs) else 0, 4)
+    more(console, beyond if pointers < len(proofs) else 0, 4)
 
 
 def _others(console: Console, report: Report, most: dict[str, int], *, everything: bool) -> None:
     """Other causes, and findings that the symptoms and verdicts did not tell."""
     others = report.causes[1:]
     if others:
-        _section(console, "Other causes that also hold")
+        section(console, "Other causes that also hold")
     for cause in others[: most["others"]]:
         line = Text(flat(cause.title)).append(f"  {wording.confidence(cause)}", style="cyan")
-        _indented(console, line.append(f"  {cause.id}", style="dim"))
-    _more(console, len(others) - most["others"])
+        indented(console, line.append(f"  {cause.id}", style="dim"))
+    more(console, len(others) - most["others"])
     findings = wording.other_findings(report)
     if not everything:
         findings = [it for it in findings if it.message not in report.causes[0].symptoms]
     if findings:
-        _section(console, "Other findings")
+        section(console, "Other findings")
     for finding in findings[: most["others"]]:
         _finding(console, finding, report, most["pointers"] if everything else 1)
-    _more(console, len(findings) - most["others"])
+    more(console, len(findings) - most["others"])
 
 
 def _unjudged(console: Console, report: Report, most: int) -> None:
@@ -209,14 +209,14 @@ def _unjudged(console: Console, report: Report, most: int) -> None:
     for verdict in missing:
         reasons.setdefault(flat(verdict.why), []).append(verdict.detector)
     if reasons:
-        _section(console, "To collect next", "what could not be judged, and why")
+        section(console, "To collect next", "what could not be judged, and why")
     for why, names in list(reasons.items())[:most]:
-        _indented(console, Text(", ".join(names)).append(f": {why}", style="dim"))
-    _more(console, len(reasons) - most, note="; all with -v")
+        indented(console, Text(", ".join(names)).append(f": {why}", style="dim"))
+    more(console, len(reasons) - most, note="; all with -v")
 
 
 def _inputs(console: Console, report: Report, most: int) -> None:
-    _section(console, "Read")
+    section(console, "Read")
     for item in report.inputs[:most]:
         parts = [item.format, wording.plural(item.events, "event")]
         if item.unread_lines:
@@ -225,50 +225,16 @@ def _inputs(console: Console, report: Report, most: int) -> None:
             parts.append(f"clock {wording.clock(item)}")
         line = Text(flat(wording.name(item)), style="cyan")
         line.append(f"  {', '.join(flat(part) for part in parts)}", style="default")
-        _indented(console, line)
-    _more(console, len(report.inputs) - most)
+        indented(console, line)
+    more(console, len(report.inputs) - most)
     remarked: dict[str, list[str]] = {}
     for item in report.inputs[:most]:
         for remark in item.remarks:
             remarked.setdefault(flat(remark), []).append(flat(wording.name(item)))
     for remark, named in remarked.items():
-        _indented(console, Text(f"{', '.join(named)}: ").append(remark, style="yellow"))
+        indented(console, Text(f"{', '.join(named)}: ").append(remark, style="yellow"))
     if report.redactions:
         hidden: Counter[str] = Counter()
         for entry in report.redactions:
             hidden[entry.rule] += entry.count
-        _indented(console, Text(f"hidden in this report: {wording.tally(hidden)}", style="dim"))
-
-
-def _section(console: Console, name: str, note: str = "") -> None:
-    console.print()
-    console.print(Text(name.upper(), style="bold").append(f"  {note}" if note else "", style="dim"))
-
-
-def _more(console: Console, number: int, by: int = 2, note: str = "") -> None:
-    if number > 0:
-        _indented(console, Text(f"… and {number:,} more{note}", style="dim"), by)
-
-
-def _indented(console: Console, text: Text, by: int = 2) -> None:
-    console.print(Padding(text, (0, 0, 0, by)))
-
-
-def _markdown(console: Console, text: str, report: Report) -> None:
-    """Our own Markdown for the eye: wrapped text, hanging list items, code as it is to be typed."""
-    for node in nodes.own(text, report):
-        shown = Text()
-        for span in node.line:
-            shown.append(flat(span.text) if span.kind == "code" else span.text, _SPANS[span.kind])
-        indent = 2 + 2 * node.depth
-        if node.kind == "code":
-            # Never wrapped: a directive that is copied must be whole.
-            for line in node.text.splitlines():
-                code = Text(f"      {line}", style="cyan")
-                console.print(code, no_wrap=True, overflow="ignore", crop=False)
-        elif node.kind == "item":
-            grid = Table.grid(padding=(0, 1))
-            grid.add_row(Text(node.mark), shown)
-            console.print(Padding(grid, (0, 0, 0, indent)))
-        else:
-            _indented(console, shown, indent)
+        indented(console, Text(f"hidden in this report: {wording.tally(hidden)}", style="dim"))
