@@ -91,6 +91,14 @@ def test_a_breach_that_the_symptoms_tell_shows_its_measure_and_its_target() -> N
     assert "✗ reconnect-time 41.3 s, target 30 s ×14" in text
 
 
+def test_a_fix_that_begins_with_code_shows_its_first_line() -> None:
+    report = sample.incident()
+    fix = "On the server:\n\n```sh\nss -ltnp\nss -s\n```\n\nThen wait."
+    cause = msgspec.structs.replace(report.causes[0], fix=fix)
+    lines = terminal.render(msgspec.structs.replace(report, causes=[cause])).splitlines()
+    assert lines[2] == "Fix  On the server: ss -ltnp"
+
+
 def test_quiet_is_the_answer_alone() -> None:
     text = terminal.render(sample.incident(), detail=0)
     assert len(text.splitlines()) <= 6

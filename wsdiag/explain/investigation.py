@@ -29,7 +29,7 @@ def symptoms(findings: list[Finding], facts: Facts, targets: Goals) -> str:
     worst = sorted(findings, key=lambda finding: (order.index(finding.severity), -finding.count))
     lines += [f"- {finding.message}{_when(finding)}" for finding in worst[:MAX_SYMPTOMS]]
     if len(worst) > MAX_SYMPTOMS:
-        lines.append(f"- and {len(worst) - MAX_SYMPTOMS} more findings")
+        lines.append(f"- and {plural(len(worst) - MAX_SYMPTOMS, 'more finding')}")
     measured = [
         _against("connection latency", facts.connect_ms, targets.connect_ms, ms),
         _against("message latency", facts.message_ms, targets.message_ms, ms),

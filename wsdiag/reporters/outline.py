@@ -185,13 +185,20 @@ def _other_causes(report: Report) -> Block:
 
 
 def first_sentence(nodes: list[Node]) -> tuple[Span, ...]:
-    """The first sentence of a text; a full stop inside code ends none."""
+    """The first sentence of a text, with the first line of the code that it leads to.
+
+    A full stop inside code ends no sentence.
+    """
     kept: list[Span] = []
-    for span in next((node.line for node in nodes if node.kind == "text"), ()):
+    at = next((place for place, node in enumerate(nodes) if node.kind == "text"), len(nodes))
+    for span in nodes[at].line if nodes[at:] else ():
         first = re.match(r".*?[.!?](?=\s|$)", span.text) if span.kind == "text" else None
         kept.append(span._replace(text=first[0]) if first else span)
         if first:
             break
+    code = next((node.text for node in nodes[at + 1 : at + 2] if node.kind == "code"), "")
+    if code and kept and kept[-1].text.endswith(":"):
+        kept += [Span(" "), Span(code.splitlines()[0].strip(), "code")]
     return tuple(kept)
 
 
