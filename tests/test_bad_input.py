@@ -134,7 +134,7 @@ def test_a_folder_of_binary_junk(tmp_path: Path) -> None:
     junk = plant.write(tmp_path, {f"{name}.log": BINARY + bytes([name]) for name in range(30)})
     result = diagnose(junk)
     assert result.code == 3
-    assert result.stderr.count("not a log, capture or HAR") == 20  # and no more of it
+    assert result.stderr.count("not a log, capture, HAR or NetLog") == 20  # and no more of it
     assert beside_good(tmp_path, "x.log", BINARY).stderr.count("not read: ") == 31
 
 

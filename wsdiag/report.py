@@ -11,7 +11,7 @@ from wsdiag.finding import Evidence, Finding
 from wsdiag.targets import Targets
 
 SCHEMA = "wsdiag.report/1"
-RECORD_FORMATS = frozenset({"pcap", "pcapng", "har"})
+RECORD_FORMATS = frozenset({"pcap", "pcapng", "har", "netlog"})
 """Formats without lines: their pointers are `name#record`, all others `name:line`."""
 
 

@@ -12,7 +12,7 @@ from wsdiag.config import Config
 from wsdiag.event import events
 from wsdiag.evidence import InputFile, Reading
 
-from . import har, journal_export, json_log, pcap, text_log
+from . import har, journal_export, json_log, netlog, pcap, text_log
 
 
 class Source(Protocol):
@@ -33,10 +33,11 @@ class Source(Protocol):
 HAR: Source = har
 JOURNAL_EXPORT: Source = journal_export
 JSON_LOG: Source = json_log
+NETLOG: Source = netlog
 PCAP: Source = pcap
 TEXT_LOG: Source = text_log
 
-SOURCES: tuple[Source, ...] = (PCAP, HAR, JOURNAL_EXPORT, JSON_LOG, TEXT_LOG)
+SOURCES: tuple[Source, ...] = (PCAP, HAR, NETLOG, JOURNAL_EXPORT, JSON_LOG, TEXT_LOG)
 
 SETTINGS = ".toml"
 """Such a file is no log, whatever its comments tell of connections."""
@@ -57,7 +58,7 @@ def read(item: InputFile, config: Config) -> Reading:
     source = choose(item)
     if source is not None:
         return source.read(item, config)
-    form, remark = "unknown", "not a log, capture or HAR"
+    form, remark = "unknown", "not a log, capture, HAR or NetLog"
     if item.path.stat().st_size == 0:
         remark = "empty"
     elif text_log.is_own_report(item.head()):

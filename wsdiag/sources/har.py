@@ -20,6 +20,7 @@ from wsdiag.config import Config
 from wsdiag.event import Kind, Vantage, events
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.redact import Redactor, ping_payload
+from wsdiag.sources.browser_words import REFUSED, status_in, target
 from wsdiag.sources.har_items import (
     TEXT,
     Entry,
@@ -32,9 +33,6 @@ from wsdiag.sources.har_items import (
     line,
 )
 
-_STATUS = re.compile(r"[Rr]esponse code:? (?P<status>\d{3})|\bstatus(?: code)?:? (?P<other>\d{3})")
-_UNAUTHORIZED = "HTTP Authentication failed"  # how Chrome words a 401
-_REFUSED = re.compile(r"ERR_CONNECTION_REFUSED|ECONNREFUSED|NS_ERROR_CONNECTION_REFUSED")
 _WITH_CONTROL_FRAMES = {8: Kind.CLOSE, 9: Kind.PING, 10: Kind.PONG}
 
 
@@ -109,7 +107,7 @@ class _Rows:
         self._stop()
         url = entry.request.url
         headers = {header.name.lower(): header.value for header in entry.request.headers}
-        request = Request(entry.request.method, _target(url), headers, pos, 0)
+        request = Request(entry.request.method, target(url), headers, pos, 0)
         started = instant(entry.started_date_time)
         took = handshake_ms(entry)
         answered = _later(started, took)
@@ -143,7 +141,7 @@ class _Rows:
         self._add(Kind.ATTEMPT, pos, started, **columns)
         status, failure = entry.response.status, entry.response.failure or entry.response.error
         told = self.redactor.reason(failure)
-        status = _valid(status) or _status(failure or "")
+        status = _valid(status) or status_in(failure or "")
         if status == 101 or (not status and not failure and entry.messages):
             self._add(Kind.OPEN, pos, answered, dir="s2c", code=101, ms=took, **columns)
             self._open = self._rows[-1]
@@ -152,7 +150,7 @@ class _Rows:
         elif status:
             self._add(Kind.REJECTED, pos, answered, dir="s2c", code=status, reason=told, **columns)
         elif failure:
-            kind = Kind.REFUSED if _REFUSED.search(failure) else Kind.ERROR
+            kind = Kind.REFUSED if REFUSED.search(failure) else Kind.ERROR
             self._add(kind, pos, answered, reason=told, **columns)
         else:
             self._conn, self._last = columns["conn"], (pos, started)
@@ -210,22 +208,9 @@ class _Rows:
         self._rows.append({**row, "kind": kind, **columns})
 
 
-def _target(url: str) -> str:
-    """Path and query of a URL."""
-    rest = url.partition("://")[2] if "://" in url else url
-    return "/" + rest.partition("#")[0].partition("/")[2]
-
-
 def _valid(status: int) -> int | None:
     """A status code (RFC 9110 §15); browsers put 0 or -1 where none came."""
     return status if 100 <= status <= 599 else None
-
-
-def _status(failure: str) -> int:
-    found = _STATUS.search(failure)
-    if found:
-        return int(found["status"] or found["other"])
-    return 401 if _UNAUTHORIZED in failure else 0
 
 
 def _later(started: datetime | None, ms: float | None) -> datetime | None:
