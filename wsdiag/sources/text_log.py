@@ -13,7 +13,7 @@ from wsdiag.config import Config
 from wsdiag.evidence import InputFile, Reading
 
 _OWN_REPORT = (b"## WebSocket Debug:", b'"wsdiag.report/1"', b'"wsdiag.review/1"')
-_OWN_TEXT = (b"wsdiag explain ", b"WHAT HAPPENED")
+_OWN_TEXT = (b"SYMPTOMS  ", b"VERDICTS  measured against target")
 _BINARY_SHARE = 0.1
 
 
