@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from story import life, row, story
 
 from wsdiag.cli import main
+from wsdiag.reporters import roll
 from wsdiag.roster import moments, roster
 
 EVIDENCE = str(Path(__file__).parents[1] / "fixtures" / "proxy-idle-cut" / "evidence")
@@ -92,3 +93,9 @@ def test_lines_without_a_time_stay_where_they_stand() -> None:
     (one,) = roster(told)
     kinds = [moment.kind for moment in moments(one.session, told.events.collect(), {})]
     assert kinds == ["attempt", "error", "open", "close", "close", "end"]
+
+
+def test_an_attempt_that_only_met_an_error_does_not_live() -> None:
+    told = roster(story([row("attempt", 0, "a"), row("error", 1, "a", reason="bad accept")]))
+    assert "lives" not in roll.connections(told)
+    assert "0 connections, 1 failed attempt" in roll.connections(told)

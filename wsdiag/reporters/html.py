@@ -14,7 +14,7 @@ from importlib.resources import files
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from wsdiag.report import Connection, Outcome, Report
+from wsdiag.report import Outcome, Report
 from wsdiag.reporters import nodes, wording
 from wsdiag.reporters.nodes import Node, Span
 
@@ -42,7 +42,6 @@ def render(report: Report) -> str:
         style=Markup(_text("report.css")),
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
         **_drawn(report),
-        failed=_failed,
     )
 
 
@@ -96,10 +95,6 @@ def _first(text: str, report: Report) -> Markup:
     """The first paragraph, for the top of the page."""
     told = next((node for node in nodes.own(text, report) if node.kind == "text"), None)
     return Markup("".join(_span(span) for span in told.line)) if told else Markup("")
-
-
-def _failed(told: Connection) -> str:
-    return "refused" if told.refused else f"HTTP {told.status}" if told.status else ""
 
 
 def _text(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from wsdiag.report import Connection, Moment
-from wsdiag.reporters.wording import amount, cut, flat, instant, plural
+from wsdiag.reporters.wording import amount, cut, failure, flat, instant, plural
 
 INITIALS = {"server": "S", "proxy": "P", "network": "N", "client": "C"}
 _HEADS = (
@@ -20,14 +20,14 @@ def connections(told: Sequence[Connection]) -> str:
     """One line for each connection; the last column says who saw it: Server, Proxy, Network,
     Client."""
     rows = [_HEADS, *(_row(connection) for connection in told)]
-    failed = sum(connection.refused or bool(connection.status) for connection in told)
+    failed = sum(bool(failure(connection)) for connection in told)
     opened = plural(len(told) - failed, "connection")
     return f"{_aligned(rows)}{opened}, {plural(failed, 'failed attempt')}\n"
 
 
 def _row(told: Connection) -> tuple[str, ...]:
     began = told.opened or told.attempted or told.closed or told.ended
-    failed = "refused" if told.refused else f"HTTP {told.status}" if told.status else ""
+    failed = failure(told)
     return (
         told.session,
         instant(began)[11:] if began else "?",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from wsdiag.finding import Evidence, Finding
 from wsdiag.redact import sanitise
-from wsdiag.report import Facts, Input, Quantiles, Report, RootCause, Span
+from wsdiag.report import Connection, Facts, Input, Quantiles, Report, RootCause, Span
 
 MARKS = {"breach": "✗", "pass": "✓", "not-applicable": "–", "error": "!"}
 """One sign per verdict."""
@@ -133,6 +133,13 @@ def evidence_for(report: Report, cause: RootCause) -> list[Finding]:
     """The findings that speak for a cause, in the cause's order."""
     by_id = {finding.id: finding for finding in report.findings}
     return [by_id[name] for name in cause.findings if name in by_id]
+
+
+def failure(told: Connection) -> str:
+    """How an attempt failed; empty for a connection that opened, maybe before the evidence."""
+    if told.opened or (told.closed_by and not told.status and not told.refused):
+        return ""
+    return "refused" if told.refused else f"HTTP {told.status}" if told.status else "failed"
 
 
 def proofs(finding: Finding) -> list[Evidence]:
