@@ -262,6 +262,12 @@ def test_a_tar_and_what_is_packed_in_it(tmp_path: Path, kind: str) -> None:
     assert problems == []
 
 
+def test_a_log_that_holds_the_magic_of_tar_is_a_log(tmp_path: Path) -> None:
+    log = TEXT.ljust(257, b".")[:257] + b"ustar\x00" + TEXT * 9
+    contents, _, problems = found(put(tmp_path / "a.log", log))
+    assert (contents, problems) == ({"a.log": log}, [])
+
+
 def test_a_tar_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     whole = tarred({"a.log": TEXT, "b.log": NOISE, "c.log": TEXT})
     packed = gzip.compress(whole)

@@ -26,10 +26,21 @@ def members(path: Path) -> Iterator[Member] | None:
     The iterator raises `ValueError` where the archive holds no files, too many, or is damaged.
     """
     with path.open("rb") as file:
-        head = file.read(_USTAR_AT + len(_USTAR))
+        head = file.read(tarfile.BLOCKSIZE)
     if head.startswith(_ZIP):
         return _counted(_of_zip(path), "zip")
-    return _counted(_of_tar(path), "tar") if head[_USTAR_AT:] == _USTAR else None
+    return _counted(_of_tar(path), "tar") if _begins_tar(head) else None
+
+
+def _begins_tar(head: bytes) -> bool:
+    """Whether it is a tar header with its checksum: a text may hold the magic word by chance."""
+    if not head[_USTAR_AT:].startswith(_USTAR):
+        return False
+    try:
+        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
 
 
 def _counted(found: Iterator[Member], kind: str) -> Iterator[Member]:
