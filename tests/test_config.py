@@ -125,6 +125,7 @@ def test_every_setting_but_lists_of_tables_has_a_variable(tmp_path: Path) -> Non
         "WSDIAG_REDACT_ADDRESSES": "all",
         "WSDIAG_REDACT_USERS": "false",
         "WSDIAG_KEYLOG": "keys.log",
+        "WSDIAG_REFERENCE": "wire.pcap",
     }
     assert set(texts) == set(layers.variables().values())
     made = layers.effective(tmp_path, texts).config

@@ -13,6 +13,7 @@ from story import at
 from wsdiag import sources
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile, Reading
+from wsdiag.gather import NoEvidence
 from wsdiag.pipeline import diagnose, read_events
 
 EVIDENCE = Path(__file__).parents[1] / "fixtures" / "token-expiry" / "evidence"
@@ -65,3 +66,15 @@ def test_events_may_wait_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_integer_is_seconds_too(log: str) -> None:
     config = Config(since=-60)
     assert minutes(read_events([log], config)) == [4, 5]
+
+
+def test_the_reference_may_be_named_by_the_end_of_its_path() -> None:
+    report = diagnose([str(EVIDENCE)], Config(reference="server.log"))
+    (reference,) = (it for it in report.inputs if it.clock_against == it.source)
+    assert reference.source.endswith("server.log")
+    assert reference.clock_offset_ms == 0.0
+
+
+def test_a_reference_that_is_not_there_is_told() -> None:
+    with pytest.raises(NoEvidence, match=r"--reference other\.log: no input has this name"):
+        diagnose([str(EVIDENCE)], Config(reference="other.log"))

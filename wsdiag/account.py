@@ -88,6 +88,11 @@ def inputs(gathered: Gathered) -> list[Input]:
                 last=covered.last,
                 clock_offset_ms=clock.offset_ms,
                 clock_error_ms=clock.error_ms,
+                clock_drift_ppm=clock.drift_ppm,
+                clock_drift_error_ppm=clock.drift_error_ppm,
+                clock_zone_min=clock.zone_min,
+                clock_anchors=clock.anchors,
+                clock_against=clock.against,
                 remarks=[sanitise(remark) for remark in (*item.remarks, *reading.remarks)],
                 lines=reading.lines,
             )

@@ -35,7 +35,8 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     """What was read: inputs and their readings in the same order, and all events together.
 
     `events` has the columns of EVENTS, but `source` as an Enum of the inputs' names; the readings'
-    own events are gone. `covered` and `clocks` are by input. `since` and `until` bound the events.
+    own events are gone. `covered` and `clocks` are by input; `broken` holds what contradicts them,
+    as `clocks.contradictions`. `since` and `until` bound the events.
     """
 
     inputs: list[InputFile]
@@ -46,12 +47,13 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None
     covered: dict[str, Covered]
     clocks: dict[str, clocks.Clock]
+    broken: pl.DataFrame
 
 
 def gather(found: Found, config: Config) -> Gathered:
     """Read every input, align the clocks, cut to the window asked for, find the sessions.
 
-    Raises `NoEvidence` when no event is left.
+    Raises `NoEvidence` when no event is left, or the reference that was asked for is none.
     """
     readings = _readings(found.inputs, config)
     read = _together(found.inputs, readings)
@@ -63,23 +65,41 @@ def gather(found: Found, config: Config) -> Gathered:
     }
     covered = _covered(read)
     rotated = rotation.logs({name: span.last for name, span in covered.items()})
-    aligned, offsets = clocks.align(rotation.as_one(read, rotated), steps)
+    whole = {name: files[-1] for files in rotated for name in files}
+    asked = _reference(found, config)
+    reference = whole.get(asked, asked) if asked else None
+    aligned, offsets = clocks.align(rotation.as_one(read, rotated), steps, reference)
+    broken = clocks.contradictions(aligned, offsets)
     offsets |= {name: offsets[files[-1]] for files in rotated for name in files}
     last = aligned["ts"].max()
     since, until = _moment(config.since, last), _moment(config.until, last)
-    asked = _within(aligned, since, until)
-    if asked.is_empty():
+    inside = _within(aligned, since, until)
+    if inside.is_empty():
         raise NoEvidence("no event lies between --since and --until")
     return Gathered(
         inputs=found.inputs,
         readings=[msgspec.structs.replace(reading, events=read.clear()) for reading in readings],
         problems=found.problems,
-        events=ordered(rotation.as_files(sessions.identify(asked), rotated, read)),
+        events=ordered(rotation.as_files(sessions.identify(inside), rotated, read)),
         since=since,
         until=until,
         covered=covered,
         clocks=offsets,
+        # Places in a rotated log went on from file to file: they would point to the wrong one.
+        broken=broken.filter(~pl.any_horizontal(pl.col("source", "against").is_in(sorted(whole)))),
     )
+
+
+def _reference(found: Found, config: Config) -> str | None:
+    """The input whose clock the user wants all others to be on; any end of its path names it."""
+    asked = config.reference
+    if asked is None:
+        return None
+    named = [item.name for item in found.inputs if f"/{item.name}".endswith(f"/{asked}")]
+    if len(named) != 1:
+        which = "several inputs have" if named else "no input has"
+        raise NoEvidence(f"--reference {asked}: {which} this name")
+    return named[0]
 
 
 def _readings(inputs: Sequence[InputFile], config: Config) -> list[Reading]:

@@ -55,8 +55,13 @@ class Lines(msgspec.Struct, frozen=True, kw_only=True):
 class Input(msgspec.Struct, frozen=True, kw_only=True):
     """One file of evidence and what became of it.
 
-    `clock_offset_ms` is this source's time minus the reference's for the same instant; it and
-    `clock_error_ms` are null where nothing tied the two clocks together. `lines` is of logs only.
+    `clock_offset_ms` is this source's time minus the reference's for the same instant, in the
+    middle of what both saw; it and `clock_error_ms` are null where nothing tied the two clocks
+    together. `clock_drift_ppm` says how the offset grows, in microseconds a second, null where no
+    drift is seen. `clock_zone_min` is the part of the offset that is a difference of time zones.
+    `clock_anchors` counts the moments that told it, `clock_against` names the source they were
+    compared with: the reference, which names itself, or one that is tied to it. `lines` is of logs
+    only.
     """
 
     path: str
@@ -71,6 +76,11 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     last: datetime | None
     clock_offset_ms: float | None = None
     clock_error_ms: float | None = None
+    clock_drift_ppm: float | None = None
+    clock_drift_error_ppm: float | None = None
+    clock_zone_min: int | None = None
+    clock_anchors: int = 0
+    clock_against: str | None = None
     remarks: list[str] = []
     lines: Lines | None = None
 

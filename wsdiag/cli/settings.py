@@ -46,6 +46,11 @@ def setting_options(command: Any) -> Any:
         ),
         click.option("--tz", metavar="ZONE", callback=_zone, help="Zone of logs that state none."),
         click.option(
+            "--reference",
+            metavar="SOURCE",
+            help="The input whose clock all others are put on.  [default: the capture]",
+        ),
+        click.option(
             "--since",
             metavar="TIME",
             callback=_time,

@@ -30,6 +30,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     `tz` is the IANA zone of log lines that state none, and of `since` and `until` without one. As a
     number these are seconds from the last event: -900 is a quarter of an hour before it.
+    `reference` is the input on whose clock everything is told; by default the capture.
     `formats` are folders of the user's own log formats; the first that knows a format counts.
     `keylog` is a key log of TLS, as clients write it when SSLKEYLOGFILE is set.
     `override` holds targets by path; the first path that fits counts.
@@ -38,6 +39,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     targets: Targets = Targets()
     override: list[Override] = []
     tz: str = "UTC"
+    reference: str | None = None
     since: datetime | float | None = None
     until: datetime | float | None = None
     select: list[str] = []

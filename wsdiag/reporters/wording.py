@@ -116,12 +116,24 @@ def name(item: Input) -> str:
 
 
 def clock(item: Input) -> str:
-    """The offset of an input's clock against the reference, with its error."""
+    """The offset of an input's clock against the reference, with its error, drift and zone."""
     if item.clock_offset_ms is None:
         return ""
+    if item.clock_against == item.source:
+        return "reference"
     error = "" if item.clock_error_ms is None else f" ± {amount(item.clock_error_ms)}"
-    sign = "+" if item.clock_offset_ms > 0 else ""
-    return f"{sign}{amount(item.clock_offset_ms)}{error} ms"
+    zone = item.clock_zone_min or 0
+    apart = f"{_signed(item.clock_offset_ms - zone * 60_000)}{error} ms"
+    if zone:
+        apart = f"{_signed(zone / 60)} h (time zone) {apart}"
+    if item.clock_drift_ppm is not None:
+        off = amount(item.clock_drift_error_ppm)
+        apart += f", drifts {_signed(item.clock_drift_ppm)} ± {off} ppm"
+    return apart
+
+
+def _signed(value: float) -> str:
+    return f"{'+' if value > 0 else ''}{amount(value)}"
 
 
 def confidence(cause: RootCause) -> str:

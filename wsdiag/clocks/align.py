@@ -1,0 +1,105 @@
+"""Move every source onto the reference's clock.
+
+The reference is the source that the user names, else the capture, else the source that shares most
+moments with others. A source that shares none with it may share some with a source that does: its
+error then holds both. A source is moved only when its offset is larger than twice its error;
+otherwise the clocks agree as far as anyone can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import polars as pl
+
+from wsdiag.clocks import anchors
+from wsdiag.clocks.fit import Clock, fit, zoned
+from wsdiag.clocks.rhythm import by_rhythm
+
+
+def align(
+    events: pl.DataFrame, resolution_ms: Mapping[str, float], reference: str | None = None
+) -> tuple[pl.DataFrame, dict[str, Clock]]:
+    """The events on the reference's clock, and each source's Clock.
+
+    A source that nothing ties to the reference keeps its own time, and its Clock is empty.
+    """
+    shared = anchors.anchors(events)
+    sources = events["source"].unique().cast(pl.String).sort().to_list()
+    if not sources:
+        return events, {}
+    first = reference if reference and reference in sources else _reference(events, shared)
+    clocks = {first: Clock(offset_ms=0.0, error_ms=resolution_ms.get(first, 1.0), against=first)}
+    rest = [source for source in sources if source != first]
+    while tied := _next(shared, rest, list(clocks)):
+        source, via = tied
+        pairs = anchors.pairs(shared, source, via)
+        found = fit(pairs, resolution_ms.get(source, 1.0), resolution_ms.get(via, 1.0))
+        clocks[source] = _behind(found, clocks[via], via)
+        rest.remove(source)
+    for source in rest:
+        steps = (resolution_ms.get(source, 1.0), resolution_ms.get(first, 1.0))
+        found = by_rhythm(events, source, first, *steps)
+        clocks[source] = _behind(found, clocks[first], first)
+    return _moved(events, clocks), dict(sorted(clocks.items()))
+
+
+def _reference(events: pl.DataFrame, shared: pl.DataFrame) -> str:
+    told = shared.filter(pl.col("source").n_unique().over("anchor") > 1)
+    ranked = (
+        events.group_by("source")
+        .agg((pl.col("vantage") == "network").any().alias("wire"))
+        .join(told.group_by("source").len(), on="source", how="left")
+        .with_columns(pl.col("source").cast(pl.String))
+        .sort(pl.col("wire"), pl.col("len").fill_null(0), "source", descending=[True, True, False])
+    )
+    return str(ranked["source"][0])
+
+
+def _next(shared: pl.DataFrame, rest: list[str], known: list[str]) -> tuple[str, str] | None:
+    """Of the sources whose clock is not known, the one that shares most with one whose is.
+
+    What is compared with the reference itself comes first: `known` is in that order.
+    """
+    source = pl.col("source").cast(pl.String)
+    mine = shared.filter(source.is_in(rest)).select("anchor", mine=source)
+    for via in known:
+        common = mine.join(shared.filter(source == via).select("anchor"), on="anchor")
+        if len(common):
+            most = common.group_by("mine").len().sort(-pl.col("len").cast(pl.Int64), "mine")
+            return str(most["mine"][0]), via
+    return None
+
+
+def _behind(found: Clock, via: Clock, name: str) -> Clock:
+    """A clock that was compared with `via`, against the reference."""
+    if found.offset_ms is None or via.offset_ms is None:
+        return Clock()
+    if via.against == name:
+        return msgspec.structs.replace(found, against=name)
+    drifts = [drift for drift in (found.drift_ppm, via.drift_ppm) if drift is not None]
+    slack = [error for error in (found.drift_error_ppm, via.drift_error_ppm) if error is not None]
+    return zoned(
+        msgspec.structs.replace(
+            found,
+            offset_ms=round(found.offset_ms + via.offset_ms, 1),
+            error_ms=round((found.error_ms or 0.0) + (via.error_ms or 0.0), 1),
+            drift_ppm=round(sum(drifts), 1) if drifts else None,
+            drift_error_ppm=round(sum(slack), 1) if slack else None,
+            zone_min=None,
+            against=name,
+        )
+    )
+
+
+def _moved(events: pl.DataFrame, clocks: Mapping[str, Clock]) -> pl.DataFrame:
+    moving = {source: clock for source, clock in clocks.items() if clock.moves}
+    if not moving:
+        return events
+    ahead = pl.coalesce(
+        pl.when(pl.col("source").cast(pl.String) == source).then(clock.ahead_ms(pl.col("ts")))
+        for source, clock in moving.items()
+    ).fill_null(0.0)
+    shift = (ahead * 1000).round().cast(pl.Int64)
+    return events.with_columns(ts=pl.col("ts") - pl.duration(microseconds=shift))
