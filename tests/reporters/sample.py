@@ -98,6 +98,10 @@ def incident() -> Report:
                 last=at(900),
                 clock_offset_ms=-7000.0,
                 clock_error_ms=40.0,
+                clock_drift_ppm=52.4,
+                clock_drift_error_ppm=9.0,
+                clock_anchors=240,
+                clock_against="wire.pcapng",
             ),
             Input(
                 path="wire.pcapng",
@@ -112,6 +116,7 @@ def incident() -> Report:
                 last=at(900.25),
                 clock_offset_ms=0.0,
                 clock_error_ms=0.0,
+                clock_against="wire.pcapng",
             ),
             Input(
                 path="notes.bin",
