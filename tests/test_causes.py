@@ -149,6 +149,7 @@ MARKS = {
     "idle-cut:haproxy-flag",
     "idle-cut:idle-equals-age",
     "idle-cut:proxy-timer-logged",
+    "mass-close:death-logged",
     "mass-close:kill-logged",
     "mass-close:no-close-frame",
     "mass-close:restart-code",

@@ -395,3 +395,12 @@ def test_a_huge_line_is_cut_and_the_next_ones_are_found(tmp_path: Path) -> None:
     got = lines(item, [1, 2])
     assert len(got[1]) == 1024 * 1024
     assert got[2] == "next"
+
+
+def test_a_path_may_be_one_or_several_text_or_path(tmp_path: Path) -> None:
+    one = tmp_path / "one.log"
+    one.write_bytes(TEXT)
+    for paths in (one, str(one), [one], [str(one)]):
+        with collect(paths) as result:
+            assert [item.name for item in result.inputs] == ["one.log"]
+            assert result.problems == []

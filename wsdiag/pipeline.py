@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 import polars as pl
 
@@ -12,6 +11,7 @@ from wsdiag import account, connections, detectors, evidence, explain, facts, la
 from wsdiag.config import Config, ConfigError
 from wsdiag.connections import Story
 from wsdiag.event import EVENTS
+from wsdiag.evidence import Paths
 from wsdiag.explain import Case
 from wsdiag.gather import Gathered, NoEvidence, gather
 from wsdiag.redact import Redactor, hiding
@@ -20,7 +20,7 @@ from wsdiag.report import Connection, Moment, Report
 DEFAULTS = Config()
 
 
-def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
+def diagnose(paths: Paths, config: Config = DEFAULTS) -> Report:
     """Read everything under `paths` and say what happened.
 
     Raises `NoEvidence` when no input holds anything usable, `ConfigError` on an unknown detector.
@@ -69,13 +69,13 @@ def diagnose(paths: Sequence[str], config: Config = DEFAULTS) -> Report:
         )
 
 
-def connections_of(paths: Sequence[str], config: Config = DEFAULTS) -> list[Connection]:
+def connections_of(paths: Paths, config: Config = DEFAULTS) -> list[Connection]:
     """Every connection and attempt under `paths`, each once. Raises `NoEvidence`."""
     with hiding(config.redact), evidence.collect(paths) as found:
         return roster.roster(_story(gather(found, config)))
 
 
-def timeline(name: str, paths: Sequence[str], config: Config = DEFAULTS) -> list[Moment]:
+def timeline(name: str, paths: Paths, config: Config = DEFAULTS) -> list[Moment]:
     """One connection's life: `name` is its session (or the beginning of it), its
     Sec-WebSocket-Key, or a proof pointer. Raises `NoEvidence` where it names none, or several.
     """
@@ -90,14 +90,14 @@ def timeline(name: str, paths: Sequence[str], config: Config = DEFAULTS) -> list
         return list(roster.moments(sessions[0], events, _formats(gathered)))
 
 
-def read_events(paths: Sequence[str], config: Config = DEFAULTS) -> pl.DataFrame:
+def read_events(paths: Paths, config: Config = DEFAULTS) -> pl.DataFrame:
     """The EVENT frame under `paths`, on one clock, with sessions. Raises `NoEvidence`."""
     with hiding(config.redact), evidence.collect(paths) as found:
         return gather(found, config).events.cast(EVENTS)
 
 
 def show(
-    where: str, paths: Sequence[str], context: int = 0, config: Config = DEFAULTS
+    where: str, paths: Paths, context: int = 0, config: Config = DEFAULTS
 ) -> list[tuple[str, str]]:
     """The redacted evidence at a proof pointer, with `context` places around it.
 

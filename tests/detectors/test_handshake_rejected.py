@@ -109,3 +109,19 @@ def test_the_same_rejection_told_by_wire_proxy_and_client_is_one() -> None:
 
 def test_a_path_of_socket_io_is_told() -> None:
     assert "polling" in judge(NAME, rejected("a", 0, 400, name="/socket.io/")).traits
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "source", "told"),
+    [
+        (503, 'Service "prod/ws" does not have any active Endpoint.', PROXY, True),
+        (503, "backend app has no server available!", PROXY, True),
+        (429, "backend app has no server available!", PROXY, False),
+        (503, "no healthy upstream of the billing service", SERVER, False),
+    ],
+)
+def test_a_proxy_that_says_that_it_has_no_backend(
+    status: int, said: str, source: str, told: bool
+) -> None:
+    rows = [row("error", -40, None, source, reason=said), *rejected("a", 0, status)]
+    assert ("no-backend" in judge(NAME, rows).traits) is told

@@ -42,6 +42,27 @@ def test_equal_silences_that_the_proxy_ends() -> None:
     assert "fits-heroku" not in said.traits
 
 
+@pytest.mark.parametrize(
+    ("ages", "found"),
+    [
+        ([43.5, 43.7, 43.9, 44.1, 44.3, 44.5], 0),  # people who leave after about as long
+        ([44.0, 44.0, 44.1, 44.0, 44.1, 44.0], 1),
+        ([60.1, 60.4, 60.2, 60.6, 60.3, 60.7], 1),  # a known timer's, from the last message on
+    ],
+)
+def test_ages_alone_must_be_a_timers(ages: list[float], found: int) -> None:
+    """An access log knows how long a connection lived, not how long it was silent."""
+    rows = [
+        r
+        for n, age in enumerate(ages)
+        for r in (
+            row("open", 9.0 * n, f"c{n}", PROXY, ms=5.0),
+            row("end", 9.0 * n + age, f"c{n}", PROXY, ms=age * 1000),
+        )
+    ]
+    assert len(judge(NAME, rows).findings) == found
+
+
 def test_a_proxy_that_says_that_no_timer_fired() -> None:
     """HAProxy's "--": the sessions ended by themselves, however alike they are."""
 

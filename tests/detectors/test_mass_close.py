@@ -21,6 +21,22 @@ def living(number: int, until: float = 120.0) -> list[dict]:
     return [r for n in range(number) for r in life(f"live{n}", 0.3 * n, stops=until)]
 
 
+@pytest.mark.parametrize(
+    ("ends", "lives_on", "apart", "found"),
+    [
+        (3, 3, 2.0, 0),  # half of a few, one by one: chance
+        (3, 3, 0.3, 1),  # at once
+        (5, 1, 1.1, 1),  # nearly all of them
+        (12, 12, 0.4, 1),  # too many for chance
+    ],
+)
+def test_a_few_ends_one_by_one_are_chance(
+    ends: int, lives_on: int, apart: float, found: int
+) -> None:
+    said = judge(NAME, ending(ends, apart=apart, how="rst") + living(lives_on))
+    assert len(said.findings) == found
+
+
 @pytest.mark.parametrize("code", [1001, 1012])
 def test_a_restart_with_its_code(code: int) -> None:
     said = judge(NAME, ending(10, code=code, by="s2c"))
@@ -244,3 +260,26 @@ def test_a_server_that_is_not_silent(more: dict) -> None:
     said = judge(NAME, quitting(**more))
     assert said.findings
     assert "server-silent" not in said.traits
+
+
+@pytest.mark.parametrize(
+    ("said", "died"),
+    [
+        ("panic: runtime error: index out of range [3] with length 3", True),
+        ("Main process exited, code=killed, status=11/SEGV", True),
+        ("Main process exited, code=exited, status=1/FAILURE", True),
+        ("Main process exited, code=killed, status=15/TERM", False),  # systemctl stop
+        ("Main process exited, code=exited, status=143/n/a", False),  # Java, told to stop
+        ("Shutting down", False),
+    ],
+)
+def test_a_death_that_a_log_tells_stands_by_itself(said: str, died: bool) -> None:
+    """Nobody logged how the connections ended."""
+    rows = [*living(3, until=50.0), row("server_stop", 50, None, SERVER, reason=said)]
+    assert judge(NAME, rows).traits == ({"death-logged"} if died else set())
+
+
+def test_a_death_whose_ends_are_seen_is_told_once() -> None:
+    killed = row("server_stop", 60.2, None, SERVER, reason="panic: boom")
+    (finding,) = judge(NAME, [*ending(8), killed]).findings
+    assert finding["count"] == 8

@@ -19,7 +19,14 @@ ID = "handshake-rejected"
 TITLE = "The handshake is rejected"
 NEEDS = "no handshake in the evidence: access logs, a capture or a HAR show them"
 
+GATEWAY = (502, 503)
+"""What a proxy answers when it reaches nobody (RFC 9110, 15.6.3 and 15.6.4)."""
+
 _POLLING = "(?i)\\bxhr\\b|polling|socket\\.io|engine\\.io"
+_NO_BACKEND = (
+    "(?i)does not have any active endpoint|has no server available|no live upstreams"
+    "|no healthy upstream|no upstreams available|no available server"
+)
 _ENGINE_IO = "(?i)^transport (error|close)$"
 
 
@@ -54,6 +61,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         .select("ts", unbound="reason")
     )
     opened = story.connections.select(opened_any=pl.col("was_open").any())
+    no_backend = story.events.filter(pl.col("vantage") == "proxy").select(
+        no_backend=pl.col("reason").str.contains(_NO_BACKEND).any()
+    )
     engine_io = story.events.select(engine_io=pl.col("reason").str.contains(_ENGINE_IO).any())
     rows = (
         counted(story.connections.filter(pl.col("rejected")))
@@ -64,6 +74,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         )
         .join(opened, how="cross")
         .join(engine_io, how="cross")
+        .join(no_backend, how="cross")
         .with_columns(
             text=pl.concat_str("rejection", "said", "unbound", separator=" | ", ignore_nulls=True),
             again=pl.col("token").is_not_null() & (pl.len().over("token", "status") >= 3),
@@ -76,6 +87,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             "again",
             "opened_any",
             "engine_io",
+            "no_backend",
             "path",
             started="first",
             ended="first",
@@ -119,6 +131,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         traits=(
             pl.format("status-{}", status),
             *marks(ID, text),
+            pl.when(status.is_in(GATEWAY) & pl.col("no_backend").first()).then(
+                pl.lit("no-backend")
+            ),
             pl.when(pl.col("again").any()).then(pl.lit("same-token-again")),
             pl.when(pl.col("opened_any").first())
             .then(pl.lit("others-open"))

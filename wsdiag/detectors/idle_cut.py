@@ -7,7 +7,8 @@ How it decides: the owner's own log line is proof. Without it, at least three co
 side other than the client ended without a Close frame, after silences within 1.5 % of each other
 (either way, or in one direction), at different moments, five times as many as after neighbouring
 silences; one connection that survived a longer silence refutes the timer. Where only ages are known
-(an access log), or both agree equally well, that is said: idle time and age cannot be told apart.
+(an access log), or both agree equally well, that is said: idle time and age cannot be told apart;
+ages alone must be a known timer's, or agree within half a second.
 What it cannot see: which hop owns the timer, when the capture shows one leg only.
 """
 
@@ -29,6 +30,10 @@ NEEDS = (
 
 SEE_PINGS = ("network", "server")
 """Browsers answer pings without telling anybody, and proxies do not log frames."""
+
+LOOSE_S = 0.5
+"""A timer fires within milliseconds: where only ages are known, and they differ by more, whoever
+leaves after about as long looks the same."""
 
 ONE_SIDED = {"idle_c2s": "one-way-c2s", "idle_s2c": "one-way-s2c"}
 
@@ -171,7 +176,19 @@ def _cut(story: Story) -> pl.LazyFrame:
             .otherwise("measured"),
             all_ends=pl.col("_unsaid") + pl.col("logged").sum(),
         )
+        .filter(
+            pl.col("logged")
+            | pl.col("said_timeout")
+            | pl.col("idle").is_not_null()
+            | at_default
+            | _tight().over("timer_s")
+        )
     )
+
+
+def _tight() -> pl.Expr:
+    spread = pl.col("measured").max() - pl.col("measured").min()
+    return spread <= pl.max_horizontal(LOOSE_S, pl.col("tick").max())
 
 
 def _unsaid() -> pl.Expr:

@@ -13,8 +13,6 @@ What it cannot see: connections that are in no source of this evidence.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import polars as pl
 
 from wsdiag import endings
@@ -34,30 +32,14 @@ ID = "mass-close"
 TITLE = "Many connections end at once"
 NEEDS = "fewer than two connections were live at the same time in this evidence"
 
-TOGETHER = timedelta(seconds=5)
-HALF = 0.5
 ENOUGH, ENOUGH_WHEN_ANNOUNCED = 3, 2
 """Two ends at once are chance, unless the server says that it is going away."""
 
-AROUND, AFTER = pl.duration(seconds=10), pl.duration(seconds=120)
-"""How far from the ends a shutdown line, a refusal or a start line still belongs to them."""
-
-RELOAD_BEFORE = pl.duration(seconds=300)
-"""nginx workers drain for `worker_shutdown_timeout` after a reload; ingress-nginx sets 240 s."""
-
-SHORTLY = pl.duration(seconds=15)
-"""A reload so shortly before is the one that did it, where several end together."""
+MANY, NEARLY_ALL = 10, 0.8
+"""Fewer than ten ends, and not nearly all, spread over more than a moment, are chance as well."""
 
 AT_ONE_MOMENT = pl.duration(seconds=1)
 """A server that goes away says 1001 to everybody at once; people who leave do not."""
-
-SAID_WHEN_DONE = pl.duration(seconds=1)
-"""Caddy logs "load complete" after it has closed the connections."""
-
-_KILLED = (
-    "(?i)sigkill|killed|exit code 137|out of memory|oom|panic|segfault|core dumped|crash|signal 9"
-    "|not expected"
-)
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -91,8 +73,36 @@ def summarise(story: Story) -> pl.LazyFrame:
 
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
-    """One finding for each such moment, and for each shutdown in a log without times."""
-    return pl.concat([_at_moments(story), _by_order(story)])
+    """One finding for each such moment, for each shutdown in a log without times, and for deaths
+    of the server whose connections' ends nobody logged."""
+    return pl.concat([_at_moments(story), _by_order(story), _deaths(story)])
+
+
+def _deaths(story: Story) -> pl.LazyFrame:
+    """The stops that no server chooses, where no wave of ends shows what they did."""
+    stops = story.events.filter(
+        (pl.col("kind") == "server_stop") & (pl.col("vantage") == "server") & endings.killed()
+    )
+    shown = _waves(story).select(waves=pl.len())
+    rows = stops.join(shown, how="cross").filter(pl.col("waves") == 0)
+    return flag(
+        rows.select(
+            session=pl.lit(None, dtype=pl.String),
+            reason="reason",
+            started="ts",
+            ended="ts",
+            measured=pl.lit(None, dtype=pl.Float64),
+            pointers=pl.concat_list(SPOT),
+        ),
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=0.8,
+        message=pl.format(
+            "the server's process died, how its connections ended is not in this evidence: {}",
+            pl.col("reason").first(),
+        ),
+        traits=(pl.lit("death-logged"),),
+    )
 
 
 def _by_order(story: Story) -> pl.LazyFrame:
@@ -144,19 +154,31 @@ def _by_order(story: Story) -> pl.LazyFrame:
     )
 
 
+def _waves(story: Story) -> pl.LazyFrame:
+    """The ends that came in waves or after a reload, with what is logged around them."""
+    waves = endings.together(summarise(story)).with_columns(
+        started="ended", measured=pl.lit(None, dtype=pl.Float64), pointers="closing"
+    )
+    rows = _with_drained(waves, story)
+    rows = rows.join(endings.around(rows, story.events), on="wave", how="left")
+    return rows.filter(~_people_leaving())
+
+
 def _at_moments(story: Story) -> pl.LazyFrame:
-    rows = _with_drained(_together(summarise(story)), story)
-    rows = rows.join(_context(rows, story), on="wave", how="left")
-    rows = rows.filter(~_people_leaving())
+    rows = _waves(story)
     rows = rows.with_columns(pointers=pl.concat_list(pl.col("told_at").fill_null([]), "closing"))
     share_restart = pl.col("code").is_in(RESTART_CODES).fill_null(False).mean()
     stopped, reloaded = pl.col("stopped").first(), pl.col("just_reloaded").first()
     announced = (share_restart >= 0.8) | (stopped | reloaded).fill_null(False)
     by_reload = pl.col("how").is_not_null().any()
-    enough = pl.when(announced).then(ENOUGH_WHEN_ANNOUNCED).otherwise(ENOUGH)
-    rows = rows.with_columns(_enough=((pl.len() >= enough) | by_reload).over("wave")).filter(
-        "_enough"
+    at_once = (pl.col("ended").max() - pl.col("ended").min()) <= AT_ONE_MOMENT
+    no_chance = at_once | (pl.len() >= pl.min_horizontal(MANY, NEARLY_ALL * pl.col("live").max()))
+    enough = (
+        pl.when(announced)
+        .then(pl.len() >= ENOUGH_WHEN_ANNOUNCED)
+        .otherwise((pl.len() >= ENOUGH) & no_chance)
     )
+    rows = rows.with_columns(_enough=(enough | by_reload).over("wave")).filter("_enough")
     code = pl.col("code").drop_nulls().mode().sort().first()
     return flag(
         rows,
@@ -251,104 +273,3 @@ def _with_drained(waves: pl.LazyFrame, story: Story) -> pl.LazyFrame:
     others = waves.join(drained.select("session"), on="session", how="anti")
     told = {"how": pl.lit(None, dtype=pl.String), "offset_s": pl.lit(None, dtype=pl.Float64)}
     return pl.concat([others.with_columns(**told), placed], how="diagonal_relaxed")
-
-
-def _together(ends: pl.LazyFrame) -> pl.LazyFrame:
-    """The ends that fall into waves: each wave a run of ends, half of the live ones within 5 s."""
-    begun, over = pl.col("begun").drop_nulls().sort(), pl.col("over").drop_nulls().sort()
-    placed = ends.with_columns(live=_until(begun, pl.col("ended")) - _before(over, pl.col("ended")))
-    ended = pl.col("ended")
-    # What began after a moment cannot be among the live ones that end from it on. Who lived for
-    # longer than a wave began before it; the others are counted by when they began.
-    brief = (ended - pl.col("opened") < TOGETHER).fill_null(False)
-    lasting, short = ended.filter(~brief), ended.filter(brief)
-    gone = (
-        placed.filter(ended.is_not_null())
-        .sort("ended", "session")
-        .with_columns(
-            here=_until(lasting, ended + TOGETHER)
-            - _before(lasting, ended)
-            + _until(pl.col("opened").filter(brief).sort(), ended)
-            - _before(short, ended)
-        )
-        .with_columns(_starts=(pl.col("here") >= 2) & (pl.col("here") >= HALF * pl.col("live")))
-    )
-    return (
-        gone.map_batches(_waves, schema=pl.Schema({**gone.collect_schema(), "wave": pl.Int64()}))
-        .filter(pl.col("wave").is_not_null())
-        .with_columns(
-            live=pl.max_horizontal(pl.col("live").first(), pl.len()).over("wave"),
-            started="ended",
-            measured=pl.lit(None, dtype=pl.Float64),
-            pointers="closing",
-        )
-    )
-
-
-def _until(order: pl.Expr, moment: pl.Expr) -> pl.Expr:
-    """How many of the ordered moments are no later than this one."""
-    return order.search_sorted(moment, side="right").cast(pl.Int64)
-
-
-def _before(order: pl.Expr, moment: pl.Expr) -> pl.Expr:
-    return order.search_sorted(moment, side="left").cast(pl.Int64)
-
-
-def _waves(ends: pl.DataFrame) -> pl.DataFrame:
-    """Number the waves: each begins where half of the live ones start to end, and lasts 5 s."""
-    starts = ends.filter("_starts")["ended"].unique().sort()
-    begun, place = [], 0
-    while place < len(starts):
-        begun.append(starts[place])
-        place = int(starts.search_sorted(starts[place] + TOGETHER, side="right"))
-    moments = pl.Series("begun", begun, dtype=starts.dtype)
-    ended, wave = pl.col("ended"), pl.col("wave")
-    last = pl.lit(moments).search_sorted(ended, side="right").cast(pl.Int64) - 1
-    since = pl.lit(moments).gather(pl.when(wave >= 0).then(wave))
-    return ends.with_columns(wave=last).with_columns(
-        wave=pl.when(
-            (ended <= since + TOGETHER) & (pl.col("opened") <= since).fill_null(True)
-        ).then("wave")
-    )
-
-
-def _context(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
-    """What the evidence says around each wave."""
-    waves = rows.group_by("wave").agg(
-        pl.col("ended").min().alias("t0"), pl.col("ended").max().alias("t1")
-    )
-    marks = story.events.filter(
-        pl.col("kind").is_in(["server_stop", "server_start", "reload", "error", "refused"])
-        & pl.col("ts").is_not_null()
-    ).select(
-        "ts",
-        kind=pl.col("kind").cast(pl.String),
-        reason=pl.col("reason").fill_null(""),
-        proxy=pl.col("vantage") == "proxy",
-        spot=SPOT,
-    )
-    near = pl.col("ts").is_between(pl.col("t0") - AROUND, pl.col("t1") + AROUND)
-    after = pl.col("ts").is_between(pl.col("t0"), pl.col("t1") + AFTER)
-    by_then = pl.col("t1") + SAID_WHEN_DONE
-    before = pl.col("ts").is_between(pl.col("t0") - RELOAD_BEFORE, by_then)
-    shortly = pl.col("ts").is_between(pl.col("t0") - SHORTLY, by_then)
-    kind, killed = pl.col("kind"), pl.col("reason").str.contains(_KILLED)
-    return (
-        waves.join(marks, how="cross")
-        .group_by("wave")
-        .agg(
-            (near & (kind == "server_stop") & ~killed & ~pl.col("proxy")).any().alias("stopped"),
-            (near & kind.is_in(["server_stop", "error"]) & killed).any().alias("killed"),
-            (after & (kind == "server_start") & ~pl.col("proxy")).any().alias("started_again"),
-            (after & (kind == "refused")).any().alias("refusing"),
-            ((pl.col("ts") < pl.col("t0")) & (kind == "server_start") & ~pl.col("proxy"))
-            .any()
-            .alias("starts_told"),
-            (before & (kind == "reload")).any().alias("reloaded"),
-            (shortly & (kind == "reload")).any().alias("just_reloaded"),
-            pl.col("spot")
-            .filter((near & (kind == "server_stop")) | (before & (kind == "reload")))
-            .head(2)
-            .alias("told_at"),
-        )
-    )

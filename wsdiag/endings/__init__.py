@@ -1,13 +1,16 @@
 """Ends by the clocks that tell their cause: silence, age, the proxy's reloads, the last message.
 
 For each end: how long nothing had crossed the connection (either way, from the client, from the
-server), how old it was, what happened at the proxy before it, and what the client said last.
+server), how old it was, what happened at the proxy before it, what the client said last, and how
+many ended with it.
 """
 
 from wsdiag.endings.ends import TICK_S, ends
 from wsdiag.endings.reloads import after_reload
 from wsdiag.endings.spikes import MANY, REPEATED, SURVIVED, by_clock, find_spikes, out_of
+from wsdiag.endings.surroundings import around, killed
 from wsdiag.endings.triggers import triggers
+from wsdiag.endings.waves import together
 
 __all__ = [
     "MANY",
@@ -15,9 +18,12 @@ __all__ = [
     "SURVIVED",
     "TICK_S",
     "after_reload",
+    "around",
     "by_clock",
     "ends",
     "find_spikes",
+    "killed",
     "out_of",
+    "together",
     "triggers",
 ]

@@ -3,8 +3,8 @@
 After this package everything is a plain file with a name, a digest and its remarks.
 """
 
-from wsdiag.evidence.collect import collect
+from wsdiag.evidence.collect import Paths, collect
 from wsdiag.evidence.inputs import HEAD_BYTES, Found, InputFile, Reading, lines
 from wsdiag.evidence.names import shown
 
-__all__ = ["HEAD_BYTES", "Found", "InputFile", "Reading", "collect", "lines", "shown"]
+__all__ = ["HEAD_BYTES", "Found", "InputFile", "Paths", "Reading", "collect", "lines", "shown"]

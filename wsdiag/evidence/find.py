@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from wsdiag.evidence.names import shown
 
 
-def expand(paths: Sequence[str], problems: list[str]) -> Iterator[tuple[Path, Path]]:
+def expand(paths: Iterable[str], problems: list[str]) -> Iterator[tuple[Path, Path]]:
     """Each file under `paths`, and its path as its name is to be made from it."""
     for text in paths:
         path, told = Path(text), shown(text)

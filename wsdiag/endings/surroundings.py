@@ -1,0 +1,78 @@
+"""What is logged around a wave of ends: a shutdown, a kill, a start, refused attempts, a reload."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.finding import SPOT
+
+AROUND, AFTER = pl.duration(seconds=10), pl.duration(seconds=120)
+"""How far from the ends a shutdown line, a refusal or a start line still belongs to them."""
+
+RELOAD_BEFORE = pl.duration(seconds=300)
+"""nginx workers drain for `worker_shutdown_timeout` after a reload; ingress-nginx sets 240 s."""
+
+SHORTLY = pl.duration(seconds=15)
+"""A reload so shortly before is the one that did it, where several end together."""
+
+SAID_WHEN_DONE = pl.duration(seconds=1)
+"""Caddy logs "load complete" after it has closed the connections."""
+
+_KILLED = (
+    "(?i)sigkill|killed|exit code 137|out of memory|oom|panic|segfault|segmentation fault"
+    "|core dumped|crash|signal 9|not expected|fatal error|code=dumped|status=[0-9]+/failure"
+)
+_TOLD_TO_STOP = r"(?i)status=(?:15/term|2/int|1/hup|143\b)"
+"""What systemd says of a process that it asked to stop (and Java's exit status for it)."""
+
+
+def killed() -> pl.Expr:
+    """Whether the reason of a stop is that of a process which did not choose to stop."""
+    reason = pl.col("reason").fill_null("")
+    return reason.str.contains(_KILLED) & ~reason.str.contains(_TOLD_TO_STOP)
+
+
+def around(waves: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
+    """One row per wave (rows of `wave`, `ended`): what was logged before, in and after it.
+
+    Columns: wave; stopped, killed, started_again, refusing, starts_told, reloaded, just_reloaded
+    (Boolean); told_at (the pointers of two lines that say so).
+    """
+    moments = waves.group_by("wave").agg(
+        pl.col("ended").min().alias("t0"), pl.col("ended").max().alias("t1")
+    )
+    marks = events.filter(
+        pl.col("kind").is_in(["server_stop", "server_start", "reload", "error", "refused"])
+        & pl.col("ts").is_not_null()
+    ).select(
+        "ts",
+        kind=pl.col("kind").cast(pl.String),
+        dead=killed(),
+        proxy=pl.col("vantage") == "proxy",
+        spot=SPOT,
+    )
+    near = pl.col("ts").is_between(pl.col("t0") - AROUND, pl.col("t1") + AROUND)
+    after = pl.col("ts").is_between(pl.col("t0"), pl.col("t1") + AFTER)
+    by_then = pl.col("t1") + SAID_WHEN_DONE
+    before = pl.col("ts").is_between(pl.col("t0") - RELOAD_BEFORE, by_then)
+    shortly = pl.col("ts").is_between(pl.col("t0") - SHORTLY, by_then)
+    kind, dead = pl.col("kind"), pl.col("dead")
+    return (
+        moments.join(marks, how="cross")
+        .group_by("wave")
+        .agg(
+            (near & (kind == "server_stop") & ~dead & ~pl.col("proxy")).any().alias("stopped"),
+            (near & kind.is_in(["server_stop", "error"]) & dead).any().alias("killed"),
+            (after & (kind == "server_start") & ~pl.col("proxy")).any().alias("started_again"),
+            (after & (kind == "refused")).any().alias("refusing"),
+            ((pl.col("ts") < pl.col("t0")) & (kind == "server_start") & ~pl.col("proxy"))
+            .any()
+            .alias("starts_told"),
+            (before & (kind == "reload")).any().alias("reloaded"),
+            (shortly & (kind == "reload")).any().alias("just_reloaded"),
+            pl.col("spot")
+            .filter((near & (kind == "server_stop")) | (before & (kind == "reload")))
+            .head(2)
+            .alias("told_at"),
+        )
+    )

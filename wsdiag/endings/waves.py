@@ -1,0 +1,68 @@
+"""Waves: moments at which at least half of the live connections end."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+
+TOGETHER = timedelta(seconds=5)
+HALF = 0.5
+
+
+def together(ends: pl.LazyFrame) -> pl.LazyFrame:
+    """The ends that fall into waves: each wave a run of ends, half of the live ones within 5 s.
+
+    `ends`: session, opened, begun, ended, over (moments or null), one row per connection; their
+    other columns stay. Added are `wave` (its number) and `live` (how many lived when it began).
+    """
+    begun, over = pl.col("begun").drop_nulls().sort(), pl.col("over").drop_nulls().sort()
+    placed = ends.with_columns(live=_until(begun, pl.col("ended")) - _before(over, pl.col("ended")))
+    ended = pl.col("ended")
+    # What began after a moment cannot be among the live ones that end from it on. Who lived for
+    # longer than a wave began before it; the others are counted by when they began.
+    brief = (ended - pl.col("opened") < TOGETHER).fill_null(False)
+    lasting, short = ended.filter(~brief), ended.filter(brief)
+    gone = (
+        placed.filter(ended.is_not_null())
+        .sort("ended", "session")
+        .with_columns(
+            here=_until(lasting, ended + TOGETHER)
+            - _before(lasting, ended)
+            + _until(pl.col("opened").filter(brief).sort(), ended)
+            - _before(short, ended)
+        )
+        .with_columns(_starts=(pl.col("here") >= 2) & (pl.col("here") >= HALF * pl.col("live")))
+    )
+    return (
+        gone.map_batches(_waves, schema=pl.Schema({**gone.collect_schema(), "wave": pl.Int64()}))
+        .filter(pl.col("wave").is_not_null())
+        .with_columns(live=pl.max_horizontal(pl.col("live").first(), pl.len()).over("wave"))
+    )
+
+
+def _until(order: pl.Expr, moment: pl.Expr) -> pl.Expr:
+    """How many of the ordered moments are no later than this one."""
+    return order.search_sorted(moment, side="right").cast(pl.Int64)
+
+
+def _before(order: pl.Expr, moment: pl.Expr) -> pl.Expr:
+    return order.search_sorted(moment, side="left").cast(pl.Int64)
+
+
+def _waves(ends: pl.DataFrame) -> pl.DataFrame:
+    """Number the waves: each begins where half of the live ones start to end, and lasts 5 s."""
+    starts = ends.filter("_starts")["ended"].unique().sort()
+    begun, place = [], 0
+    while place < len(starts):
+        begun.append(starts[place])
+        place = int(starts.search_sorted(starts[place] + TOGETHER, side="right"))
+    moments = pl.Series("begun", begun, dtype=starts.dtype)
+    ended, wave = pl.col("ended"), pl.col("wave")
+    last = pl.lit(moments).search_sorted(ended, side="right").cast(pl.Int64) - 1
+    since = pl.lit(moments).gather(pl.when(wave >= 0).then(wave))
+    return ends.with_columns(wave=last).with_columns(
+        wave=pl.when(
+            (ended <= since + TOGETHER) & (pl.col("opened") <= since).fill_null(True)
+        ).then("wave")
+    )
