@@ -41,6 +41,7 @@ class Kind(StrEnum):
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
     MEMORY = "memory"
+    PAGE = "page"
 
 
 KIND_MANUAL: dict[Kind, str] = {
@@ -71,6 +72,7 @@ KIND_MANUAL: dict[Kind, str] = {
     Kind.SUBSCRIBE: "a client subscribed to `topic`",
     Kind.UNSUBSCRIBE: "a client left `topic`",
     Kind.MEMORY: "a memory figure in `bytes`",
+    Kind.PAGE: "a web page's state; `reason` is hidden, visible, offline, online or frozen",
 }
 
 

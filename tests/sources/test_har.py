@@ -322,3 +322,28 @@ def test_a_recorded_browser() -> None:
     codes = sorted(int(text[-3:]) for text in texts if "Unexpected response code" in text)
     codes += [401 for text in texts if text.startswith("HTTP Authentication failed")]
     assert sorted(reading.events.filter(kind="rejected")["code"]) == sorted(codes)
+
+
+@pytest.mark.parametrize(
+    ("method", "messages", "kind"),
+    [
+        ("CONNECT", [], "open"),
+        ("GET", [{"type": "send", "time": at(1), "opcode": 1, "data": "x"}], "open"),
+        ("GET", [], "rejected"),
+    ],
+)
+def test_over_http_2_the_answer_is_200(
+    method: str, messages: list[dict[str, Any]], kind: str, tmp_path: Path
+) -> None:
+    one = entry(*messages, status=200)
+    one["request"]["method"] = method
+    assert kind in read(log(one), tmp_path).events["kind"]
+
+
+def test_headers_may_be_taken_out(tmp_path: Path) -> None:
+    """A sanitised export of a browser, and what Safari and Charles leave out."""
+    one = entry(sent(1, "x"))
+    del one["request"]["headers"], one["_resourceType"]
+    events = read(log(one), tmp_path).events
+    assert events["kind"].to_list() == ["attempt", "open", "message", "end"]
+    assert events["key"].null_count() == len(events)

@@ -259,6 +259,7 @@ def test_an_excerpt_shows_neither_payload_nor_cookies(tmp_path: Path) -> None:
     assert KEY in shown[5]
     assert "Cookie" not in shown[5]
     assert "bytes=" not in shown[8]
+    assert shown[5].startswith("HTTP_TRANSACTION_SEND_REQUEST_HEADERS ")  # what it is comes first
     assert sorted(netlog.excerpt(as_input(path), [2], context=1)) == [1, 2, 3]
 
 

@@ -12,7 +12,7 @@ from wsdiag.config import Config
 from wsdiag.event import events
 from wsdiag.evidence import InputFile, Reading
 
-from . import har, journal_export, json_log, netlog, pcap, text_log
+from . import cdp, har, journal_export, json_log, netlog, pcap, text_log
 
 
 class Source(Protocol):
@@ -30,6 +30,7 @@ class Source(Protocol):
         """The raw text that stands at `positions` and `context` places around. Raw: redact it."""
 
 
+CDP: Source = cdp
 HAR: Source = har
 JOURNAL_EXPORT: Source = journal_export
 JSON_LOG: Source = json_log
@@ -37,7 +38,7 @@ NETLOG: Source = netlog
 PCAP: Source = pcap
 TEXT_LOG: Source = text_log
 
-SOURCES: tuple[Source, ...] = (PCAP, HAR, NETLOG, JOURNAL_EXPORT, JSON_LOG, TEXT_LOG)
+SOURCES: tuple[Source, ...] = (PCAP, HAR, NETLOG, CDP, JOURNAL_EXPORT, JSON_LOG, TEXT_LOG)
 
 SETTINGS = ".toml"
 """Such a file is no log, whatever its comments tell of connections."""

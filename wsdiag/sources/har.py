@@ -142,7 +142,9 @@ class _Rows:
         status, failure = entry.response.status, entry.response.failure or entry.response.error
         told = self.redactor.reason(failure)
         status = _valid(status) or status_in(failure or "")
-        if status == 101 or (not status and not failure and entry.messages):
+        # Over HTTP/2 the answer to the extended CONNECT is 200 (RFC 8441 §5).
+        tunnel = status == 200 and (entry.request.method == "CONNECT" or bool(entry.messages))
+        if status == 101 or tunnel or (not status and not failure and entry.messages):
             self._add(Kind.OPEN, pos, answered, dir="s2c", code=101, ms=took, **columns)
             self._open = self._rows[-1]
             self._conn, self._engine_io = columns["conn"], payload.is_engine_io(url)

@@ -19,6 +19,8 @@ _AFTER = re.compile(
     re.IGNORECASE,
 )
 _BRACKET = re.compile(r"[^\[\]]{1,40}\]")
+# Where a browser's console says that the line was written: `app.js:12 `, `(index):7:3 `, `VM88:1 `.
+_SCRIPT = re.compile(r"(?:[\w.@/-]+\.(?:[cm]?[jt]sx?|html?|vue)|\(index\)|VM\d+)(?::\d+){1,2} +")
 _LEAD_WORD = re.compile(r"\s*([A-Za-z][\w.@/-]*)[\s:|-]+[\[(]?$")
 
 
@@ -41,7 +43,7 @@ def part(line: str) -> Head:
         level, rest = first["level"].upper(), line[first.end() :]
     stamp = line_time.find(rest)
     if not stamp:
-        return Head(None, level, rest.strip())
+        return Head(None, level, _unplaced(rest.strip()))
     before = len(line) - len(rest)
     placed = stamp._replace(start=before + stamp.start, end=before + stamp.end)
     if stamp.end >= len(rest.rstrip()) and stamp.start > 0:
@@ -57,7 +59,7 @@ def part(line: str) -> Head:
             break
         level = level or (found["level"] or "").upper()
         message = message[found.end() :]
-    message = _unbracketed(message)
+    message = _unplaced(_unbracketed(message))
     lead = _LEAD_WORD.match(rest[: stamp.start])
     if lead and len(lead[1]) > 1 and not _BEFORE.match(lead[1]):
         message = f"{lead[1]} {message}"
@@ -74,3 +76,9 @@ def _unbracketed(message: str) -> str:
     if text.startswith("- ") and not text.startswith("- timed out"):
         text = text[2:].lstrip()
     return text
+
+
+def _unplaced(message: str) -> str:
+    """Drop the place in a script that a browser's console writes before the text."""
+    found = _SCRIPT.match(message)
+    return message[found.end() :] if found else message

@@ -147,7 +147,10 @@ class NetLog:
 
 
 def line(event: Event) -> str:
-    """An event in one line, raw, without bytes of payload and of headers that may hold secrets."""
+    """An event in one line, raw, what it is first: narrow places cut the rest.
+
+    Without bytes of payload and of headers that may hold secrets.
+    """
     params = {name: value for name, value in event.params.items() if name != "bytes"}
     if isinstance(headers := params.get("headers"), list):
         params["headers"] = [
@@ -156,7 +159,7 @@ def line(event: Event) -> str:
     told = " ".join(f"{name}={value}" for name, value in params.items())
     when = event.ts.isoformat() if event.ts else ""
     end = " end" if event.ends else ""
-    return f"{when} {event.type}{end} source {event.source} {told}".strip()
+    return f"{event.type}{end} {told} {when} source {event.source}".strip()
 
 
 def _instant(ms: float) -> datetime | None:
