@@ -2,9 +2,9 @@
 
 What travels takes time, so each shared moment bounds the offset from one side only: an answer is
 seen by the client after the wire, a question before it. Where both kinds are there the offset lies
-between their bounds, as in NTP, and half of what lies between is the error; where only one kind is,
-a path that works is taken to cost at most `SETTLE_MS`. Quartiles and medians, not extremes, so that
-a line that was written late does not move a clock.
+between their bounds, as in NTP, and half of what lies between is the error. Lines that were written
+late break bounds: the offset is where the fewest are broken. Where only one kind is there, a path
+that works is taken to cost at most `SETTLE_MS`.
 """
 
 from __future__ import annotations
@@ -106,18 +106,30 @@ def zoned(clock: Clock) -> Clock:
 
 def _offset(apart: np.ndarray, what: np.ndarray, after: np.ndarray) -> tuple[float, float]:
     """The offset and its error, without that of the stamps."""
-    kinds = [(name, side) for name in sorted(set(what)) for side in (1, -1)]
-    seen = [(side, apart[(what == name) & (after == side)]) for name, side in kinds]
-    most = [_edge(values, side) for side, values in seen if side == 1 and len(values)]
-    least = [_edge(values, side) for side, values in seen if side == -1 and len(values)]
-    if most and least and abs(min(most) - max(least)) <= 2 * WIDEST_MS:
-        high, low = min(most), max(least)
-        return (high + low) / 2, abs(high - low) / 2 + _standard_error(apart, (high + low) / 2)
+    high, low = np.sort(apart[after == 1]), np.sort(apart[after == -1])
+    if len(high) and len(low):
+        begin, end, broken = _fewest_broken(high, low)
+        if end - begin <= 2 * WIDEST_MS:
+            middle = (begin + end) / 2
+            wrong = np.concatenate([middle - high[high < middle], low[low > middle] - middle])
+            doubt = float(np.median(wrong)) * broken / (len(high) + len(low)) if len(wrong) else 0.0
+            return middle, (end - begin) / 2 + _standard_error(apart, middle) + doubt
     shakes = what == HANDSHAKE
     told = shakes if shakes.any() else what != ATTEMPT
     told = told if told.any() else what == ATTEMPT
     edge = _edge(apart[told], int(np.sign(after[told].sum())))
     return edge, SETTLE_MS + _TO_SIGMA * float(np.median(np.abs(apart[told] - edge)))
+
+
+def _fewest_broken(high: np.ndarray, low: np.ndarray) -> tuple[float, float, int]:
+    """Where the offset breaks the fewest bounds – all `high` are above it, all `low` below – and
+    how many it breaks there."""
+    edges = np.unique(np.concatenate([high, low]))
+    inside = (edges[1:] + edges[:-1]) / 2 if len(edges) > 1 else edges
+    broken = np.searchsorted(high, inside) + len(low) - np.searchsorted(low, inside)
+    best = np.flatnonzero(broken == broken.min())
+    end = min(int(best[-1]) + 1, len(edges) - 1)
+    return float(edges[best[0]]), float(edges[end]), int(broken.min())
 
 
 def _edge(values: np.ndarray, side: int) -> float:

@@ -2,7 +2,9 @@
 
 Connections open, close and talk at moments of their own. Where nearly all of a source's moments
 fall on the other's after one shift, and after no other, that shift is its offset. Only what is
-alike is compared: openings, closes of one code and reason, messages of one direction and size.
+alike is compared: attempts, openings, closes of one code and reason, ends without a code, messages
+of one direction and size. A busy machine tells of them late: the more moments there are, the less
+exactly need they meet.
 """
 
 from __future__ import annotations
@@ -14,8 +16,11 @@ from wsdiag.clocks.anchors import HANDSHAKE, PLACES, compared
 from wsdiag.clocks.fit import SETTLE_MS, Clock, fit
 from wsdiag.connections.codes import LOCAL_CODES
 
-RHYTHM, NEARLY_ALL, MOST = 5, 0.8, 2_000
-"""So many moments make a rhythm, so large a share of it must meet; of more none is sought."""
+RHYTHMS = ((5, 1), (9, 4), (15, 16))
+"""So many moments make a rhythm that must meet within so many times `SETTLE_MS`."""
+
+NEARLY_ALL, MOST = 0.8, 2_000
+"""So large a share of a rhythm must meet; of more moments than this none is sought."""
 
 MOST_PAIRS = 4_000_000
 
@@ -25,22 +30,26 @@ def by_rhythm(
 ) -> Clock:
     """The clock that fits the one shift after which the source's moments are the reference's."""
     own, others = (_moments(events, name) for name in (source, reference))
-    reach = SETTLE_MS + max(step_ms, step_reference_ms)
-    for kinds in (("open",), ("open", "close", "message")):
-        met = _shift(_of(own, kinds), _of(others, kinds), reach)
-        if met is not None:
-            return fit(met, step_ms, step_reference_ms)
+    step = max(step_ms, step_reference_ms)
+    for kinds in (("open",), ("attempt", "open", "close", "gone", "message")):
+        for least, times in RHYTHMS:
+            mine, theirs = _of(own, kinds), _of(others, kinds)
+            met = _shift(mine, theirs, least, times * SETTLE_MS + step)
+            if met is not None:
+                return fit(met, step_ms, step_reference_ms)
     return Clock()
 
 
-def _shift(own: pl.DataFrame, others: pl.DataFrame, reach: float) -> pl.DataFrame | None:
+def _shift(
+    own: pl.DataFrame, others: pl.DataFrame, least: int, reach: float
+) -> pl.DataFrame | None:
     """What meets after the one shift that fits, as `anchors.pairs`; None where none does."""
     own = own.filter(pl.col("alike").is_in(others["alike"].unique().implode()))
     others = others.filter(pl.col("alike").is_in(own["alike"].unique().implode()))
-    if not RHYTHM <= len(own) <= MOST or not RHYTHM <= len(others) <= MOST:
+    if not least <= len(own) <= MOST or not least <= len(others) <= MOST:
         return None
     both = own.join(others, on="alike", suffix="_reference")
-    if len(both) > MOST_PAIRS:
+    if not 0 < len(both) <= MOST_PAIRS:
         return None
     apart = ((both["ts"] - both["ts_reference"]).dt.total_microseconds() / 1000).sort().to_numpy()
     last = np.searchsorted(apart, apart + reach, side="right")
@@ -51,7 +60,11 @@ def _shift(own: pl.DataFrame, others: pl.DataFrame, reach: float) -> pl.DataFram
     if 2 * elsewhere.max(initial=0) > met[best]:
         return None
     there = compared(both).filter(pl.col("apart_ms").is_between(apart[best], apart[last[best] - 1]))
-    return there if there["pos"].n_unique() >= NEARLY_ALL * len(own) else None
+    if there.select("what", "pos").n_unique() < NEARLY_ALL * len(own):
+        return None
+    # Each moment meets one: the nearest.
+    nearest = (pl.col("apart_ms") - middle).abs().arg_min()
+    return there.group_by("what", "pos", maintain_order=True).agg(pl.all().get(nearest))
 
 
 def _of(moments: pl.DataFrame, kinds: tuple[str, ...]) -> pl.DataFrame:
@@ -61,38 +74,47 @@ def _of(moments: pl.DataFrame, kinds: tuple[str, ...]) -> pl.DataFrame:
 def _moments(events: pl.DataFrame, source: str) -> pl.DataFrame:
     """What a source saw: kind, ts, pos, what, dir, place and `alike`, equal in things alike; on two
     legs of one connection, the client's."""
-    kind = pl.col("kind").cast(pl.String)
-    known = pl.col("code").is_not_null() & ~pl.col("code").is_in(list(LOCAL_CODES))
-    told = events.filter(
-        (pl.col("source") == source)
-        & pl.col("ts").is_not_null()
-        & (
-            (kind == "open")
-            | ((kind == "close") & known)
-            | ((kind == "message") & pl.col("dir").is_not_null() & pl.col("bytes").is_not_null())
-        )
-    ).head(MOST + 1)
-    closes = pl.format("close {} {}", pl.col("code").fill_null(0), pl.col("reason").fill_null(""))
-    sizes = pl.format("message {} {}", "dir", pl.col("bytes").fill_null(0))
-    name = pl.coalesce("key", pl.concat_str(pl.lit("row "), pl.col("pos")))
+    kind, code = pl.col("kind").cast(pl.String), pl.col("code")
+    coded = code.is_not_null() & ~code.is_in(list(LOCAL_CODES))
+    stops = (pl.col("reason") == "evidence-stops").fill_null(value=False)
+    gone = ((kind == "end") & ~stops) | ((kind == "close") & ~coded)
+    told = pl.when(gone).then(pl.lit("gone")).otherwise(kind)
+    sized = (kind == "message") & pl.col("dir").is_not_null() & pl.col("bytes").is_not_null()
+    key = pl.col("key").drop_nulls().first().over("conn")
+    name = pl.coalesce(
+        key,
+        pl.when(pl.col("vantage") == "network").then("conn"),
+        pl.concat_str(pl.lit("row "), pl.col("pos")),
+    )
+    # The client's leg is asked first and answered last.
+    earliest, latest = pl.col("ts").arg_min(), pl.col("ts").arg_max()
+    opened = pl.col("kind").first() == "open"
     return (
-        told.with_columns(
-            kind=kind,
-            what=pl.when(kind == "open").then(pl.lit(HANDSHAKE)).otherwise(kind),
+        events.filter((pl.col("source") == source) & pl.col("ts").is_not_null() & ~stops)
+        .with_columns(_name=name)
+        .filter(kind.is_in(["attempt", "open", "close", "end"]) | sized)
+        .head(4 * MOST)
+        .with_columns(
+            kind=told,
+            what=pl.when(kind == "open").then(pl.lit(HANDSHAKE)).otherwise(told),
             # Who began to close is told by few logs: no log's time of it bounds the other's.
             dir=pl.when(kind == "open")
             .then(pl.lit("s2c"))
+            .when(kind == "attempt")
+            .then(pl.lit("c2s"))
             .when(kind == "message")
             .then(pl.col("dir").cast(pl.String)),
-            alike=pl.when(kind == "open")
-            .then(pl.lit("open"))
-            .when(kind == "close")
-            .then(closes)
-            .otherwise(sizes),
-            _once=pl.when(kind == "open").then(name).otherwise(pl.format("{} {}", kind, "pos")),
+            alike=pl.when(told == "close")
+            .then(pl.format("close {} {}", code.fill_null(0), pl.col("reason").fill_null("")))
+            .when(told == "message")
+            .then(pl.format("message {} {}", "dir", pl.col("bytes").fill_null(0)))
+            .otherwise(told),
+            _once=pl.when(told == "message")
+            .then(pl.format("{} {}", kind, "pos"))
+            .otherwise(pl.format("{} {}", told, "_name")),
         )
         .group_by("_once", maintain_order=True)
-        .agg(pl.all().get(pl.col("ts").arg_max()))
+        .agg(pl.all().get(pl.when(opened).then(latest).otherwise(earliest)))
         .select(
             "kind",
             "ts",
