@@ -239,6 +239,28 @@ def test_a_queue_that_grows_is_no_drift() -> None:
     assert clocks[CLIENT].drift_ppm is None
 
 
+def test_a_long_log_shows_its_drift_by_handshakes_alone() -> None:
+    rows = []
+    for n in range(60):
+        t = 60.0 * n
+        rows += life(f"w{n}", t, t + 5, key=f"k{n}")
+        rows.append(row("open", t - 7 + t * 50e-6, f"s{n}", SERVER, key=f"k{n}"))
+    _, clocks = align(frame(rows), {})
+    assert clocks[SERVER].drift_ppm == pytest.approx(50, abs=2)
+
+
+def test_a_busier_hour_is_no_drift() -> None:
+    """Handshakes of one wave are told at once, those of the next some milliseconds late."""
+    rows = []
+    for n in range(40):
+        t = 0.5 * n + (40 if n >= 20 else 0)
+        rows += life(f"w{n}", t, t + 5, key=f"k{n}")
+        late = 0.006 if n >= 20 else 0.001
+        rows.append(row("open", t + late, f"c{n}", CLIENT, key=f"k{n}"))
+    _, clocks = align(frame(rows), {})
+    assert clocks[CLIENT].drift_ppm is None
+
+
 @pytest.mark.parametrize(("hours", "minutes"), [(1, 60), (-5.5, -330), (9, 540)])
 def test_a_time_zone_is_recognised(hours: float, minutes: int) -> None:
     _, clocks = align(frame(incident(slow=-hours * 3600 - 0.35)), {})

@@ -149,7 +149,7 @@ def _drift(
     """The drift in ppm and its error, None where none is seen.
 
     Where things wait longer and longer on their way, one direction grows and the other does not: a
-    drift is believed only where handshakes alone show it, or both directions show the same.
+    drift is believed where both directions show the same, or grows beyond what a path may cost.
     """
     if len(at) < ENOUGH or at.max() - at.min() < LONG_ENOUGH_S:
         return None, 0.0
@@ -161,14 +161,13 @@ def _drift(
     if not slopes:
         return None, 0.0
     ways = {kind.rpartition(" ")[2] for kind in slopes}
-    ordered = (f"{HANDSHAKE} 1", f"{HANDSHAKE} -1", f"{ATTEMPT} 1", f"{ATTEMPT} -1")
-    alone = all(kind in ordered for kind in slopes)
     weights = np.array([1 / error**2 for _, error in slopes.values()])
     values = np.array([value for value, _ in slopes.values()])
     drift = float((weights * values).sum() / weights.sum())
     error = float(np.sqrt(1 / weights.sum()))
     agree = all(abs(value - drift) <= 2 * own for value, own in slopes.values())
-    believed = agree and (alone or {"1", "-1"} <= ways)
+    beyond = abs(drift) / 1e3 * (at.max() - at.min()) > 4 * SETTLE_MS
+    believed = agree and ({"1", "-1"} <= ways or beyond)
     if not believed or not 2 * error < abs(drift) <= FASTEST_PPM:
         return None, 0.0
     return drift, error
