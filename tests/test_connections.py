@@ -262,6 +262,30 @@ def test_who_the_client_is(known: dict[str, str], client: str | None) -> None:
     assert only(life("a", 0, 60, **known))["client"] == client
 
 
+@pytest.mark.parametrize(
+    ("lives", "clients"),
+    [
+        # one after the other, whatever the port: one client
+        ([("192.0.2.1:4000", 0, 60), ("192.0.2.1:4007", 62, 90)], ["192.0.2.1", "192.0.2.1"]),
+        ([("[2001:db8::1]:40", 0, 60), ("[2001:db8::1]:41", 62, 90)], ["[2001:db8::1]"] * 2),
+        # at the same time: an office, or a proxy
+        ([("192.0.2.1:4000", 0, 60), ("192.0.2.1:4007", 59, 90)], [None, None]),
+        ([("192.0.2.1:4000", 0, None), ("192.0.2.1:4007", 59, 90)], [None, None]),
+        # once only: nothing follows
+        ([("192.0.2.1:4000", 0, 60), ("192.0.2.2:4007", 62, 90)], [None, None]),
+    ],
+)
+def test_an_address_is_a_client_where_its_connections_follow_one_another(
+    lives: list[tuple[str, float, float | None]], clients: list[str | None]
+) -> None:
+    rows = [
+        r
+        for n, (peer, start, end) in enumerate(lives)
+        for r in life(f"w{n}", start, end, code=1012, peer=peer, stops=100.0)
+    ]
+    assert [each["client"] for each in table(rows)] == clients
+
+
 def test_a_client_logs_name_is_its_identity_within_that_log() -> None:
     assert only(life("c00", 0, 60, source=CLIENT))["client"] == "client.log:c00"
 

@@ -58,3 +58,16 @@ def test_other_words(reason: str) -> None:
         row("error", 29, "ab12", SERVER, reason=reason),
     ]
     assert judge(NAME, rows).findings == []
+
+
+@pytest.mark.parametrize(("apart", "at_once"), [(0.01, True), (5.0, False)])
+def test_frames_that_broke_several_at_one_moment(apart: float, at_once: bool) -> None:
+    rows = [
+        r
+        for n in range(4)
+        for r in (
+            *life(f"ab1{n}", n, 30 + apart * n, source=SERVER),
+            row("error", 30 + apart * n, f"ab1{n}", SERVER, reason="MASK must be set"),
+        )
+    ]
+    assert ("at-once" in judge(NAME, rows).traits) is at_once

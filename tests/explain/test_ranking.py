@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from story import CLIENT, PROXY, SERVER, at, chat, life, pings, proxied, row
 
@@ -246,6 +247,16 @@ def test_healthy_from_one_place_is_less_sure() -> None:
     rows = [r for r in healthy() if r["source"] == "wire.pcap"]
     (only,) = explain(from_rows(rows))
     assert (only.id, only.confidence) == ("healthy", 0.6)
+
+
+def test_what_cannot_show_an_end_shows_no_health() -> None:
+    """A HAR tells of messages, and of no close."""
+    case = from_rows([r for r in healthy() if r["source"] == "wire.pcap"])
+    said = [
+        explain(msgspec.structs.replace(case, formats={"wire.pcap": each}))[0].id
+        for each in ("har", "pcap")
+    ]
+    assert said == ["thin-evidence", "healthy"]
 
 
 @pytest.mark.parametrize(

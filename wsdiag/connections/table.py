@@ -106,7 +106,8 @@ def _conclude(summary: pl.DataFrame) -> pl.DataFrame:
 
 
 def _client() -> pl.Expr:
-    """Who it is across reconnects: the name that a client's log uses again, else the user.
+    """Who it is across reconnects: the name that a client's log uses again, else the user, else an
+    address from which there is never more than one connection at a time.
 
     One user may have several devices, so a name of the client's own goes first.
     """
@@ -114,7 +115,19 @@ def _client() -> pl.Expr:
     log = pl.col("_client_source").cast(pl.String).str.replace(r"\.\d{1,3}(\.gz|\.zst)?$", "")
     name = pl.format("{}:{}", log, "_client_conn")
     recurring = pl.when(name.is_not_null() & (pl.len().over(name) > 1)).then(name)
-    return pl.coalesce(recurring, "user", name, "token")
+    return pl.coalesce(recurring, "user", name, "token", _lone_address())
+
+
+def _lone_address() -> pl.Expr:
+    """The client's address, where its connections follow one another. Behind a proxy, or in an
+    office behind one address, several live at once."""
+    address = pl.col("peer").str.replace(r"^(\[.*\]|[^:]*):\d+$", "$1")
+    begun = pl.when("was_open").then(pl.coalesce("opened", "first"))
+    over = pl.when("was_open").then(pl.coalesce("ended", "closed", "last_seen"))
+    # Rows are in the order of their first events.
+    before = over.cum_max().shift(1)
+    together = (begun < before.over(address)).any().over(address)
+    return pl.when(~together & (pl.col("was_open").sum().over(address) > 1)).then(address)
 
 
 def _longest_gap(way: str = "", last: str = "_last_traffic") -> pl.Expr:

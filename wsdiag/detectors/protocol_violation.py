@@ -27,6 +27,9 @@ NEEDS = (
     "client's own log has them"
 )
 
+AT_ONCE, SEVERAL = pl.duration(seconds=1), 3
+"""So many connections that break at one moment were not broken by their clients."""
+
 CODES = (1002, 1003, 1007, 1010)
 """Close codes that blame the peer's frames (RFC 6455 section 7.4.1)."""
 
@@ -84,5 +87,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             *marks(ID, pl.col("text")),
             pl.when(code.is_not_null()).then(pl.format("code-{}", code)),
             pl.when(who.is_not_null()).then(pl.format("complaint-of-{}", who)),
+            pl.when(
+                (pl.col("session").n_unique() >= SEVERAL)
+                & (pl.col("ended").max() - pl.col("ended").min() <= AT_ONCE)
+            ).then(pl.lit("at-once")),
         ),
     )

@@ -9,11 +9,15 @@ from wsdiag.connections import Story, counted
 from wsdiag.explain.case import Candidate, Case, sessions
 from wsdiag.explain.causes import HEALTHY, THIN_EVIDENCE, UNKNOWN, load_causes
 
+SEE_NO_ENDS = {"har"}
+"""Formats that do not tell whether a connection ended: a HAR has its messages and no close."""
+
 
 def nameless(case: Case) -> Candidate:
     """The honest answer, with what was found as its evidence."""
     faults = [finding for finding in case.findings if finding.severity != "info"]
-    if not faults and _all_ended_well(case.story):
+    blind = bool(case.formats) and SEE_NO_ENDS.issuperset(case.formats.values())
+    if not faults and not blind and _all_ended_well(case.story):
         name, confidence = HEALTHY, 0.9 if len(case.vantages) > 1 else 0.6
     elif "network" in case.vantages and len(case.vantages) > 1 and faults:
         name, confidence = UNKNOWN, 0.5
