@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import polars as pl
 
@@ -25,48 +27,62 @@ def diagnose(paths: Paths, config: Config = DEFAULTS) -> Report:
 
     Raises `NoEvidence` when no input holds anything usable, `ConfigError` on an unknown detector.
     """
+    with diagnosed(paths, config) as (report, _):
+        return report
+
+
+@contextmanager
+def diagnosed(paths: Paths, config: Config = DEFAULTS) -> Iterator[tuple[Report, Gathered]]:
+    """What happened, and what it was read from, which is there until the context ends.
+
+    Raises as `diagnose`.
+    """
     chosen = _chosen(config)
     with hiding(config.redact), evidence.collect(paths) as found:
         gathered = gather(found, config)
-        story = _story(gathered)
-        frame, verdicts = detectors.judge(story, config.goals(), chosen)
-        redactor = Redactor()
-        findings = account.findings(frame, gathered, redactor)
-        measured, course = facts.measure(story)
-        worst = roster.worst(story, frame)
-        concerned = [
-            (finding.id, set(sessions))
-            for finding, sessions in zip(findings, frame["sessions"], strict=True)
-        ]
-        case = Case(
-            story=story,
-            frame=frame,
-            findings=findings,
-            verdicts=verdicts,
-            facts=measured,
-            stacks=frozenset().union(*(reading.stacks for reading in gathered.readings)),
-            vantages=frozenset(gathered.events["vantage"].unique().drop_nulls()),
-            targets=config.goals(),
-            formats=_formats(gathered),
-        )
-        return Report(
-            tool=f"wsdiag {wsdiag.__version__}",
-            window=account.window(gathered),
-            inputs=account.inputs(gathered),
-            facts=measured,
-            verdicts=verdicts,
-            findings=findings,
-            causes=explain.explain(case),
-            checklist=explain.checklist(frame, story),
-            redactions=account.ledger(gathered, redactor),
-            redacted=config.redact.secrets,
-            failing=account.failing(findings, config.fail_on),
-            targets=config.targets,
-            series=course,
-            connections=worst,
-            lanes=lanes.lanes(worst, gathered.events, concerned),
-            clocks=lanes.clocks(story),
-        )
+        yield _judged(gathered, config, chosen), gathered
+
+
+def _judged(gathered: Gathered, config: Config, chosen: dict[str, detectors.Detector]) -> Report:
+    story = _story(gathered)
+    frame, verdicts = detectors.judge(story, config.goals(), chosen)
+    redactor = Redactor()
+    findings = account.findings(frame, gathered, redactor)
+    measured, course = facts.measure(story)
+    worst = roster.worst(story, frame)
+    concerned = [
+        (finding.id, set(sessions))
+        for finding, sessions in zip(findings, frame["sessions"], strict=True)
+    ]
+    case = Case(
+        story=story,
+        frame=frame,
+        findings=findings,
+        verdicts=verdicts,
+        facts=measured,
+        stacks=frozenset().union(*(reading.stacks for reading in gathered.readings)),
+        vantages=frozenset(gathered.events["vantage"].unique().drop_nulls()),
+        targets=config.goals(),
+        formats=_formats(gathered),
+    )
+    return Report(
+        tool=f"wsdiag {wsdiag.__version__}",
+        window=account.window(gathered),
+        inputs=account.inputs(gathered),
+        facts=measured,
+        verdicts=verdicts,
+        findings=findings,
+        causes=explain.explain(case),
+        checklist=explain.checklist(frame, story),
+        redactions=account.ledger(gathered, redactor),
+        redacted=config.redact.secrets,
+        failing=account.failing(findings, config.fail_on),
+        targets=config.targets,
+        series=course,
+        connections=worst,
+        lanes=lanes.lanes(worst, gathered.events, concerned),
+        clocks=lanes.clocks(story),
+    )
 
 
 def connections_of(paths: Paths, config: Config = DEFAULTS) -> list[Connection]:

@@ -27,12 +27,14 @@ from wsdiag.sensitive import (
     GAP,
     JWT,
     MASKED,
+    STAND_INS,
     Hit,
     credentials,
     from_base64,
     hits,
     parse_address,
     public,
+    stands_in,
     suspicious,
     unmapped,
 )
@@ -47,6 +49,9 @@ _BEGINNING_BYTES = 24
 _TOKEN_SCHEME = re.compile(rf"(?:bearer|token|apikey|jwt){GAP}+", re.IGNORECASE)
 _PASSWORD_SCHEME = re.compile(rf"(?:basic|digest|negotiate|ntlm){GAP}+", re.IGNORECASE)
 _TRAILING = ".,;:!)]}>"
+
+# {"alg":"none"}: a JWT that nobody signed, whose `jti` is the pseudonym of another.
+_STAND_IN_JWT = "eyJhbGciOiJub25lIn0."
 
 _POLICY: ContextVar[Policy] = ContextVar("policy", default=Policy())  # noqa: B039 – it is frozen
 
@@ -66,6 +71,8 @@ def pseudonym(rule: str, secret: str) -> str:
     if re.fullmatch(rf"\[?{re.escape(rule)}-[0-9a-f]{{8}}\]?", secret):
         return secret.strip("[]")
     digest = hashlib.sha256(f"wsdiag:{rule}:{secret}".encode("utf-8", "replace")).hexdigest()
+    if rule == "ip":  # of a reserved network: see `stand_in`
+        return f"ip-{0xF0000000 | int(digest[:7], 16):08x}"
     return f"{rule}-{digest[:8]}"
 
 
@@ -75,7 +82,8 @@ def token(secret: str) -> str:
     carried = BEARER.fullmatch(bare)
     if carried and carried["inline"]:
         bare = from_base64(carried["inline"])
-    return pseudonym("token", bare)
+    name = _claims(bare).get("jti") if bare.startswith(_STAND_IN_JWT) else None
+    return pseudonym("token", name if isinstance(name, str) else bare)
 
 
 def session(secret: str) -> str:
@@ -99,7 +107,25 @@ def address(ip: str) -> str:
     hidden = policy.secrets and (
         policy.addresses == "all" or (policy.addresses == "public" and public(parsed))
     )
-    return pseudonym("ip", str(parsed)) if hidden else str(parsed)
+    if not hidden:
+        return str(parsed)
+    if stands_in(parsed):  # it was hidden before
+        return f"ip-{int(parsed) & 0xFFFFFFFF:08x}"
+    return pseudonym("ip", str(parsed))
+
+
+def stand_in(ip: str) -> str:
+    """An address of the same version that is read as this one, where this one is hidden.
+
+    Its last 32 bits are the pseudonym: what is shown as `ip-f1a2b3c4` becomes 241.162.179.196
+    of the reserved network 240.0.0.0/4 (RFC 1112 section 4), or the same in IPv6.
+    """
+    shown, parsed = address(ip), parse_address(ip.strip().strip("[]"))
+    if parsed is None or not shown.startswith("ip-"):
+        return ip
+    number = int(shown.removeprefix("ip-"), 16)
+    network = STAND_INS[parsed.version == 6]
+    return str(network[number - (0 if parsed.version == 6 else int(network[0]))])
 
 
 def ping_payload(data: bytes) -> str | None:
@@ -113,14 +139,30 @@ def ping_payload(data: bytes) -> str | None:
 def jwt_times(text: str) -> tuple[datetime | None, datetime | None]:
     """Read `iat` and `exp` (RFC 7519 section 4.1) of the first JWT in `text`, and no more."""
     found = next((jwt for jwt in JWT.finditer(decode(text)[0]) if "." in jwt.group()), None)
-    if not found:
-        return None, None
-    body = found.group().split(".")[1]
+    claims = _claims(found.group()) if found else {}
+    return _instant(claims.get("iat")), _instant(claims.get("exp"))
+
+
+def _claims(jwt: str) -> dict[str, object]:
+    """What a JWT claims; nothing where it cannot be read."""
+    body = jwt.split(".")[1]
     try:
         claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-        return _instant(claims.get("iat")), _instant(claims.get("exp"))
-    except (binascii.Error, ValueError, AttributeError, RecursionError):
-        return None, None
+    except (binascii.Error, ValueError, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _stand_in_token(raw: str) -> str:
+    """What is read as this credential: its pseudonym, in a JWT where its times can be read."""
+    name, times = token(raw), {}
+    for claim, moment in zip(("iat", "exp"), jwt_times(raw), strict=True):
+        if moment is not None:
+            times[claim] = int(moment.timestamp())
+    if not times:
+        return name
+    claims = json.dumps({"jti": name, **times}, separators=(",", ":")).encode()
+    return f"{_STAND_IN_JWT}{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.wsdiag"
 
 
 def find_token(text: str) -> str | None:
@@ -139,10 +181,15 @@ def find_token(text: str) -> str | None:
 
 
 class Redactor:
-    """Masks text by the policy in force when it is made, and counts, by rule, what it hid."""
+    """Masks text by the policy in force when it is made, and counts, by rule, what it hid.
 
-    def __init__(self) -> None:
+    `rereadable`: where a secret stood stands what wsdiag reads as the same secret: the pseudonym as
+    a bare word, a JWT of the same times, an address. Else `[token-1a2b3c4d]`, for people.
+    """
+
+    def __init__(self, *, rereadable: bool = False) -> None:
         self.counts: Counter[str] = Counter()
+        self._rereadable = rereadable
         self._policy = _POLICY.get()
         self._patterns = self._policy.compiled()
 
@@ -179,7 +226,10 @@ class Redactor:
         last = 0
         for hit in _joined(view, self._hits(view)):
             begin, end = origin[hit.start], origin[hit.end]
-            rule, label = _label(hit.rule, text[begin:end], view[hit.start : hit.end])
+            raw, plain = text[begin:end], view[hit.start : hit.end]
+            rule, label = _label(hit.rule, raw, plain)
+            if self._rereadable:
+                label = _stand_in(rule, label, raw, plain)
             self.counts[rule] += 1
             parts += (text[last:begin], label)
             last = end
@@ -258,6 +308,16 @@ def _label(rule: str, raw: str, plain: str) -> tuple[str, str]:
     if rule.startswith("own "):
         return rule.removeprefix("own "), f"[{pseudonym('hidden', plain)}]"
     return rule, "[value]" if rule == "query" else f"[{rule}]"
+
+
+def _stand_in(rule: str, label: str, raw: str, plain: str) -> str:
+    """What stands in the place of a secret so that it is read as the same again."""
+    if rule == "token":
+        scheme = _TOKEN_SCHEME.match(plain)
+        return (scheme.group() if scheme else "") + _stand_in_token(raw)
+    if rule == "ip":
+        return stand_in(plain.replace("-", ".")).replace(".", "-" if "-" in plain else ".")
+    return label.strip("[]") if rule in ("user", "session") else label
 
 
 def _instant(seconds: object) -> datetime | None:

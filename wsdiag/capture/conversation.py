@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Callable
 
 from wsdiag.capture import tls
 from wsdiag.capture.deflate import Deflate, negotiated
@@ -23,6 +24,9 @@ from wsdiag.capture.websocket import Frame, Message, Reader
 
 Fact = Request | Response | Frame | Message
 
+MakeReader = Callable[[int, bool, Deflate | None], Reader]
+"""Side, whether it is the client's, what was negotiated."""
+
 MAX_WAITING = 1024 * 1024
 """Bytes out of turn that are kept before the connection is given up as HTTP."""
 
@@ -36,10 +40,14 @@ _ENOUGH, _ENOUGH_OF_KNOWN = 3, 2
 
 
 class Conversation:
-    """What the two sides of a connection say. `client` is the side that asks, None: not known."""
+    """What the two sides of a connection say. `client` is the side that asks, None: not known.
 
-    def __init__(self, client: int | None) -> None:
+    `reader` makes what reads the frames of one side.
+    """
+
+    def __init__(self, client: int | None, reader: MakeReader = Reader) -> None:
         self.client = client
+        self._reader = reader
         self.upgrade: Response | None = None  # the 101
         self.is_websocket = False
         self.is_other = False  # neither HTTP nor WebSocket: nothing more is read
@@ -161,7 +169,7 @@ class Conversation:
         self.is_websocket, self.upgrade = True, answer
         for side in (0, 1):
             from_client = side == self.client
-            self.readers[side] = Reader(side, from_client, self._deflate(from_client))
+            self.readers[side] = self._reader(side, from_client, self._deflate(from_client))
 
     def _deflate(self, from_client: bool) -> Deflate | None:
         answered = self.upgrade.headers if self.upgrade else {}
@@ -217,7 +225,8 @@ class Conversation:
         masked = data[1] >= 0x80
         if self.client is not None and masked != (side == self.client):
             return None
-        return _Trial(side, masked, self._deflate(masked) if self.upgrade else Deflate())
+        deflate = self._deflate(masked) if self.upgrade else Deflate()
+        return _Trial(self._reader(side, masked, deflate))
 
     def _believe(self, at_least: int | None = None) -> list[Fact]:
         """What the trials found, once it is enough to be sure."""
@@ -237,9 +246,9 @@ class Conversation:
 class _Trial:
     """A side read as frames from the start of a segment on, until it fits or fails."""
 
-    def __init__(self, side: int, from_client: bool, deflate: Deflate | None) -> None:
-        self.side, self.from_client = side, from_client
-        self.reader = Reader(side, from_client, deflate)
+    def __init__(self, reader: Reader) -> None:
+        self.side, self.from_client = reader.side, reader.from_client
+        self.reader = reader
         self.facts: list[Frame | Message] = []
         self.fitting = 0  # frames, counted where one ends with its segment
 

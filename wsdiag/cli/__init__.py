@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wsdiag import __version__
+from wsdiag.cli.bundle import bundle
 from wsdiag.cli.config import completion, config
 from wsdiag.cli.connections import connections, timeline
 from wsdiag.cli.diff import diff
 from wsdiag.cli.evidence import evidence_expected
 from wsdiag.cli.formats import formats
 from wsdiag.cli.group import EPILOG, Commands
+from wsdiag.cli.outcome import is_read, named, verdict
 from wsdiag.cli.settings import (
     SUFFIXES,
     check_outputs,
@@ -31,9 +33,7 @@ from wsdiag.cli.settings import (
     showing_options,
 )
 from wsdiag.cli.streams import (
-    FINDINGS,
     INTERRUPTED,
-    UNREADABLE,
     colored,
     harmless,
     say,
@@ -47,7 +47,7 @@ from wsdiag.progress import Progress
 os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:100,muzzy_decay_ms:0")
 
 if TYPE_CHECKING:
-    from wsdiag.report import Input, Report
+    from wsdiag.report import Report
     from wsdiag.reporters.manual import Topic
 
 FORMATS = ["terminal", "markdown", "html", "json", "junit", "github"]
@@ -239,7 +239,7 @@ def list_(group: str) -> None:
     tell("".join(f"{topic.id:<{width}}  {topic.title}\n" for topic in members))
 
 
-for command in (connections, timeline, formats, config, completion, diff):
+for command in (connections, timeline, formats, config, completion, diff, bundle):
     main.add_command(command)
 
 
@@ -252,31 +252,10 @@ def manual() -> list[Topic]:
     return topics(DETECTORS, load_causes())
 
 
-def named(report: Report, issue: str) -> Report:
-    """The report under the title that the user gave it, in which a secret may stand, too."""
-    import msgspec
-
-    from wsdiag.redact import Redactor
-
-    return msgspec.structs.replace(report, issue=Redactor().mask(" ".join(issue.split())))
-
-
-def verdict(report: Report, *, strict: bool) -> int:
-    """The exit code that a report deserves."""
-    if strict and any(not _read(item) or item.unread_lines for item in report.inputs):
-        return UNREADABLE
-    return FINDINGS if report.failing else 0
-
-
-def _read(item: Input) -> bool:
-    """An empty file is read; a file that no source knows is not."""
-    return item.format != "unreadable" and not (item.format == "unknown" and item.bytes)
-
-
 def _remark(report: Report, *, quiet: bool, verbose: bool) -> None:
     for item in report.inputs if not quiet else ():
         name = item.source or item.path
-        if not _read(item):
+        if not is_read(item):
             say(f"not read: {name}: {'; '.join(item.remarks).removeprefix(f'{name}: ')}")
         elif verbose:
             say(f"{name}: {item.format}, {item.events} events, {item.unread_lines} unread")

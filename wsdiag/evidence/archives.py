@@ -16,6 +16,12 @@ MAX_MEMBERS = 10_000
 
 Member = tuple[str, Iterable[bytes]]
 
+BUNDLE = "bundle.json"
+"""The first file of a bundle that wsdiag packed: what is below `evidence` is named as it was."""
+
+EVIDENCE = "evidence/"
+
+_BUNDLE_HEAD = b'{"schema":"wsdiag.bundle/'
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _USTAR, _USTAR_AT = b"ustar", 257  # POSIX.1-1988 and GNU alike
 
@@ -30,6 +36,23 @@ def members(path: Path) -> Iterator[Member] | None:
     if head.startswith(_ZIP):
         return _counted(_of_zip(path), "zip")
     return _counted(_of_tar(path), "tar") if _begins_tar(head) else None
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether it is a bundle of wsdiag."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _bundled(archive)
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
+
+
+def _bundled(archive: zipfile.ZipFile) -> bool:
+    found = archive.infolist()[:1]
+    if not found or found[0].filename != BUNDLE or found[0].flag_bits & 1:
+        return False
+    with archive.open(found[0]) as file:
+        return file.read(len(_BUNDLE_HEAD)) == _BUNDLE_HEAD
 
 
 def _begins_tar(head: bytes) -> bool:
@@ -59,10 +82,12 @@ def _of_zip(path: Path) -> Iterator[Member]:
     except zipfile.BadZipFile as problem:
         raise ValueError(f"the zip file is cut short or damaged ({problem})") from None
     with archive:
+        below = EVIDENCE if _bundled(archive) else ""
         for member in archive.infolist():
             linked = stat.S_ISLNK(member.external_attr >> 16)
-            if not (member.is_dir() or linked or _odd(member.filename)):
-                yield member.filename, _unzip(archive, member)
+            name = member.filename
+            if not (member.is_dir() or linked or _odd(name)) and name.startswith(below):
+                yield name.removeprefix(below), _unzip(archive, member)
 
 
 def _of_tar(path: Path) -> Iterator[Member]:

@@ -44,8 +44,9 @@ def unpack(name: str, path: Path, spool: Spool) -> Iterator[InputFile]:
     if members is None:
         yield _as_utf8(given, spool)
         return
+    above = "" if archives.is_bundle(given.path) else f"{given.name}/"
     for inner, content in members:
-        member = _copied(replace(given, name=f"{given.name}/{inner}"), content, spool)
+        member = _copied(replace(given, name=f"{above}{inner}"), content, spool)
         yield _as_utf8(_unpacked(member, spool), spool)
 
 

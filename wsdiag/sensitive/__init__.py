@@ -10,9 +10,17 @@ import re
 from collections.abc import Iterator
 
 from wsdiag.sensitive.fields import fields, greetings
-from wsdiag.sensitive.people import addresses, emails, parse_address, public, unmapped
+from wsdiag.sensitive.people import (
+    STAND_INS,
+    addresses,
+    emails,
+    parse_address,
+    public,
+    stands_in,
+    unmapped,
+)
 from wsdiag.sensitive.programs import commands, records
-from wsdiag.sensitive.shapes import BEARER, JWT, from_base64, keys, schemes, tokens
+from wsdiag.sensitive.shapes import BEARER, JWT, from_base64, keys, names, schemes, tokens
 from wsdiag.sensitive.spans import GAP, MASKED, Hit
 from wsdiag.sensitive.urls import forms, queries, userinfo
 
@@ -21,12 +29,14 @@ __all__ = [
     "GAP",
     "JWT",
     "MASKED",
+    "STAND_INS",
     "Hit",
     "credentials",
     "from_base64",
     "hits",
     "parse_address",
     "public",
+    "stands_in",
     "suspicious",
     "unmapped",
 ]
@@ -79,4 +89,5 @@ def credentials(view: str) -> Iterator[Hit]:
     yield from fields(view)
     yield from tokens(view)
     yield from schemes(view)
+    yield from names(view)
     yield from greetings(view)

@@ -25,6 +25,8 @@ _IPV6 = re.compile(
 _EUI = re.compile(r"(?:[0-9a-fA-F]{2}:){7}[0-9a-fA-F]{2}")
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # RFC 4291 section 2.4
 _DOCUMENTATION = (ipaddress.ip_network("2001:db8::/32"), ipaddress.ip_network("3fff::/20"))
+STAND_INS = (ipaddress.IPv4Network("240.0.0.0/4"), ipaddress.IPv6Network("fd77:7364:6961:67::/96"))
+"""Networks whose addresses stand for hidden ones: reserved (RFC 1112), and a ULA (RFC 4193)."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052 section 2.1
 
 
@@ -33,8 +35,17 @@ def unmapped(ip: IpAddress) -> IpAddress:
     return getattr(ip, "ipv4_mapped", None) or ip
 
 
+def stands_in(ip: IpAddress) -> bool:
+    """Whether the address stands for another, which is hidden."""
+    return any(ip in network for network in STAND_INS if network.version == ip.version)
+
+
 def public(ip: IpAddress) -> bool:
-    """Whether the address could lead to a person: global, and neither documentation nor group."""
+    """Whether the address could lead to a person: global, and neither documentation nor group; or
+    stands for one that could.
+    """
+    if stands_in(ip):
+        return str(ip) != "255.255.255.255"
     if isinstance(ip, ipaddress.IPv4Address):
         return ip.is_global and not ip.is_multicast
     if ip in _NAT64:

@@ -55,6 +55,8 @@ def _captured(view: str, found: re.Match[str]) -> Iterator[Hit]:
         if sign:
             yield Hit(found.start(cookie) + len(name) + 1, found.end(cookie), "cookie")
     for part in _CAPTURE.finditer(view, *found.span("headers")):
+        if NONCE.fullmatch(part.group().strip()):
+            continue
         if re.match(r"\s*[\w.-]+=[^;]", part.group()):
             yield Hit(*part.span(), "cookie")
         for entry in ENTRY.finditer(view, *part.span()):

@@ -25,6 +25,7 @@ BEARER = re.compile(
     r"|\b(?:base64url\.)?bearer\.(?:authorization\.k8s\.io\.|phx\.)?+(?P<inline>[\w.~+/=-]{4,})",
     re.IGNORECASE,
 )
+_NAME = re.compile(r"(?<![\w\[-])(?P<rule>token|session|user)-[0-9a-f]{8}(?![\w\]-])")
 _BASIC = re.compile(rf"\bbasic{GAP}{{1,8}}(?P<secret>[\w+/-]{{4,}}+={{0,2}})", re.IGNORECASE)
 _PEM = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _PEM_LINE = re.compile(r"^ *(?=[a-f0-9]*[A-Zg-z+/])([A-Za-z0-9+/]{60,76}) *$", re.MULTILINE)
@@ -36,6 +37,12 @@ def tokens(view: str) -> Iterator[Hit]:
         yield Hit(*found.span(), "jwt")
     for found in _KNOWN.finditer(view):
         yield Hit(*found.span(), "token")
+
+
+def names(view: str) -> Iterator[Hit]:
+    """Pseudonyms that stand alone, as in evidence whose secrets were hidden before."""
+    for found in _NAME.finditer(view):
+        yield Hit(*found.span(), found["rule"])
 
 
 def keys(view: str) -> Iterator[Hit]:

@@ -1,0 +1,316 @@
+"""A bundle gives elsewhere what the evidence gave here, and tells nothing more."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zipfile
+import zlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import plant
+import pytest
+from click.testing import CliRunner, Result
+
+from wsdiag import pipeline, redact
+from wsdiag.bundle import lines, texts
+from wsdiag.bundle.packing import Packer
+from wsdiag.capture import payload
+from wsdiag.capture.conversation import Conversation
+from wsdiag.capture.deflate import Inflater
+from wsdiag.capture.packets import segments
+from wsdiag.capture.records import Notes, records
+from wsdiag.capture.streams import What, follow
+from wsdiag.capture.websocket import Message
+from wsdiag.cli import main
+
+CASES = Path(__file__).parents[1] / "fixtures"
+STAND_IN = re.compile(r"eyJhbGciOiJub25lIn0\.([\w-]+)\.wsdiag")
+
+
+def run(*args: object) -> Result:
+    return CliRunner().invoke(main, [str(arg) for arg in args], prog_name="wsdiag")
+
+
+def report_of(*args: object) -> dict[str, Any]:
+    result = run(*args, "--format", "json")
+    assert result.exit_code in (0, 1), result.output
+    return json.loads(result.stdout)
+
+
+def packed(folder: Path, out: Path, *options: object) -> tuple[Path, Result]:
+    """A bundle of a folder, and what the command said."""
+    result = run("bundle", folder, "-o", out / "case.zip", *options)
+    assert result.exit_code == 0, result.output
+    return out / "case.zip", result
+
+
+def told(report: dict[str, Any]) -> list[Any]:
+    """What must be the same wherever it is diagnosed: findings with their proofs, and causes."""
+    findings = [{**finding, "evidence": proofs(finding)} for finding in report["findings"]]
+    causes = [(cause["id"], cause["confidence"], cause["fix"]) for cause in report["causes"]]
+    return [findings, causes, report["verdicts"], report["facts"]]
+
+
+def proofs(finding: dict[str, Any]) -> list[Any]:
+    return [(it["source"], it["pos"], it["ts"], it["excerpt"]) for it in finding["evidence"]]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "token-reused-403",  # logs alone; who carried which token, and when it expired
+        "two-causes",  # every vantage, behind HAProxy
+        "har-idle",
+        "blocked-server",  # a pcapng, latencies of messages by what they carry
+        "message-too-big",  # packed messages
+        "invalid-utf8",  # a payload that breaks a rule by its bytes
+    ],
+)
+def test_the_same_findings_elsewhere(case: str, tmp_path: Path, monkeypatch: Any) -> None:
+    evidence = CASES / case / "evidence"
+    here = report_of(evidence)
+    bundle, said = packed(evidence, tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert told(report_of(bundle.rename("case.zip"))) == told(here)
+    assert "not as in the report" not in said.stderr
+    with zipfile.ZipFile("case.zip") as archive:
+        assert told(json.loads(archive.read("report.json"))) == told(here)
+
+
+def test_a_healthy_case_stays_healthy(tmp_path: Path) -> None:
+    bundle, _ = packed(CASES / "healthy-pings" / "evidence", tmp_path)
+    report = report_of(bundle)
+    assert report["findings"] == []
+    assert report["causes"][0]["id"] == "healthy"
+
+
+def test_what_does_not_survive_is_told(tmp_path: Path) -> None:
+    """Keys open TLS here, but are not handed on."""
+    bundle, said = packed(CASES / "encrypted-idle-cut" / "evidence", tmp_path)
+    assert "not as in the report: wire.pcapng: 66 events were read, of its copy 0" in said.stderr
+    with zipfile.ZipFile(bundle) as archive:
+        assert "- wire.pcapng: 66 events" in archive.read("README.txt").decode()
+        assert json.loads(archive.read("bundle.json"))["lost"]
+        assert b"CLIENT_" not in archive.read("evidence/wire.pcapng")
+    strict = run("bundle", CASES / "encrypted-idle-cut", "-o", bundle, "--strict")
+    assert strict.exit_code == 4
+
+
+def test_settings_are_handed_on_as_options(tmp_path: Path) -> None:
+    log = "".join(
+        f"2026-03-04 10:{minute:02}:00,000 websocket closed code=1011 conn={minute}\n"
+        for minute in range(20)
+    )
+    plant.write(tmp_path / "in", {"server.log": log.encode()})
+    window = ("--since", "2026-03-04T09:05:00Z", "--tz", "Europe/Berlin", "--ignore", "mass-close")
+    bundle, said = packed(tmp_path / "in", tmp_path, *window)
+    assert f"wsdiag {bundle} --tz Europe/Berlin --ignore mass-close" in said.stdout
+    with zipfile.ZipFile(bundle) as archive:
+        kept = archive.read("evidence/server.log").decode().splitlines()
+    assert [line[14:16] for line in kept] == [""] * 5 + [f"{minute:02}" for minute in range(5, 20)]
+    again = report_of(bundle, "--tz", "Europe/Berlin", "--ignore", "mass-close")
+    assert told(again) == told(report_of(tmp_path / "in", *window))
+
+
+def test_public_addresses_stay_joined(tmp_path: Path) -> None:
+    """One client in a log, at a proxy and on the wire."""
+    wire = plant.craft.Wire().handshake()
+    access = "\n".join(
+        f'8.8.{i}.8 - - [04/Mar/2026:10:0{i}:05 +0000] "GET /ws HTTP/1.1" 403 26 "-" "-"'
+        for i in range(5)
+    )
+    server = "\n".join(
+        f"2026-03-04 10:0{i}:00 ws client [2001:4860:4860::{i}]:5000 disconnected code=1006"
+        for i in range(5)
+    )
+    files = {"access.log": access, "server.log": server}
+    plant.write(tmp_path / "in", {name: text.encode() for name, text in files.items()})
+    plant.write(tmp_path / "in", {"wire.pcap": wire.pcap()})
+    bundle, said = packed(tmp_path / "in", tmp_path)
+    assert "not as in the report" not in said.stderr
+    assert told(report_of(bundle)) == told(report_of(tmp_path / "in"))
+    with zipfile.ZipFile(bundle) as archive:
+        for name in archive.namelist():
+            assert not re.search(rb"8\.8\.\d\.8|4860", archive.read(name)), name
+    before = pipeline.read_events([tmp_path / "in"])["peer"].to_list()
+    assert pipeline.read_events([bundle])["peer"].to_list() == before
+
+
+# -- nothing else ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("planted")
+    bundle, _ = packed(plant.write(root / "in", plant.secrets()), root)
+    return bundle
+
+
+def test_no_secret_is_in_a_bundle(planted: Path) -> None:
+    with zipfile.ZipFile(planted) as archive:
+        for name in archive.namelist():
+            assert plant.leaks(name) == []
+            text = archive.read(name).decode("utf-8", "replace")
+            for claims in STAND_IN.findall(text):
+                known = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+                assert set(known) == {"jti", "iat", "exp"}
+            for line in STAND_IN.sub("", text).splitlines():
+                assert plant.leaks(line) == [], (name, line[:200])
+
+
+def test_no_secret_is_in_a_bundle_under_a_mask(planted: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(planted) as archive:
+        archive.extract("evidence/wire.pcap", tmp_path)
+    talks: dict[object, Conversation] = {}
+    said = 0
+    with (tmp_path / "evidence" / "wire.pcap").open("rb") as stream:
+        for fact in follow(segments(records(stream, Notes()), Notes())):
+            talk = talks.setdefault(fact.conn, Conversation(0))
+            if fact.what is What.DATA:
+                for told in talk.feed(fact.side, fact.data, fact.pos, fact.ts):
+                    said += isinstance(told, Message)
+                    assert plant.leaks(STAND_IN.sub("", repr(told))) == []
+    assert said
+
+
+def test_what_is_not_about_connections_stays_at_home(tmp_path: Path) -> None:
+    diary = "".join(f"2026-03-04 09:{i:02}:00 INFO recipe {i}: stir well\n" for i in range(60))
+    closed = "2026-03-04 10:00:00 INFO websocket closed code=1011 conn=1\n"
+    plant.write(
+        tmp_path / "in",
+        {
+            "app.log": (diary + closed + diary).encode(),
+            "wsdiag.toml": b"# our own settings\n",
+            "photo.bin": bytes(range(256)) * 9,
+        },
+    )
+    bundle, _ = packed(tmp_path / "in", tmp_path)
+    with zipfile.ZipFile(bundle) as archive:
+        names = [name for name in archive.namelist() if name.startswith("evidence/")]
+        assert names == ["evidence/app.log"]
+        kept = archive.read("evidence/app.log").decode().split("\n")
+    assert kept[60] == closed.strip()
+    shown = [number for number, line in enumerate(kept, 1) if line]
+    assert shown == [*range(1, 21), 59, 60, 61, 62, 63]
+
+
+def test_other_traffic_leaves_its_time_only(tmp_path: Path) -> None:
+    wire = plant.craft.Wire().handshake()
+    other = plant.craft.Wire(client=("10.0.0.7", 5555), server=("10.0.0.9", 5432))
+    wire.send(plant.craft.S2C, plant.craft.frame(8, b"\x03\xf3bye", side=plant.craft.S2C))
+    plant.write(tmp_path / "in", {"wire.pcap": wire.pcap()})
+    bundle, _ = packed(tmp_path / "in", tmp_path)
+    with zipfile.ZipFile(bundle) as archive:
+        data = archive.read("evidence/wire.pcap")
+    assert b"bye" in data
+    assert other is not wire
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["-o", "case.tar"], "the suffix must be .zip"),
+        (["-o", "case.zip", "--no-redact", "--yes"], "leave out --no-redact"),
+        (["-o", "nowhere/case.zip"], "no such folder"),
+        ([], "Missing option '-o'"),
+    ],
+)
+def test_wrong_usage(args: list[str], said: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("bundle", CASES / "har-idle", *args)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_the_same_evidence_gives_the_same_bytes(tmp_path: Path) -> None:
+    one, _ = packed(CASES / "har-idle" / "evidence", tmp_path)
+    first = one.read_bytes()
+    packed(CASES / "har-idle" / "evidence", tmp_path)
+    assert one.read_bytes() == first
+
+
+# -- what stands for a secret ---------------------------------------------------------------------
+
+LATER = datetime(2026, 3, 20, 10, 46, 40, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"GET /ws?token={plant.JWT} HTTP/1.1",
+        f"Authorization: Bearer {plant.JWT}",
+        f'{{"token": "{plant.OPAQUE}", "n": 1}}',
+        "peer 8.8.8.8:443 user=alice",
+        "from [2001:4860:4860::8888]:443",
+        f"mail {plant.EMAIL} key sk-abcdefghijklmnopqrstuvwx",
+        f"10.1.2.3 - {plant.USER} [04/Mar/2026:10:00:00 +0000] GET /ws?sid={plant.SESSION}",
+    ],
+)
+def test_it_is_read_and_shown_as_the_secret_was(text: str) -> None:
+    stand_in = redact.Redactor(rereadable=True).mask(text)
+    assert plant.leaks(STAND_IN.sub("", stand_in)) == []
+    assert redact.Redactor().mask(stand_in) == redact.Redactor().mask(text)
+    assert redact.Redactor(rereadable=True).mask(stand_in) == stand_in
+    secret, standing = redact.find_token(text), redact.find_token(stand_in)
+    assert (secret and redact.token(secret)) == (standing and redact.token(standing))
+    assert redact.jwt_times(stand_in) == redact.jwt_times(text)
+
+
+def test_numbers_in_json_stay_json() -> None:
+    redactor = redact.Redactor(rereadable=True)
+    line = 'app {"user_id": 12345, "password": 99, "msg": "ws open", "n": [1, {"token": "abc"}]}'
+    head, _, told = lines.masked(line, redactor).partition(" ")
+    assert head == "app"
+    assert json.loads(told) == {
+        "user_id": redact.user("12345"),
+        "password": "[password]",
+        "msg": "ws open",
+        "n": [1, {"token": redact.token("abc")}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "engine_io"),
+    [
+        (b'{"type":"order","id":7,"card":"4111"}', False),
+        (b'{"type":"ping","payload":{"a":1}}', False),
+        (b'{"type":"ping","secret":"x"}', False),
+        (b'["4","5","room:1","new_msg",{"body":"x"}]', False),
+        (b'{"type":1,"target":"Send","arguments":["x"],"invocationId":"3"}\x1e', False),
+        (b'42/admin,7["chat",{"id":"m1","text":"x"}]', True),
+        (b"2probe", True),
+        (b"hello, nobody reads this", False),
+        (b"\xff\xfe", False),
+    ],
+)
+def test_a_payload_says_what_is_read_of_it_and_no_more(text: bytes, engine_io: bool) -> None:
+    redactor = redact.Redactor(rereadable=True)
+    size = len(text)
+    short = texts.of_size(texts.alike(text, engine_io, redactor), size)
+    assert len(short) == size
+    assert payload.read(short, engine_io) == payload.read(text, engine_io)
+    for other in (b"4111", b'"x"', b"hello", b"text", b"body"):
+        assert other not in short
+
+
+@pytest.mark.parametrize("takeover", [True, False])
+def test_packed_messages_keep_their_size(takeover: bool) -> None:
+    packer, inflater = Packer(takeover), Inflater(takeover)
+    sender = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    said = 0
+    for number in range(200):
+        text = json.dumps({"type": "tick", "id": number}).encode()
+        whole = json.dumps({"type": "tick", "id": number, "price": number * 7919}).encode()
+        size = len(sender.compress(whole) + sender.flush(zlib.Z_SYNC_FLUSH)) - 4
+        packed_ = packer.pack(text, size)
+        assert len(packed_) == size
+        told = inflater.inflate(packed_)
+        assert told is not None
+        assert told.strip() in (text, b"")
+        said += told.strip() == text
+    assert said > (180 if takeover else 0)  # a shorter text may need more room, for want of words
