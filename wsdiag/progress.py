@@ -13,6 +13,7 @@ class Progress:
     def __init__(self) -> None:
         self.total = 0  # bytes of all inputs
         self.name = ""  # of the input that is read; empty where none is
+        self.note = ""  # what else is said about it
         self.stopped = False
         self.is_cut = False  # the input that was read last was left in the middle
         self._before = self._at = 0

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wsdiag import __version__
+from wsdiag.cli.batch import batch
 from wsdiag.cli.bundle import bundle
 from wsdiag.cli.config import completion, config
 from wsdiag.cli.connections import connections, timeline
@@ -239,7 +240,7 @@ def list_(group: str) -> None:
     tell("".join(f"{topic.id:<{width}}  {topic.title}\n" for topic in members))
 
 
-for command in (connections, timeline, formats, config, completion, diff, bundle):
+for command in (connections, timeline, formats, config, completion, diff, bundle, batch):
     main.add_command(command)
 
 

@@ -38,6 +38,8 @@ def line(progress: Progress, seconds: float) -> str:
     """How far it is after so many seconds, with the rate and the time that is left."""
     if progress.stopped:
         return "interrupted: judging what was read so far"
+    if progress.note:
+        return progress.note
     read, total = progress.read, progress.total
     if not total:
         return "finding the evidence"

@@ -39,10 +39,20 @@ def render(report: Report) -> str:
         first=lambda text: _first(text, report),
         wording=wording,
         script=Markup(script),
-        style=Markup(_text("report.css")),
+        style=style(),
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
         **_drawn(report),
     )
+
+
+def page(template: str, **values: object) -> str:
+    """Another page of the same kind. What is no Markup is escaped."""
+    return _ENVIRONMENT.get_template(template).render(**values)
+
+
+def style() -> Markup:
+    """How all pages look."""
+    return Markup(_text("report.css"))
 
 
 def _drawn(report: Report) -> dict[str, object]:
