@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import polars as pl
@@ -11,9 +12,11 @@ from wsdiag import clocks, sources
 from wsdiag.finding import Evidence, Finding, Severity, fingerprint
 from wsdiag.gather import Covered, Gathered
 from wsdiag.redact import Redactor, sanitise
-from wsdiag.report import Input, Redaction, Span, Window
+from wsdiag.report import Disagreement, Input, Redaction, Span, Window
 
 EXCERPT_CHARACTERS = 500
+MAX_PAIRS = 3
+"""Connections whose two sides are shown, of each kind of contradiction."""
 
 
 def findings(frame: pl.DataFrame, gathered: Gathered, redactor: Redactor) -> list[Finding]:
@@ -34,6 +37,34 @@ def findings(frame: pl.DataFrame, gathered: Gathered, redactor: Redactor) -> lis
         )
         for row in told.iter_rows(named=True)
     ]
+
+
+def disagreements(
+    frame: pl.DataFrame, gathered: Gathered, redactor: Redactor, titles: Mapping[str, str]
+) -> list[Disagreement]:
+    """Contradictions as told to users: folded by kind, both sides in the evidence's own words."""
+    shown = frame.group_by("kind", maintain_order=True).head(MAX_PAIRS)
+    excerpts = _excerpts(
+        shown.select("kind", evidence=pl.concat_list("one", "other")), gathered, redactor
+    )
+    told = []
+    for (kind,), rows in frame.group_by("kind", maintain_order=True):
+        spots = rows.head(MAX_PAIRS).select(spot=pl.concat_list("one", "other")).explode("spot")
+        said = Counter(rows["said"]).most_common()
+        more = f", and {len(said) - 1} more of the kind" if len(said) > 1 else ""
+        told.append(
+            Disagreement(
+                kind=str(kind),
+                title=titles[str(kind)],
+                message=said[0][0] + more,
+                count=len(rows),
+                evidence=[
+                    Evidence(**spot, excerpt=excerpts.get((spot["source"], spot["pos"]), ""))
+                    for spot in spots["spot"]
+                ],
+            )
+        )
+    return told
 
 
 def failing(told: Sequence[Finding], fail_on: str) -> list[str]:

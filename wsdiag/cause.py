@@ -2,9 +2,10 @@
 
 The `when` language has three words over a set of terms. A term is the id of a detector that found
 something (`idle-cut`), that id with a mark its findings carry (`idle-cut:proxy-timer-logged`), a
-program that the evidence shows in use (`stack:nginx`), or a place that it was seen from
-(`seen:network`). `all` must hold, `any` needs one, `none` must not hold. Nothing else: what needs
-arithmetic is decided by a detector and leaves a mark.
+program that the evidence shows in use (`stack:nginx`), a place that it was seen from
+(`seen:network`), or what two sources contradict each other in (`disagreement:code-lost`). `all`
+must hold, `any` needs one, `none` must not hold. Nothing else: what needs arithmetic is decided by
+a detector and leaves a mark.
 """
 
 from __future__ import annotations
@@ -72,6 +73,13 @@ class Against(Condition, frozen=True, forbid_unknown_fields=True, kw_only=True):
     because: str
 
 
+class Support(Condition, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What makes the cause surer without recognising it: it multiplies by `factor`, is printed."""
+
+    factor: float
+    because: str
+
+
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
     """One root cause.
 
@@ -87,6 +95,7 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     decides: str = ""
     when: list[When] = []
     against: list[Against] = []
+    support: list[Support] = []
     sections: dict[str, str] = {}
 
     def best(self, terms: AbstractSet[str]) -> When | None:
@@ -103,6 +112,7 @@ class _FrontMatter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     decides: str = ""
     when: list[When] = []
     against: list[Against] = []
+    support: list[Support] = []
 
 
 _FILE = re.compile(r"\A\+\+\+\n(?P<front>.*?)\n\+\+\+\n(?P<body>.*)\Z", re.DOTALL)

@@ -9,7 +9,18 @@ from contextlib import contextmanager
 import polars as pl
 
 import wsdiag
-from wsdiag import account, connections, detectors, evidence, explain, facts, lanes, roster, sources
+from wsdiag import (
+    account,
+    connections,
+    detectors,
+    disagreements,
+    evidence,
+    explain,
+    facts,
+    lanes,
+    roster,
+    sources,
+)
 from wsdiag.config import Config, ConfigError
 from wsdiag.connections import Story
 from wsdiag.event import EVENTS
@@ -50,6 +61,12 @@ def _judged(gathered: Gathered, config: Config, chosen: dict[str, detectors.Dete
     findings = account.findings(frame, gathered, redactor)
     measured, course = facts.measure(story)
     worst = roster.worst(story, frame)
+    contradicted = account.disagreements(
+        disagreements.find(story, gathered.clocks, gathered.broken),
+        gathered,
+        redactor,
+        disagreements.KINDS,
+    )
     concerned = [
         (finding.id, set(sessions))
         for finding, sessions in zip(findings, frame["sessions"], strict=True)
@@ -64,6 +81,7 @@ def _judged(gathered: Gathered, config: Config, chosen: dict[str, detectors.Dete
         vantages=frozenset(gathered.events["vantage"].unique().drop_nulls()),
         targets=config.goals(),
         formats=_formats(gathered),
+        disagreements=contradicted,
     )
     return Report(
         tool=f"wsdiag {wsdiag.__version__}",
@@ -82,6 +100,7 @@ def _judged(gathered: Gathered, config: Config, chosen: dict[str, detectors.Dete
         connections=worst,
         lanes=lanes.lanes(worst, gathered.events, concerned),
         clocks=lanes.clocks(story),
+        disagreements=contradicted,
     )
 
 

@@ -182,7 +182,8 @@ class RootCause(msgspec.Struct, frozen=True, kw_only=True):
     """One named cause with the debug template's sections, filled with this incident's numbers.
 
     `confidence` runs from 0 to 0.97; `share` is the part of the troubled connections it explains;
-    `findings` are the ids that speak for it, `against` what speaks against it, in words.
+    `findings` are the ids that speak for it, `against` what speaks against it, in words,
+    and `supported` what speaks for it besides the findings: where sources contradict each other.
     """
 
     id: str
@@ -197,6 +198,21 @@ class RootCause(msgspec.Struct, frozen=True, kw_only=True):
     root_cause: str
     fix: str
     prevention: str
+    supported: list[str] = []
+
+
+class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
+    """What two sources contradict each other in, folded over all connections of which it is true.
+
+    `kind` is one of wsdiag.disagreements.KINDS. `evidence` holds pairs: a pointer to what the one
+    says, then one to what the other says, of at most three connections.
+    """
+
+    kind: str
+    title: str
+    message: str
+    count: int
+    evidence: list[Evidence]
 
 
 class CheckItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -337,6 +353,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     connections: list[Connection] = []
     lanes: list[Lane] = []
     clocks: list[Histogram] = []
+    disagreements: list[Disagreement] = []
 
     def pointer(self, evidence: Evidence) -> str:
         """Write a proof pointer as `wsdiag show` takes it."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import wsdiag.detectors
-from wsdiag import timers, wordings
+from wsdiag import disagreements, timers, wordings
 from wsdiag.cause import Against, Cause, When
 from wsdiag.detectors import DETECTORS
 from wsdiag.event import Vantage
@@ -34,7 +34,7 @@ TERMS = sorted(
     {
         (cause.id, term)
         for cause in load_causes().values()
-        for condition in (*cause.when, *cause.against)
+        for condition in (*cause.when, *cause.against, *cause.support)
         for term in (*condition.all, *condition.any, *condition.none)
     }
 )
@@ -49,6 +49,9 @@ def test_every_term_can_be_said(cause: str, term: str) -> None:
         return
     if detector == "seen":
         assert mark in {vantage.value for vantage in Vantage}
+        return
+    if detector == "disagreement":
+        assert mark in disagreements.KINDS
         return
     if mark.startswith("fits-"):
         assert mark in {f"fits-{timer.id}" for timer in timers.catalogue()}
@@ -91,6 +94,9 @@ def test_numbers_are_confidences() -> None:
         for counter in cause.against:
             assert 0 <= counter.factor < 1
             assert counter.because
+        for support in cause.support:
+            assert 1 < support.factor <= 1.2
+            assert support.because
 
 
 @pytest.mark.parametrize("name", ["healthy", "unknown", "thin-evidence"])

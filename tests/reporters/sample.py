@@ -9,6 +9,7 @@ import msgspec
 from wsdiag.finding import Evidence, Finding, Severity
 from wsdiag.report import (
     CheckItem,
+    Disagreement,
     Facts,
     Input,
     Investigation,
@@ -182,6 +183,7 @@ def incident() -> Report:
                 share=0.92,
                 findings=[idle.id],
                 against=["the client never speaks, so idle time and age are the same"],
+                supported=["the server counts connections that are gone"],
                 symptoms="312 of 340 connections ended 60 s after their last byte, without a\n"
                 "Close frame; clients report 1006 and come back within 41 s.",
                 investigation=Investigation(
@@ -213,6 +215,18 @@ def incident() -> Report:
                 fix="Cap the backoff at 20 s.",
                 prevention="Test the reconnect time.",
             ),
+        ],
+        disagreements=[
+            Disagreement(
+                kind="code-lost",
+                title="a close code that was sent did not reach the other side's API",
+                message="the server sent 1011, the client's API says 1006",
+                count=12,
+                evidence=[
+                    proof("wire.pcapng", 640, "close s2c 1011 keepalive ping timeout", 62),
+                    proof("console.log", 31, "[ws] close code=1006", 62.2),
+                ],
+            )
         ],
         checklist=[CheckItem(item="Close codes read", verdict="pass", why="on the wire")],
         redactions=[
@@ -276,6 +290,17 @@ def hostile() -> Report:
         causes=[
             msgspec.structs.replace(c, against=[HOSTILE], symptoms=f"- {HOSTILE}\n- the end")
             for c in sick.causes
+        ],
+        disagreements=[
+            msgspec.structs.replace(
+                told,
+                message=HOSTILE,
+                evidence=[
+                    msgspec.structs.replace(item, source=HOSTILE, excerpt=HOSTILE)
+                    for item in told.evidence
+                ],
+            )
+            for told in sick.disagreements
         ],
         facts=msgspec.structs.replace(sick.facts, ends={HOSTILE: 3}),
         redactions=[msgspec.structs.replace(r, source=HOSTILE) for r in sick.redactions],

@@ -50,6 +50,7 @@ def test_wire_names_in_order() -> None:
         "connections",
         "lanes",
         "clocks",
+        "disagreements",
     ]
     assert wire["schema"] == "wsdiag.report/1"
     assert " ".join(wire["findings"][0]) == (
@@ -58,7 +59,7 @@ def test_wire_names_in_order() -> None:
     )
     assert " ".join(wire["causes"][0]) == (
         "id title confidence word share findings against symptoms investigation root_cause fix"
-        " prevention"
+        " prevention supported"
     )
 
 

@@ -34,7 +34,7 @@ def test_what_why_and_what_to_change_are_the_first_three_lines(make) -> None:
 
 
 def test_an_ordinary_incident_fits_a_screen_or_two() -> None:
-    assert len(terminal.render(sample.incident()).splitlines()) <= 75
+    assert len(terminal.render(sample.incident()).splitlines()) <= 80
 
 
 def test_colour_changes_nothing_but_colour(monkeypatch) -> None:

@@ -125,11 +125,10 @@ def _fewest_broken(high: np.ndarray, low: np.ndarray) -> tuple[float, float, int
     """Where the offset breaks the fewest bounds – all `high` are above it, all `low` below – and
     how many it breaks there."""
     edges = np.unique(np.concatenate([high, low]))
-    inside = (edges[1:] + edges[:-1]) / 2 if len(edges) > 1 else edges
-    broken = np.searchsorted(high, inside) + len(low) - np.searchsorted(low, inside)
-    best = np.flatnonzero(broken == broken.min())
-    end = min(int(best[-1]) + 1, len(edges) - 1)
-    return float(edges[best[0]]), float(edges[end]), int(broken.min())
+    above = len(low) - np.searchsorted(low, edges, side="right")
+    broken = np.searchsorted(high, edges, side="left") + above
+    best = edges[broken == broken.min()]
+    return float(best[0]), float(best[-1]), int(broken.min())
 
 
 def _edge(values: np.ndarray, side: int) -> float:

@@ -8,14 +8,15 @@ import polars as pl
 from wsdiag.cause import Cause, When
 from wsdiag.connections import Story
 from wsdiag.finding import Finding
-from wsdiag.report import Facts, Verdict
+from wsdiag.report import Disagreement, Facts, Verdict
 from wsdiag.targets import Goals
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """All that explaining needs. `frame` holds the FINDINGS, `findings` the same rows in words.
 
-    `formats` tells of each input what it is.
+    `formats` tells of each input what it is, `disagreements` where two of them contradict each
+    other.
     """
 
     story: Story
@@ -27,9 +28,11 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     vantages: frozenset[str]
     targets: Goals
     formats: dict[str, str] = {}
+    disagreements: list[Disagreement] = []
 
     def terms(self) -> frozenset[str]:
-        """What conditions may ask for: detectors, their marks, stacks in use, places seen from."""
+        """What conditions may ask for: detectors, their marks, stacks in use, places seen from, and
+        where sources disagree."""
         found = (
             term
             for detector, traits in self.frame.select("detector", "traits").iter_rows()
@@ -37,7 +40,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         )
         in_use = (f"stack:{stack}" for stack in self.stacks)
         seen = (f"seen:{vantage}" for vantage in self.vantages)
-        return frozenset((*found, *in_use, *seen))
+        contradicted = (f"disagreement:{it.kind}" for it in self.disagreements)
+        return frozenset((*found, *in_use, *seen, *contradicted))
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +54,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     explained: int
     findings: list[Finding]
     against: list[str]
+    supported: list[str] = []
 
 
 def sessions(frame: pl.DataFrame) -> set[str]:

@@ -22,6 +22,9 @@ CAPS = {1: 0.60, 2: 0.85, 3: 0.97}
 
 SURE_ENOUGH_TO_OUTRANK = 0.75
 
+OUT_OF_ORDER = 0.9
+"""What is left of a confidence that rests on several sources, one of them on a broken clock."""
+
 
 def explain(case: Case) -> list[RootCause]:
     """The ranked causes; the first is the answer. Never empty."""
@@ -50,6 +53,11 @@ def _weigh(cause: Cause, case: Case, terms: Collection[str]) -> Candidate | None
     counters = [counter for counter in cause.against if counter.holds(frozenset(terms))]
     for counter in counters:
         confidence *= counter.factor
+    supports = [support for support in cause.support if support.holds(frozenset(terms))]
+    for support in supports:
+        confidence *= support.factor
+    doubts = [] if clause.decisive else _doubts(used, case)
+    confidence *= OUT_OF_ORDER if doubts else 1.0
     explained = sessions(used)
     troubled = sessions(case.frame)
     ids = set(used["_row"])
@@ -60,8 +68,21 @@ def _weigh(cause: Cause, case: Case, terms: Collection[str]) -> Candidate | None
         share=round(len(explained) / len(troubled), 3) if troubled else 1.0,
         explained=len(explained),
         findings=[finding for i, finding in enumerate(case.findings) if i in ids],
-        against=[counter.because for counter in counters],
+        against=[*(counter.because for counter in counters), *doubts],
+        supported=[support.because for support in supports],
     )
+
+
+def _doubts(used: pl.DataFrame, case: Case) -> list[str]:
+    """Where the findings compare sources of which one contradicts its clock."""
+    sources = {spot["source"] for row in used["evidence"] for spot in row}
+    return [
+        f"the order of events is not sure: {told.message}"
+        for told in case.disagreements
+        if told.kind == "clock-broken"
+        and len(sources) > 1
+        and sources.intersection(proof.source for proof in told.evidence)
+    ]
 
 
 def _speaking(clause: When, frame: pl.DataFrame) -> pl.DataFrame:

@@ -43,6 +43,7 @@ def told(
         share=candidate.share,
         findings=[finding.id for finding in candidate.findings],
         against=candidate.against,
+        supported=candidate.supported,
         symptoms=_joined(
             symptoms(case.findings, case.facts, case.targets), sections.get("Symptoms", "")
         ),

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from wsdiag.cause import SECTIONS, Against, Cause, Condition, When
+from wsdiag.cause import SECTIONS, Against, Cause, Condition, Support, When
 from wsdiag.event import KIND_MANUAL
 from wsdiag.finding import Confidence
 from wsdiag.targets import Targets
@@ -71,6 +71,8 @@ def _causes(causes: Mapping[str, Cause]) -> Iterable[Topic]:
         if cause.when:
             ranked = sorted(cause.when, key=lambda clause: -clause.confidence)
             parts += ["## How it is recognised", "\n".join(map(_recognised, ranked))]
+        if cause.support:
+            parts += ["## What makes it surer", "\n".join(map(_contradicted, cause.support))]
         if cause.against:
             parts += ["## What speaks against it", "\n".join(map(_contradicted, cause.against))]
         if cause.outranks:
@@ -97,7 +99,7 @@ def _recognised(clause: When) -> str:
     return f"- {clause.because} ({sure}{decisive}): {_condition(clause)}"
 
 
-def _contradicted(clause: Against) -> str:
+def _contradicted(clause: Against | Support) -> str:
     return f"- {clause.because} (× {clause.factor:g}): {_condition(clause)}"
 
 

@@ -30,6 +30,7 @@ def blocks(report: Report) -> list[Block]:
         _root_cause(report, answer),
         _for(report, answer),
         _against(answer),
+        _disagreements(report),
         _fix(report, answer),
         Block("prevention", 6, tuple(own(answer.prevention, report)), "Prevention"),
         _other_causes(report),
@@ -120,6 +121,9 @@ def _for(report: Report, answer: RootCause) -> Block:
         where = [Span(" "), _pointer(places[0], report)] if places else []
         short.append(_finding(finding, *where))
     nodes += more(len(proofs) - MAX_FINDINGS)
+    for reason in answer.supported:
+        nodes.append(item(*words(cut(flat(reason), SENTENCE_WIDTH))))
+        short.append(nodes[-1])
     if hint := wording.hint(report):
         nodes.append(paragraph(Span("In the folder of the evidence: "), Span(hint, "code")))
     return Block(
@@ -161,6 +165,18 @@ def _against(answer: RootCause) -> Block:
     nodes += [item(*words(cut(flat(reason), SENTENCE_WIDTH))) for reason in answer.against]
     short = (*nodes[: MAX_FEW + 1], *more(len(answer.against) - MAX_FEW))
     return Block("evidence against it", 2, tuple(nodes), short=short, growth=5)
+
+
+def _disagreements(report: Report) -> Block:
+    """Facts of which two sources say different things, with a pointer to each."""
+    nodes, short = list[Node](), list[Node]()
+    for told in report.disagreements:
+        count = f" ×{told.count:,}" if told.count > 1 else ""
+        line = words(cut(flat(told.message), SENTENCE_WIDTH))
+        nodes.append(item(Span(f"{flat(told.title)}{count}: "), *line))
+        short.append(nodes[-1])
+        nodes += [_proof(proof, report) for proof in told.evidence[: MAX_POINTERS - 1]]
+    return Block("disagreements", 4, tuple(nodes), "Where the sources disagree", short=tuple(short))
 
 
 def _fix(report: Report, answer: RootCause) -> Block:

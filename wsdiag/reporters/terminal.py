@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from wsdiag.finding import Finding
+from wsdiag.finding import Evidence, Finding
 from wsdiag.report import Outcome, Report, RootCause, Verdict
 from wsdiag.reporters import nodes, outline, timeline, wording
 from wsdiag.reporters.layout import indented, markdown, more, section
@@ -154,12 +154,21 @@ def _evidence(console: Console, report: Report, answer: RootCause, most: dict[st
     for finding in proofs[: most["findings"]]:
         _finding(console, finding, report, most["pointers"])
     more(console, len(proofs) - most["findings"])
+    for reason in answer.supported:
+        indented(console, Text(flat(reason)))
     if hint := wording.hint(report):
         indented(console, Text(f"in the folder of the evidence: {hint}", style="dim"))
     if answer.against:
         section(console, "Evidence against it")
     for reason in answer.against:
         indented(console, Text(flat(reason), style="yellow"))
+    if report.disagreements:
+        section(console, "Where the sources disagree")
+    for told in report.disagreements:
+        line = Text(f"{flat(told.message)}{f', ×{told.count:,}' if told.count > 1 else ''}  ")
+        indented(console, line.append(flat(told.kind), style="dim"))
+        for proof in told.evidence[: most["pointers"] - 1]:
+            _pointed(console, proof, report)
 
 
 def _finding(console: Console, finding: Finding, report: Report, pointers: int) -> None:
@@ -168,15 +177,20 @@ def _finding(console: Console, finding: Finding, report: Report, pointers: int) 
     indented(console, line)
     proofs = wording.proofs(finding)
     for proof in proofs[:pointers]:
-        pointer = flat(report.pointer(proof))
-        shown = Text(pointer, style="cyan")
-        for part in (wording.moment(proof, pointer), flat(proof.excerpt)):
-            shown.append(f"  {part}" if part else "", style="default")
-        shown.truncate(console.width - 4, overflow="ellipsis")
-        console.print(Padding(shown, (0, 0, 0, 4)), no_wrap=True)
+        _pointed(console, proof, report)
     # A finding keeps a few pointers; `count` is how many connections there were.
     beyond = max(len(proofs), finding.count if len(proofs) > pointers else 0) - pointers
     more(console, beyond if pointers < len(proofs) else 0, 4)
+
+
+def _pointed(console: Console, proof: Evidence, report: Report) -> None:
+    """A pointer and what stands there, on one line."""
+    pointer = flat(report.pointer(proof))
+    shown = Text(pointer, style="cyan")
+    for part in (wording.moment(proof, pointer), flat(proof.excerpt)):
+        shown.append(f"  {part}" if part else "", style="default")
+    shown.truncate(console.width - 4, overflow="ellipsis")
+    console.print(Padding(shown, (0, 0, 0, 4)), no_wrap=True)
 
 
 def _others(console: Console, report: Report, most: dict[str, int], *, everything: bool) -> None:
