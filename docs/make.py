@@ -1,7 +1,7 @@
 """Write the generated parts of docs/: `python docs/make.py`. tests/test_docs.py finds stale ones.
 
-Generated are report.schema.json, the folders detectors/, causes/ and formats/, and what stands
-between `<!-- generated: NAME -->` and `<!-- end -->` in usage.md and the README.
+Generated are the two *.schema.json, the folders detectors/, causes/ and formats/, and what stands
+between `<!-- generated: NAME -->` and `<!-- end -->` in usage.md, review.md and the README.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
+from wsdiag import advice
+from wsdiag.advice import Review
 from wsdiag.cli import main, manual
 from wsdiag.config import Config
+from wsdiag.limits import Limits
 from wsdiag.pipeline import diagnose
 from wsdiag.reporters import json_v1, terminal
 from wsdiag.reporters.manual import Topic
@@ -59,6 +63,11 @@ def pages() -> dict[Path, str]:
     schema = json.dumps(json_v1.schema(), indent=2, ensure_ascii=False)
     made = {
         DOCS / "report.schema.json": schema + "\n",
+        DOCS / "review.schema.json": json.dumps(
+            json_v1.schema(Review, advice.SCHEMA), indent=2, ensure_ascii=False
+        )
+        + "\n",
+        DOCS / "review.md": thresholds(),
         DOCS / "usage.md": usage(topics),
         README: readme(),
     }
@@ -111,6 +120,17 @@ def usage(topics: Iterable[Topic]) -> str:
     parts["targets"] = f"| target | meaning |\n| --- | --- |\n{targets}"
 
     return renewed(DOCS / "usage.md", parts)
+
+
+def thresholds() -> str:
+    """review.md with the table of a review's thresholds renewed."""
+    properties = msgspec.json.schema(Limits)["$defs"]["Limits"]["properties"]
+    rows = "".join(
+        f"| `{name}` | {told['default']:g} | {told['description']} |\n"
+        for name, told in properties.items()
+    )
+    table = f"| threshold | default | meaning |\n| --- | ---: | --- |\n{rows}"
+    return renewed(DOCS / "review.md", {"limits": table})
 
 
 def readme() -> str:

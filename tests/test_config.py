@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from wsdiag.config import Config, ConfigError, layers
+from wsdiag.limits import Limits
 from wsdiag.targets import Targets, expression
 
 
@@ -127,6 +128,8 @@ def test_every_setting_but_lists_of_tables_has_a_variable(tmp_path: Path) -> Non
         "WSDIAG_KEYLOG": "keys.log",
         "WSDIAG_REFERENCE": "wire.pcap",
     }
+    limits = Limits.__struct_fields__
+    texts |= {f"WSDIAG_REVIEW_{name.upper()}": "0.5" for name in limits}
     assert set(texts) == set(layers.variables().values())
     made = layers.effective(tmp_path, texts).config
     assert (made.tz, made.since, made.until, made.fail_on) == ("Asia/Tokyo", -900, -1, "error")
@@ -134,6 +137,7 @@ def test_every_setting_but_lists_of_tables_has_a_variable(tmp_path: Path) -> Non
     assert made.formats == ["a", "b"]
     assert made.targets == Targets(connect_ms=1, message_ms=2, reconnect_s=3, percentile=99)
     assert (made.redact.addresses, made.redact.users) == ("all", False)
+    assert {getattr(made.review, name) for name in limits} == {0.5}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import polars as pl
 
@@ -12,17 +13,22 @@ import wsdiag
 from wsdiag import (
     account,
     connections,
+    contents,
     detectors,
     disagreements,
     evidence,
     explain,
     facts,
     lanes,
+    proving,
     roster,
     sources,
 )
+from wsdiag import review as questions
+from wsdiag.advice import Review
 from wsdiag.config import Config, ConfigError
 from wsdiag.connections import Story
+from wsdiag.contents import schemas
 from wsdiag.event import EVENTS
 from wsdiag.evidence import Paths
 from wsdiag.explain import Case
@@ -102,6 +108,46 @@ def _judged(gathered: Gathered, config: Config, chosen: dict[str, detectors.Dete
         clocks=lanes.clocks(story),
         disagreements=contradicted,
     )
+
+
+def review(
+    paths: Paths, config: Config = DEFAULTS, schema: str | None = None, title: str = ""
+) -> Review:
+    """Answer the architecture questions from the traffic under `paths`; `schema` is the file of a
+    JSON Schema that messages are held to. Raises `NoEvidence`, and `ConfigError` on a bad schema.
+    """
+    check = schemas.check(schema) if schema else None
+    with (
+        hiding(config.redact),
+        evidence.collect(paths) as found,
+        contents.noted(check) as notebook,
+    ):
+        gathered = gather(found, config)
+        story = _story(gathered)
+        frame, _ = detectors.judge(story, config.goals(), _chosen(config))
+        stacks: frozenset[str] = frozenset().union(*(it.stacks for it in gathered.readings))
+        traffic = questions.traffic(
+            story,
+            notebook,
+            gathered.clocks,
+            _formats(gathered),
+            stacks,
+            (gathered.since, gathered.until),
+        )
+        checked = explain.checklist(frame, story)
+        named = schema and Path(schema).name
+        answers = questions.answer(traffic, checked, config.review, named)
+        redactor = Redactor()
+        told = proving.advised(answers, gathered, redactor, notebook)
+        return Review(
+            tool=f"wsdiag {wsdiag.__version__}",
+            window=account.window(gathered),
+            inputs=account.inputs(gathered),
+            redactions=account.ledger(gathered, redactor),
+            redacted=config.redact.secrets,
+            limits=config.review,
+            **told | ({"feature": redactor.mask(title)} if title else {}),
+        )
 
 
 def connections_of(paths: Paths, config: Config = DEFAULTS) -> list[Connection]:

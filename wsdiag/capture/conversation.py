@@ -14,6 +14,7 @@ from collections.abc import Callable
 from wsdiag.capture import tls
 from wsdiag.capture.deflate import Deflate, negotiated
 from wsdiag.capture.handshake import (
+    BODY_BYTES,
     Request,
     RequestReader,
     Response,
@@ -42,12 +43,15 @@ _ENOUGH, _ENOUGH_OF_KNOWN = 3, 2
 class Conversation:
     """What the two sides of a connection say. `client` is the side that asks, None: not known.
 
-    `reader` makes what reads the frames of one side.
+    `reader` makes what reads the frames of one side; of the body of each answer `keep` bytes are
+    kept.
     """
 
-    def __init__(self, client: int | None, reader: MakeReader = Reader) -> None:
+    def __init__(
+        self, client: int | None, reader: MakeReader = Reader, keep: int = BODY_BYTES
+    ) -> None:
         self.client = client
-        self._reader = reader
+        self._reader, self._keep = reader, keep
         self.upgrade: Response | None = None  # the 101
         self.is_websocket = False
         self.is_other = False  # neither HTTP nor WebSocket: nothing more is read
@@ -140,7 +144,7 @@ class Conversation:
             facts.append(request)
             self._put_back(int(self.client or 0), self._asking.rest, pos, ts)
             self._asking, self._request = None, request
-            self._answering = ResponseReader(request)
+            self._answering = ResponseReader(request, self._keep)
 
     def _hear_answer(
         self, facts: list[Fact], reader: ResponseReader, data: bytes, pos: int, ts: int

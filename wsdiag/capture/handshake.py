@@ -107,10 +107,10 @@ class RequestReader:
 
 
 class ResponseReader:
-    """Reads the final answer to one request."""
+    """Reads the final answer to one request, `keep` bytes of its body."""
 
-    def __init__(self, request: Request) -> None:
-        self._request = request
+    def __init__(self, request: Request, keep: int = BODY_BYTES) -> None:
+        self._request, self._keep = request, keep
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
         self._answer: Response | None = None
         # h11 reads an answer by what was asked; a proposal to switch lets it accept a 101.
@@ -142,9 +142,9 @@ class ResponseReader:
                 if event.status_code == 101 or self._opens_tunnel(event.status_code):
                     return self._answer
             elif isinstance(event, h11.Data) and self._answer:
-                if len(self._answer.body) < BODY_BYTES:
+                if len(self._answer.body) < self._keep:
                     body = self._answer.body + bytes(event.data)
-                    self._answer = self._answer._replace(body=body[:BODY_BYTES])
+                    self._answer = self._answer._replace(body=body[: self._keep])
             elif isinstance(event, h11.EndOfMessage):
                 return self._answer
         return None

@@ -24,6 +24,7 @@ from wsdiag.cli.evidence import evidence_expected
 from wsdiag.cli.formats import formats
 from wsdiag.cli.group import EPILOG, Commands
 from wsdiag.cli.outcome import is_read, named, verdict
+from wsdiag.cli.review import review
 from wsdiag.cli.settings import (
     SUFFIXES,
     check_outputs,
@@ -240,7 +241,9 @@ def list_(group: str) -> None:
     tell("".join(f"{topic.id:<{width}}  {topic.title}\n" for topic in members))
 
 
-for command in (connections, timeline, formats, config, completion, diff, bundle, batch):
+for command in (connections, timeline, review, formats, config, completion):
+    main.add_command(command)
+for command in (diff, bundle, batch):
     main.add_command(command)
 
 

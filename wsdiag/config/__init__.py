@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from wsdiag.limits import Limits
 from wsdiag.sensitive.policy import Policy
 from wsdiag.targets import Goals, Targets
 
@@ -33,7 +34,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     `reference` is the input on whose clock everything is told; by default the capture.
     `formats` are folders of the user's own log formats; the first that knows a format counts.
     `keylog` is a key log of TLS, as clients write it when SSLKEYLOGFILE is set.
-    `override` holds targets by path; the first path that fits counts.
+    `override` holds targets by path; the first path that fits counts. `review` has the thresholds
+    of `wsdiag review`.
     """
 
     targets: Targets = Targets()
@@ -48,6 +50,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     formats: list[str] = []
     keylog: str | None = None
     redact: Policy = Policy()
+    review: Limits = Limits()
 
     def goals(self) -> Goals:
         """What connections are judged by: the targets, and those that some paths have."""

@@ -22,7 +22,7 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LISTS = frozenset({"select", "ignore", "formats"})
 _FILE_ONLY = frozenset({"override", "redact.patterns", FLAG_ONLY})
 _FLAGS = {"redact.addresses": "--show-addresses"}
-_TABLES = {"targets": "TARGET", "redact": "REDACT"}
+_TABLES = {"targets": "TARGET", "redact": "REDACT", "review": "REVIEW"}
 
 
 class Effective(NamedTuple):
@@ -123,7 +123,7 @@ def _value(name: str, text: str, where: str) -> object:
     """What a text means for a setting."""
     if name in _LISTS:
         return [part for part in re.split(r"[,\s]+", text) if part]
-    if name.startswith("targets."):
+    if name.startswith(("targets.", "review.")):
         try:
             return float(text)
         except ValueError:

@@ -12,8 +12,6 @@ import msgspec
 
 from wsdiag.report import SCHEMA, Report
 
-SCHEMA_ID = f"urn:{SCHEMA.replace('/', ':')}"
-
 
 def render(report: Report) -> str:
     """The report as `encode` writes it."""
@@ -27,13 +25,13 @@ def encode(told: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(wire), indent=2).decode() + "\n"
 
 
-def schema() -> dict[str, Any]:
-    """The JSON Schema of what `render` writes."""
-    generated = msgspec.json.schema(Report)
+def schema(kind: type[msgspec.Struct] = Report, name: str = SCHEMA) -> dict[str, Any]:
+    """The JSON Schema of what `encode` writes of a `kind`, by default of what `render` writes."""
+    generated = msgspec.json.schema(kind)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SCHEMA_ID,
-        "title": f"wsdiag report ({SCHEMA})",
+        "$id": f"urn:{name.replace('/', ':')}",
+        "title": f"wsdiag {name.partition('.')[2].partition('/')[0]} ({name})",
     } | generated
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from wsdiag import contents
 from wsdiag.capture import payload
 from wsdiag.capture.handshake import Request, credential, trace
 from wsdiag.config import Config
@@ -25,12 +26,14 @@ from wsdiag.sources.har_items import (
     TEXT,
     Entry,
     Message,
+    body,
     content,
     epoch,
     handshake_ms,
     instant,
     items,
     line,
+    micros,
 )
 
 _WITH_CONTROL_FRAMES = {8: Kind.CLOSE, 9: Kind.PING, 10: Kind.PONG}
@@ -99,6 +102,7 @@ class _Rows:
         self._rows: list[dict[str, object]] = []
         self._conn = ""  # empty: not a WebSocket
         self._engine_io = False
+        self._notebook = contents.current()
         self._last: tuple[int, datetime | None] | None = None
         self._open: dict[str, object] | None = None  # its row, until the first message
 
@@ -124,6 +128,7 @@ class _Rows:
             or entry.messages is not None
         )
         if not websocket:
+            self._note_fetch(pos, entry, request, started)
             if "transport=polling" in url:
                 code = _valid(entry.response.status)
                 self._add(Kind.REQUEST, pos, started, dir="c2s", **columns)
@@ -149,6 +154,10 @@ class _Rows:
             self._open = self._rows[-1]
             self._conn, self._engine_io = columns["conn"], payload.is_engine_io(url)
             self._last = (pos, answered)
+            if self._notebook is not None:
+                told_back = {it.name.lower(): it.value for it in entry.response.headers}
+                of = (self._source, self._conn, "browser", request.target)
+                self._notebook.handshake(*of, headers, told_back)
         elif status:
             self._add(Kind.REJECTED, pos, answered, dir="s2c", code=status, reason=told, **columns)
         elif failure:
@@ -185,7 +194,33 @@ class _Rows:
                 "topic": self._mask(said.topic),
                 "trace": self._mask(said.trace),
             }
+        if kind is Kind.MESSAGE and self._notebook is not None:
+            text = data if message.opcode == TEXT else None
+            of = (self._source, pos, micros(ts), self._conn, direction, len(data))
+            self._notebook.message(*of, text, engine_io=self._engine_io)
         self._add(kind, pos, ts, **columns)
+
+    def _note_fetch(
+        self, pos: int, entry: Entry, request: Request, started: datetime | None
+    ) -> None:
+        """A plain HTTP exchange, which no diagnosis asks for; pages and scripts are none."""
+        if self._notebook is None or entry.resource_type not in ("", "xhr", "fetch", "other"):
+            return
+        content_, told = body(entry.response)
+        took = entry.time if entry.time and entry.time >= 0 else None
+        self._notebook.fetch(
+            self._source,
+            pos,
+            micros(started),
+            "browser",
+            request.method,
+            request.target,
+            _valid(entry.response.status),
+            took,
+            content_,
+            media=told.mime_type,
+            size=told.size if told.size and told.size >= 0 else None,
+        )
 
     def frame(self) -> pl.DataFrame:
         """All rows in the order of time."""

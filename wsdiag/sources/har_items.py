@@ -44,6 +44,17 @@ class Answered(msgspec.Struct):
     status: int = 0
     failure: str | None = msgspec.field(default=None, name="_failureText")
     error: str | None = msgspec.field(default=None, name="_error")
+    headers: list[Header] = []
+    content: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Body(msgspec.Struct, rename="camel"):
+    """The body of an answer, where the recorder kept it."""
+
+    text: str | None = None
+    encoding: str = ""
+    mime_type: str = ""
+    size: int | None = None
 
 
 class Message(msgspec.Struct):
@@ -129,6 +140,23 @@ def content(message: Message) -> bytes:
     return data.encode("utf-8", "surrogatepass")
 
 
+def body(answer: Answered) -> tuple[bytes | None, Body]:
+    """The body of an answer, and what the recorder says of it."""
+    try:
+        told = msgspec.json.decode(answer.content, type=Body, strict=False)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        told = Body()
+    if told.text is None:
+        return None, told
+    data = told.text.encode("utf-8", "surrogatepass")
+    if told.encoding != "base64":
+        return data, told
+    try:
+        return base64.b64decode(data, validate=True), told
+    except (binascii.Error, ValueError):
+        return None, told
+
+
 def handshake_ms(entry: Entry) -> float | None:
     """How long the exchange took; None where it is not stated.
 
@@ -148,6 +176,11 @@ def instant(text: str) -> datetime | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def micros(moment: datetime | None) -> int | None:
+    """A time in microseconds since 1970."""
+    return None if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def epoch(time: float | None) -> datetime | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from wsdiag import contents
 from wsdiag.capture import describe
 from wsdiag.capture.records import Notes, kind
 from wsdiag.config import Config
@@ -49,7 +50,10 @@ def read(item: InputFile, config: Config) -> Reading:
 
 
 def _read(item: InputFile, *, opening: bool) -> tuple[Notes, Book]:
-    notes, book = Notes(), Book(item.name)
+    notebook = contents.current()
+    if notebook is not None:
+        notebook.forget(item.name)
+    notes, book = Notes(), Book(item.name, notebook)
     book.keyed = [] if opening else None
     with item.path.open("rb") as file:
         read_capture(file, book, notes)

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from wsdiag import contents
 from wsdiag.capture.batch import Ints
+from wsdiag.capture.handshake import BODY_BYTES
 from wsdiag.capture.payload import Masking
+from wsdiag.contents import Notebook
 from wsdiag.event import EVENTS, Kind, Vantage
 from wsdiag.redact import Redactor
 from wsdiag.sources.wire_tls import Encrypted
@@ -24,16 +27,17 @@ _END_US = 253_402_300_800_000_000  # the year 10000, which no datetime reaches
 
 
 class Book:
-    """The rows of one capture, and what is counted beside them."""
+    """The rows of one capture, and what is counted beside them; a review's notebook, if any."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, notebook: Notebook | None = None) -> None:
+        self.source, self.notebook = source, notebook
+        self.keep = BODY_BYTES if notebook is None else contents.BODY_BYTES  # of an HTTP body
         self.redactor = Redactor()
         self.mask = Masking(self.redactor)
         self.unreadable = self.lost_bytes = self.lossy = 0
         self.encrypted = Encrypted()
         self.keyed: list[Story] | None = None  # to be opened; None: there are no keys
         self.turn = 0  # of the rows that are added: when what they tell of happened
-        self._source = source
         self._rows: list[dict[str, object]] = []
         self._round = 0
         self._packed: list[pl.DataFrame] = []
@@ -73,7 +77,7 @@ class Book:
                     columns.append(column.gather(order))
         self._packed.clear()
         rows = pl.DataFrame(columns) if columns else pl.DataFrame(schema=EVENTS)
-        told = {"source": self._source, "vantage": Vantage.NETWORK}
+        told = {"source": self.source, "vantage": Vantage.NETWORK}
         return rows.with_columns(
             pl.lit(told.get(name), dtype).alias(name)
             for name, dtype in EVENTS.items()
@@ -88,7 +92,7 @@ class Book:
                 f"{self.lost_bytes} bytes of {self.lossy} WebSocket connections are missing in the "
                 "capture; frames in and right behind a gap are not read"
             )
-        said += self.encrypted.remarks(self._source, self.redactor)
+        said += self.encrypted.remarks(self.source, self.redactor)
         if self.unreadable:
             said.append(f"{self.unreadable} connections carry HTTP that cannot be read")
         return said

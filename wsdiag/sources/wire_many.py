@@ -6,7 +6,7 @@ for the batch all of a connection that lost bytes or breaks a rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -123,6 +123,8 @@ def _messages(
         told.append((int(number[row]), int(parts.turn[row]), tell, _message(parts, row)))
     line = np.full(number.size, -1)
     line[text] = np.arange(text.size)
+    if book.notebook is not None and book.notebook.wants(book.source):
+        _note(stories, parts, line, lines, said.beats)
     plain = np.ones(number.size, bool)
     plain[text[list(said.beats)]] = False
     order = np.argsort(parts.turn, kind="stable")
@@ -144,6 +146,19 @@ def _messages(
             with_null = shown.extend_constant(None, 1)
             columns[name] = with_null.gather(line % len(with_null))
     return pl.DataFrame(columns), told
+
+
+def _note(
+    stories: Sequence[Story], parts: Parts, line: Ints, of: Lines, beats: Container[int]
+) -> None:
+    """Let a review look at the messages, but not at heartbeats."""
+    order = np.argsort(parts.turn, kind="stable")
+    order = order[np.argsort(parts.ts[order], kind="stable")]
+    columns = (parts.lane, parts.pos, parts.ts, parts.size, line)
+    for lane, pos, ts, size, at in zip(*(col[order].tolist() for col in columns), strict=True):
+        if at < 0 or at not in beats:
+            text = of.line(at) if at >= 0 else None
+            stories[lane >> 1].note(lane & 1, pos, ts, size, text)
 
 
 def _message(parts: Parts, row: int, violations: tuple[str, ...] = ()) -> Message:

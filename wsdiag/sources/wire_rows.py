@@ -107,7 +107,9 @@ class Story:
             self._row(Kind.REFUSED, fact.side, fact.pos, fact.ts, peer=self._peer)
         elif fact.what in (What.DATA, What.LOST):
             if self._talk is None:
-                self._talk = Conversation(0 if self.conn.handshake_seen else None)
+                self._talk = Conversation(
+                    0 if self.conn.handshake_seen else None, keep=self._book.keep
+                )
             if fact.what is What.DATA:
                 self.tell(self._talk.feed(fact.side, fact.data, fact.pos, fact.ts))
             else:
@@ -168,7 +170,8 @@ class Story:
             self._book.encrypted.add(self.conn, self._tls, self._end)
             return
         client = self._tls.client if self._tls else None
-        self._talk = Conversation(0 if client is None and self.conn.handshake_seen else client)
+        asks = 0 if client is None and self.conn.handshake_seen else client
+        self._talk = Conversation(asks, keep=self._book.keep)
         ends = [fact for fact in facts if fact.what is What.EOF]
         self._held = sorted([*ends, *self._held], key=lambda fact: fact.pos)
         for fact in facts:
@@ -262,11 +265,44 @@ class Story:
             what, began = Kind.RESPONSE, request.ts
             told["name"] = self._book.mask(request.path)
         else:
+            self._note_fetch(answer)
             return
+        if what is Kind.OPEN and (notebook := self._book.notebook):
+            client = redact.address(self.conn.ends[self.client].host)
+            of = (self._book.source, self.name, client, request.target)
+            notebook.handshake(*of, request.headers, answer.headers)
         if what is not Kind.REJECTED:
             told["ms"] = _ms(began, answer.ts)
         side = 1 - self.client
         self._row(what, side, answer.pos, answer.ts, code=answer.status, **told)
+
+    def _note_fetch(self, answer: Response) -> None:
+        """A plain HTTP exchange, which no diagnosis asks for."""
+        if (notebook := self._book.notebook) is None:
+            return
+        request, headers = answer.request, answer.headers
+        size = headers.get("content-length", "")
+        notebook.fetch(
+            self._book.source,
+            request.pos,
+            request.ts,
+            redact.address(self.conn.ends[self.client].host),
+            request.method,
+            request.target,
+            answer.status,
+            _ms(request.ts, answer.ts),
+            answer.body,
+            media=headers.get("content-type", ""),
+            encoding=headers.get("content-encoding", ""),
+            size=int(size) if size.isdecimal() else None,
+        )
+
+    def note(self, side: int, pos: int, ts: int, size: int, text: bytes | None) -> None:
+        """Let a review look at a message."""
+        if notebook := self._book.notebook:
+            way = "c2s" if side == self.client else "s2c"
+            of = (self._book.source, pos, ts if ts >= 0 else None, self.name, way, size)
+            notebook.message(*of, text, engine_io=self.engine_io)
 
     def violations(self, fact: Frame | Message) -> None:
         """Each broken rule once for a side: a peer that breaks one does so in every frame."""
@@ -292,6 +328,8 @@ class Story:
         if said.heartbeat:
             self.beat(said, message)
             return
+        text = message.payload if message.opcode == TEXT else None
+        self.note(message.side, message.pos, message.ts, message.size, text)
         self._row(
             Kind.MESSAGE,
             message.side,

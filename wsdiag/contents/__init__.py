@@ -1,0 +1,28 @@
+"""What messages and HTTP answers hold, as facts: shapes, sizes, digests, never their text.
+
+Only a review asks for it: within `noted()` the sources note each message and each plain HTTP
+exchange in a notebook; elsewhere nothing is looked at, and a diagnosis stays as fast as it was.
+"""
+
+from wsdiag.contents.envelope import Unwrapped, unwrap
+from wsdiag.contents.notebook import (
+    BODY_BYTES,
+    FETCHES,
+    HANDSHAKES,
+    MESSAGES,
+    Notebook,
+    current,
+    noted,
+)
+
+__all__ = [
+    "BODY_BYTES",
+    "FETCHES",
+    "HANDSHAKES",
+    "MESSAGES",
+    "Notebook",
+    "Unwrapped",
+    "current",
+    "noted",
+    "unwrap",
+]

@@ -1,0 +1,276 @@
+"""The architecture template as blocks: what a review says, in order, for any written place."""
+
+from __future__ import annotations
+
+from wsdiag.advice import SCHEMA, Optimisation, Proof, Protocol, Review
+from wsdiag.reporters import prose
+from wsdiag.reporters.nodes import Block, Grid, Node, Span, item, more, paragraph, words
+from wsdiag.reporters.wording import amount, cut, flat, span, tally
+
+MAX_PROOFS, MAX_ROWS, WHY_WIDTH, EXCERPT_WIDTH = 2, 12, 300, 160
+NAMES = {
+    "websocket": "WebSocket",
+    "sse": "server-sent events (SSE)",
+    "polling": "polling",
+    "websocket+fallback": "WebSocket with a fallback",
+    "invalidation": "cache invalidation",
+    "direct": "direct cache update",
+    "hybrid": "hybrid: direct update and invalidation",
+    "eventual": "eventual consistency",
+    "none": "none",
+}
+MARKS = {"needed": "✗", "not-needed": "✓", "not-decidable": "–"}
+
+
+def blocks(review: Review) -> list[Block]:
+    """All parts of a review that hold something."""
+    made = [
+        Block("title", 0, (), f"Real-Time Architecture: {_feature(review)}", level=2),
+        Block("decision", 1, tuple(_decision(review)), "Design Decision"),
+        _costs(review.protocol),
+        _paths(review),
+        Block("optimisations", 3, tuple(_optimisations(review)), "Optimisations"),
+        _design(review),
+        _deviations(review),
+        _topology(review),
+        _steps(review),
+        _checklist(review),
+        _collect(review),
+        _read(review),
+    ]
+    return [block for block in made if block.nodes or block.importance == 0]
+
+
+def _feature(review: Review) -> str:
+    return cut(flat(review.feature or "WebSocket traffic"), WHY_WIDTH)
+
+
+def _decision(review: Review) -> list[Node]:
+    protocol, sync = review.protocol, review.sync
+    choice = NAMES[protocol.choice] if protocol.choice else "not decidable"
+    keep = protocol.choice == "websocket" and not review.steps
+    nodes = [
+        _labelled("Protocol", f"keep {choice}, nothing needed" if keep else choice),
+        _why(protocol.why, protocol.confidence, depth=1),
+        *_proofs(protocol.evidence, depth=1),
+        *(item(Span("against it: "), *_told(reason), depth=1) for reason in protocol.against),
+        _labelled("Sync strategy", _sync(review)),
+        _why(sync.why, sync.confidence, depth=1),
+        *_proofs(sync.evidence, depth=1),
+        _labelled("Measured", ", ".join(_measured(review))),
+    ]
+    return [node for node in nodes if node.line]
+
+
+def _sync(review: Review) -> str:
+    sync = review.sync
+    if sync.advised is None:
+        return "not decidable"
+    if sync.advised == sync.in_use:
+        return f"{NAMES[sync.in_use]}, as it is"
+    return f"{NAMES[sync.advised]} instead of {NAMES[sync.in_use]}"
+
+
+def _labelled(label: str, text: str) -> Node:
+    return item(Span(f"{label}:", "strong"), Span(" "), *words(text))
+
+
+def _told(text: str) -> tuple[Span, ...]:
+    return words(cut(flat(text), WHY_WIDTH))
+
+
+def _why(text: str, confidence: float, depth: int) -> Node:
+    sure = (Span(f" (confidence {confidence:.2f})"),) if confidence else ()
+    return item(*_told(text), *sure, depth=depth)
+
+
+def _proofs(proofs: list[Proof], depth: int) -> list[Node]:
+    nodes = []
+    for proof in proofs[:MAX_PROOFS]:
+        excerpt = cut(flat(proof.excerpt), EXCERPT_WIDTH)
+        parts = [*words(proof.pointer, "code"), *words(excerpt, "code")]
+        spaced = [piece for part in parts for piece in (Span(" "), part)]
+        nodes.append(item(*spaced[1:], depth=depth))
+    return nodes
+
+
+def _measured(review: Review) -> list[str]:
+    facts = review.facts
+    told = [
+        f"{facts.connections:,} connections of {facts.clients:,} clients",
+        f"{facts.connection_minutes:,.1f} connection-minutes",
+        f"{facts.c2s_app_messages:,} messages from clients and {facts.s2c_app_messages:,} to them",
+    ]
+    if facts.messages_per_s_per_client is not None:
+        told.append(f"{amount(facts.messages_per_s_per_client)} messages/s to each client")
+    if facts.median_payload_bytes is not None:
+        told.append(f"{amount(facts.median_payload_bytes)} bytes at the median")
+    if facts.topics and facts.subscribers_per_topic is not None:
+        told.append(
+            f"{facts.topics:,} topics with {amount(facts.subscribers_per_topic)} subscribers each"
+        )
+    if facts.refetch_ratio is not None:
+        told.append(f"{facts.refetches:,} refetches")
+    return told
+
+
+def _costs(protocol: Protocol) -> Block:
+    rows = tuple(
+        (
+            words(NAMES.get(cost.way, cost.way)),
+            words(amount(cost.connection_minutes)),
+            words(amount(cost.messages)),
+            words(amount(cost.heartbeats)),
+            words(amount(cost.requests)),
+            words(amount(cost.bytes)),
+        )
+        for cost in protocol.costs
+    )
+    head = ("an hour of one client", "connection-minutes", "messages", "heartbeats", "requests")
+    return Block("costs", 5, (Grid((*head, "bytes"), rows),) if rows else ())
+
+
+def _paths(review: Review) -> Block:
+    if len(review.paths) < 2:
+        return Block("paths", 5, ())
+    rows = tuple(
+        (
+            words(one.path or "(unknown)", "code"),
+            words(NAMES[one.choice] if one.choice else "not decidable"),
+            _told(one.why),
+        )
+        for one in review.paths[:MAX_ROWS]
+    )
+    nodes: tuple[Node | Grid, ...] = (Grid(("path", "protocol", "why"), rows),)
+    return Block("paths", 5, (*nodes, *more(len(review.paths) - MAX_ROWS)))
+
+
+def _optimisations(review: Review) -> list[Node | Grid]:
+    ranked = sorted(review.optimisations, key=lambda one: list(MARKS).index(one.verdict))
+    rows = tuple(
+        (
+            words(f"{MARKS[one.verdict]} {one.id}"),
+            words(one.verdict.replace("-", " ")),
+            words(_number(one)),
+            _told(one.why),
+        )
+        for one in ranked
+    )
+    nodes: list[Node | Grid] = [Grid(("optimisation", "verdict", "measured", "why"), rows)]
+    for one in ranked:
+        if one.verdict == "needed":
+            sure = f" (confidence {one.confidence:.2f})"
+            saves = Span(f": saves about {one.saving}{sure}")
+            nodes.append(item(Span(one.id, "strong"), saves))
+            nodes += [item(Span("against it: "), *_told(reason), depth=1) for reason in one.against]
+            nodes += _proofs(one.evidence, depth=1)
+    return nodes
+
+
+def _number(one: Optimisation) -> str:
+    if one.measured is None:
+        return f"threshold {amount(one.threshold, one.unit)}"
+    return f"{amount(one.measured)} against {amount(one.threshold, one.unit)}"
+
+
+def _design(review: Review) -> Block:
+    kinds = review.events.kinds
+    rows = tuple(
+        (
+            words(kind.event, "code"),
+            words(kind.topic, "code"),
+            words(f"{kind.trigger} ({kind.envelope})"),
+            words(kind.payload, "code"),
+            words(f"{kind.messages:,}, {amount(kind.per_s)}/s, {amount(kind.median_bytes)} bytes"),
+        )
+        for kind in kinds[:MAX_ROWS]
+    )
+    head = ("Event", "Topic", "Trigger", "Payload", "Measured")
+    nodes: list[Node | Grid] = [Grid(head, rows)] if rows else []
+    nodes += more(len(kinds) - MAX_ROWS)
+    events = review.events
+    if events.conforming_share is not None:
+        traced = f"; {events.traced_share:.1%} carry a trace id" if events.traced_share else ""
+        unzoned = f"; {events.unzoned:,} timestamps have no zone" if events.unzoned else ""
+        told = (
+            f"{events.conforming_share:.1%} of {events.messages:,} messages conform to "
+            f"{flat(events.reference)}{traced}{unzoned}."
+        )
+        nodes.append(paragraph(*words(told)))
+    return Block("event design", 2, tuple(nodes), "Event Design")
+
+
+def _deviations(review: Review) -> Block:
+    nodes: list[Node] = []
+    for one in review.events.deviations[:MAX_ROWS]:
+        told = f": {flat(one.what)}, {one.count:,} messages ({one.share:.0%}) "
+        pointer = words(one.example.pointer, "code")
+        nodes.append(item(*words(one.event, "code"), Span(told), *pointer))
+    nodes += more(len(review.events.deviations) - MAX_ROWS)
+    for fault in review.events.topic_violations[:MAX_ROWS]:
+        told = f" {flat(fault.what)}: {fault.topics:,} topics, {fault.messages:,} messages "
+        pointer = words(fault.evidence.pointer, "code")
+        nodes.append(item(Span("topic "), *words(fault.example, "code"), Span(told), *pointer))
+    return Block("deviations", 6, tuple(nodes))
+
+
+def _topology(review: Review) -> Block:
+    topology = review.topology
+    rows = tuple(
+        (
+            words(one.topic, "code"),
+            words(f"{one.subscribers:,}"),
+            words(f"{one.messages:,}"),
+            words(f"{one.deliveries:,}"),
+            words({None: "not seen", True: "yes", False: "no"}[one.reacted]),
+        )
+        for one in topology.topics[:MAX_ROWS]
+    )
+    head = ("topic", "subscribers", "messages", "deliveries", "clients refer to it")
+    nodes: list[Node | Grid] = [Grid(head, rows)] if rows else []
+    nodes.append(paragraph(*words(f"{topology.why[:1].upper()}{topology.why[1:]}.")))
+    if topology.hot:
+        nodes.append(paragraph(Span("Hot: "), *words(", ".join(topology.hot), "code")))
+    return Block("topology", 6, tuple(nodes), "Publish and Subscribe")
+
+
+def _steps(review: Review) -> Block:
+    nodes: list[Node | Grid] = []
+    for number, step in enumerate(review.steps, 1):
+        nodes.append(item(Span(step.title, "strong"), mark=f"{number}."))
+        nodes.append(item(Span("why: "), *_told(step.why), depth=1))
+        for piece in prose.pieces(step.text):
+            if piece.kind == "code":
+                nodes.append(Node("code", depth=1, text=piece.text, language=piece.language))
+            else:
+                nodes.append(paragraph(Span(piece.text.replace("`", "")), depth=1))
+    if not nodes:
+        nodes = [paragraph(Span("None: nothing in this evidence asks for a change."))]
+    return Block("steps", 1, tuple(nodes), "Implementation Steps")
+
+
+def _checklist(review: Review) -> Block:
+    rows = tuple((words(one.item), words(one.verdict), _told(one.why)) for one in review.checklist)
+    grid = Grid(("item", "verdict", "why"), rows)
+    return Block("checklist", 4, (grid,) if rows else (), "Checklist")
+
+
+def _collect(review: Review) -> Block:
+    nodes = tuple(item(*words(text)) for text in review.collect)
+    return Block("to collect", 7, nodes, "To collect next")
+
+
+def _read(review: Review) -> Block:
+    nodes: list[Node] = []
+    for one in review.inputs[:MAX_ROWS]:
+        told = f" {flat(one.format)}, {one.events:,} events"
+        nodes.append(item(*words(one.source or one.path, "code"), Span(told)))
+        nodes += [item(*_told(remark), depth=1) for remark in one.remarks]
+    nodes += more(len(review.inputs) - MAX_ROWS)
+    counts: dict[str, int] = {}
+    for entry in review.redactions:
+        counts[entry.rule] = counts.get(entry.rule, 0) + entry.count
+    hidden = f"Hidden in this review: {tally(counts)}. " if counts else ""
+    covered = span(review.window.covered)
+    told = f"{covered}. {hidden}Written by {flat(review.tool)}, {SCHEMA}."
+    return Block("read", 8, (*nodes, paragraph(*words(told))), "Read")

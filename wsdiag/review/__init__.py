@@ -1,0 +1,84 @@
+"""The architecture questions, answered from measured traffic: a second question to the same facts.
+
+Each answer has a verdict, the numbers behind it, its confidence and what speaks against it; what
+the evidence does not show is not decidable, with what to collect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from wsdiag.advice import Events, Measures, Optimisation, Protocol, Sync, Topology
+from wsdiag.limits import Limits
+from wsdiag.report import CheckItem
+from wsdiag.review import checklist as items
+from wsdiag.review import events as structure
+from wsdiag.review import measures, protocol, refetch, steps, sync, topology
+from wsdiag.review.optimisations import judge
+from wsdiag.review.steps import Step
+from wsdiag.review.traffic import Traffic, traffic
+
+__all__ = ["Answers", "Traffic", "answer", "traffic"]
+
+
+class Answers(NamedTuple):
+    """All answers, as the Review has them."""
+
+    feature: str
+    protocol: Protocol
+    paths: list[Protocol]
+    sync: Sync
+    optimisations: list[Optimisation]
+    events: Events
+    topology: Topology
+    facts: Measures
+    stacks: list[str]
+    steps: list[Step]
+    checklist: list[CheckItem]
+    collect: list[str]
+
+
+def answer(
+    of: Traffic, checked: Sequence[CheckItem], limits: Limits, schema: str | None = None
+) -> Answers:
+    """Every question put to the traffic; `checked` is the debug method's checklist."""
+    refetched = refetch.refetches(of)
+    paths = protocol.paths(of, limits) or [protocol.protocol(of, None, limits)]
+    facts = measures.measures(of, refetched)
+    synced = sync.sync(of, refetched, limits)
+    judged = judge(of, refetched, limits)
+    events = structure.events(of, limits, schema)
+    topics = topology.topology(of, facts.publish_to_delivery_ms, limits)
+    checklist = items.checklist(of, checked)
+    return Answers(
+        feature=paths[0].path or "",
+        protocol=paths[0],
+        paths=paths,
+        sync=synced,
+        optimisations=judged,
+        events=events,
+        topology=topics,
+        facts=facts,
+        stacks=sorted(of.stacks),
+        steps=steps.steps(paths[0], synced, judged, events, topics, checklist, of.stacks),
+        checklist=checklist,
+        collect=_collect(paths[0], synced, judged, topics),
+    )
+
+
+def _collect(
+    first: Protocol, synced: Sync, judged: Sequence[Optimisation], topics: Topology
+) -> list[str]:
+    """What to collect for the questions that could not be decided, each reason once."""
+    open_questions = [
+        *([f"protocol: {first.why}"] if first.verdict == "not-decidable" else []),
+        *([f"sync strategy: {synced.why}"] if synced.verdict == "not-decidable" else []),
+    ]
+    reasons: dict[str, list[str]] = {}
+    for one in judged:
+        if one.verdict == "not-decidable":
+            reasons.setdefault(one.why, []).append(one.id)
+    told = [f"{', '.join(ids)}: {why}" for why, ids in reasons.items()]
+    latency = [f"publish to delivery: {topics.why}"] if topics.verdict == "not-decidable" else []
+    return [*open_questions, *told, *latency]

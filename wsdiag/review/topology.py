@@ -1,0 +1,79 @@
+"""Publish and subscribe as the traffic shows it: who listens to what, and how long it takes."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.advice import Delivery, Judgement, Topic, Topology
+from wsdiag.limits import Limits
+from wsdiag.review.measures import unused
+from wsdiag.review.rates import per_s
+from wsdiag.review.traffic import Traffic
+
+MOST = 15
+HOT_OF, HOT_SHARE = 5, 0.5
+"""Of at least so many topics, one that takes half of all deliveries is hot."""
+
+
+def topology(of: Traffic, delivered: Delivery, limits: Limits) -> Topology:
+    """The topics, the busiest first; the verdict is on publish to delivery."""
+    verdict, why = _verdict(delivered, limits)
+    named = of.messages.filter(
+        pl.col("topic").is_not_null() & pl.col("role").is_in(["app", "answer", "subscribe"])
+    )
+    got = pl.col("role").is_in(["app", "answer"])
+    down = got & (pl.col("dir") == "s2c")
+    counted = (
+        named.group_by("topic")
+        .agg(
+            subscribers=pl.col("session").filter(down | ~got).n_unique(),
+            deliveries=down.sum(),
+            messages=pl.col("text").filter(down).n_unique(),
+            bytes=pl.col("size").filter(down).sum(),
+        )
+        .sort("deliveries", "topic", descending=[True, False])
+    )
+    judged = unused(of)
+    read: set[str] | None = None
+    if judged is not None:
+        read = set(judged.filter(~pl.col("unused"))["topic"].drop_nulls())
+    rows = list(counted.iter_rows(named=True))
+    everything = sum(row["deliveries"] for row in rows)
+    topics = [
+        Topic(
+            topic=row["topic"],
+            subscribers=row["subscribers"],
+            messages=row["messages"],
+            deliveries=row["deliveries"],
+            bytes=row["bytes"],
+            per_s=round(per_s(row["messages"], of.span_s), 3),
+            reacted=None if read is None else row["topic"] in read,
+        )
+        for row in rows
+    ]
+    hot = [
+        one.topic
+        for one in topics
+        if len(topics) >= HOT_OF and one.deliveries > HOT_SHARE * everything
+    ]
+    originals = sum(row["messages"] for row in rows)
+    return Topology(
+        verdict=verdict,
+        why=why,
+        topics=topics[:MOST],
+        hot=hot,
+        unread=[one.topic for one in topics if one.reacted is False][:MOST],
+        fan_out=round(everything / originals, 2) if originals else None,
+    )
+
+
+def _verdict(delivered: Delivery, limits: Limits) -> tuple[Judgement, str]:
+    if delivered.p95 is None:
+        return "not-decidable", (
+            "no message is seen both when it is published and when it is delivered: capture at the "
+            "server with publishing clients, or let messages carry a trace_id"
+        )
+    told = f"publish to delivery {delivered.p95:.3g} ms at p95 (n={delivered.n})"
+    if delivered.p95 > limits.delivery_ms:
+        return "needed", f"{told}, above {limits.delivery_ms:.0f} ms"
+    return "not-needed", f"{told}, within {limits.delivery_ms:.0f} ms"

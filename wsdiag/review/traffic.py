@@ -1,0 +1,214 @@
+"""The traffic that a review looks at: each connection once, on one clock, with what it carried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+import polars as pl
+
+from wsdiag.clocks.fit import Clock
+from wsdiag.connections import Story
+from wsdiag.contents import Notebook
+
+APP = pl.col("role").is_in(["app", "answer"])
+UP, DOWN = pl.col("dir") == "c2s", pl.col("dir") == "s2c"
+
+
+class Traffic(NamedTuple):
+    """What crossed the sockets, and the plain HTTP beside them.
+
+    `messages` has MESSAGES of the one sighting that was chosen of each connection, with `session`,
+    `client` and `at` (the time on the reference's clock); `fetches` has FETCHES with `at`, each
+    once. `sessions` has one row for each connection that was open: session, client, user, path,
+    opened, over, seconds, c2s and s2c (messages of any kind), beats, deflate, mobile, clean (it
+    ended with a Close, or lives), back (seconds until the client was there again).
+    """
+
+    messages: pl.DataFrame
+    fetches: pl.DataFrame
+    sessions: pl.DataFrame
+    attempts: int
+    failed: int
+    stacks: frozenset[str]
+    cut: list[str]
+    vantages: frozenset[str]
+    formats: Mapping[str, str]
+
+    @property
+    def app(self) -> pl.DataFrame:
+        """What the application says, without heartbeats, subscriptions and the protocol's own."""
+        return self.messages.filter(APP)
+
+    @property
+    def down(self) -> pl.DataFrame:
+        """What the application says to clients."""
+        return self.messages.filter(APP & DOWN)
+
+    @property
+    def up(self) -> pl.DataFrame:
+        """What clients say to the application."""
+        return self.messages.filter(APP & UP)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all connections together."""
+        return float(self.sessions["seconds"].sum())
+
+    @property
+    def span_s(self) -> float:
+        """Seconds from the first opening to the last end."""
+        first, last = self.sessions["opened"].min(), self.sessions["over"].max()
+        if not isinstance(first, datetime) or not isinstance(last, datetime):
+            return 0.0
+        return max((last - first).total_seconds(), 0.0)
+
+    def of(self, path: str | None) -> Traffic:
+        """The connections to one path, and what they carried."""
+        some = self.sessions.filter(pl.col("path").eq_missing(path))
+        kept = self.messages.join(some.select("session"), on="session", how="semi")
+        return self._replace(sessions=some, messages=kept)
+
+
+def traffic(
+    story: Story,
+    notebook: Notebook,
+    clocks: Mapping[str, Clock],
+    formats: Mapping[str, str],
+    stacks: frozenset[str],
+    window: tuple[datetime | None, datetime | None] = (None, None),
+) -> Traffic:
+    """All that was noted, of each connection as one place saw it best."""
+    events = story.events.with_columns(pl.col("source").cast(pl.String))
+    noted = notebook.messages()
+    hands = notebook.handshakes()
+    legs = _legs(events, noted)
+    messages = _timed(noted, clocks, window).join(legs, on=["source", "conn"], how="inner")
+    messages = messages.join(
+        hands.select("source", "conn", "client").unique(["source", "conn"]),
+        on=["source", "conn"],
+        how="left",
+    ).sort("at", "source", "pos", nulls_last=True, maintain_order=True)
+    table = story.connections.collect()
+    used = set(legs["source"].unique())
+    fetches = _fetches(_timed(notebook.fetches(), clocks, window), hands, legs, used)
+    return Traffic(
+        messages=messages,
+        fetches=fetches,
+        sessions=_sessions(table, messages, hands, legs),
+        attempts=len(table.filter(pl.col("was_open") | pl.col("rejected") | pl.col("refused"))),
+        failed=len(table.filter(_failed_on_the_way() & ~pl.col("was_open"))),
+        stacks=stacks | frozenset(hands["stack"].drop_nulls()),
+        cut=notebook.cut,
+        vantages=frozenset(table["vantages"].explode().drop_nulls()),
+        formats=formats,
+    )
+
+
+def _failed_on_the_way() -> pl.Expr:
+    """An upgrade that something in the path did not let through; a refusal of the user is none."""
+    refused_by_choice = pl.col("status").is_in([301, 302, 307, 308, 401, 403, 404, 429])
+    return pl.col("rejected") & ~refused_by_choice.fill_null(value=False)
+
+
+def _legs(events: pl.LazyFrame, noted: pl.DataFrame) -> pl.DataFrame:
+    """The sighting of each session that saw most: session, source, conn."""
+    counted = noted.group_by("source", "conn").agg(noted=pl.len())
+    said = pl.col("kind").is_in(["message", "subscribe", "unsubscribe"])
+    return (
+        events.filter(pl.col("session").is_not_null() & pl.col("conn").is_not_null())
+        .group_by("session", "source", "conn")
+        .agg(
+            first=pl.col("ts").min(),
+            said=said.sum(),
+            wire=(pl.col("vantage") == "network").any(),
+        )
+        .collect()
+        .join(counted, on=["source", "conn"], how="left")
+        .with_columns(pl.col("noted").fill_null(0))
+        .sort(
+            ["noted", "said", "wire", "first", "source", "conn"],
+            descending=[True, True, True, False, False, False],
+            nulls_last=True,
+        )
+        .unique("session", keep="first", maintain_order=True)
+        .select("session", "source", "conn")
+    )
+
+
+def _timed(
+    rows: pl.DataFrame,
+    clocks: Mapping[str, Clock],
+    window: tuple[datetime | None, datetime | None],
+) -> pl.DataFrame:
+    """The rows with `at`, the time on the reference's clock, within the window asked for."""
+    at = pl.col("ts").cast(pl.Datetime("us", "UTC"))
+    moving = {name: clock for name, clock in clocks.items() if clock.moves}
+    if moving:
+        ahead = pl.coalesce(
+            pl.when(pl.col("source") == name).then(clock.ahead_ms(at))
+            for name, clock in moving.items()
+        ).fill_null(0.0)
+        at = at - pl.duration(microseconds=(ahead * 1000).round().cast(pl.Int64))
+    rows = rows.with_columns(at=at)
+    since, until = window
+    if since is not None:
+        rows = rows.filter((pl.col("at") >= since).fill_null(value=True))
+    if until is not None:
+        rows = rows.filter((pl.col("at") <= until).fill_null(value=True))
+    return rows
+
+
+def _fetches(
+    rows: pl.DataFrame, hands: pl.DataFrame, legs: pl.DataFrame, used: set[str]
+) -> pl.DataFrame:
+    """Each plain exchange once: of the inputs that saw the sockets, and of the hosts that did."""
+    seen = rows.filter(pl.col("source").is_in(sorted(used)))
+    rows = seen if len(seen) else rows
+    at = hands.join(legs, on=["source", "conn"], how="semi").select("source", "client").unique()
+    of_clients = rows.join(at, on=["source", "client"], how="semi")
+    rows = of_clients if len(of_clients) else rows
+    if rows["source"].n_unique() > 1:
+        most = rows.group_by("source").len().sort("len", "source", descending=[True, False])
+        rows = rows.filter(pl.col("source") == most["source"][0])
+    return rows.sort("at", "pos", nulls_last=True, maintain_order=True)
+
+
+def _sessions(
+    table: pl.DataFrame, messages: pl.DataFrame, hands: pl.DataFrame, legs: pl.DataFrame
+) -> pl.DataFrame:
+    over = pl.coalesce("ended", "closed", "last_seen")
+    client = pl.coalesce("user", "client", "session")
+    opened = pl.coalesce("opened", "first")
+    lived = table.filter(pl.col("was_open") | (pl.col("messages_c2s") + pl.col("messages_s2c") > 0))
+    rows = lived.select(
+        "session",
+        "user",
+        "path",
+        client=client,
+        opened=opened,
+        over=over,
+        seconds=((over - opened).dt.total_microseconds() / 1e6).clip(0).fill_null(0.0),
+        c2s="messages_c2s",
+        s2c="messages_s2c",
+        beats=pl.col("pings") + pl.col("pongs"),
+        clean=pl.col("code").is_not_null() & (pl.col("code") != 1006) | ~pl.col("gone"),
+        vantages="vantages",
+    ).sort("opened", "session", nulls_last=True)
+    known = legs.join(hands, on=["source", "conn"], how="left")
+    about = known.select("session", "deflate", "mobile", hand_path="path").unique("session")
+    beats = (
+        messages.filter(pl.col("role") == "heartbeat").group_by("session").agg(more_beats=pl.len())
+    )
+    next_opened = pl.col("opened").shift(-1).over("client")
+    return (
+        rows.join(about, on="session", how="left", maintain_order="left")
+        .join(beats, on="session", how="left", maintain_order="left")
+        .with_columns(
+            path=pl.coalesce("path", "hand_path"),
+            beats=pl.col("beats") + pl.col("more_beats").fill_null(0),
+            back=(next_opened - pl.col("over")).dt.total_microseconds() / 1e6,
+        )
+        .drop("hand_path", "more_beats")
+    )
