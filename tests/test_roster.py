@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from story import life, row, story
+from story import CLIENT, SERVER, WIRE, chat, life, row, story
 
 from wsdiag.cli import main
+from wsdiag.clocks import Clock
+from wsdiag.life import moments, worst
 from wsdiag.reporters import roll
-from wsdiag.roster import moments, roster
+from wsdiag.roster import roster
 
 EVIDENCE = str(Path(__file__).parents[1] / "fixtures" / "proxy-idle-cut" / "evidence")
 WIRE_NAMES = {
@@ -99,3 +101,39 @@ def test_an_attempt_that_only_met_an_error_does_not_live() -> None:
     told = roster(story([row("attempt", 0, "a"), row("error", 1, "a", reason="bad accept")]))
     assert "lives" not in roll.connections(told)
     assert "0 connections, 1 failed attempt" in roll.connections(told)
+
+
+def test_what_is_nearer_than_the_clocks_are_sure_of_has_no_order() -> None:
+    rows = [
+        *life("w", 0, 60, code=1000, key="k"),
+        *life("s", 0.03, 60.2, source=SERVER, code=1000, key="k"),
+    ]
+    told = story(rows)
+    events = told.events.collect()
+    (session,) = events["session"].unique().to_list()
+    clocks = {WIRE: Clock(offset_ms=0, error_ms=1), SERVER: Clock(offset_ms=0, error_ms=26)}
+    by_kind = {(it.vantage, it.kind): it.unsure for it in moments(session, events, {}, clocks)}
+    assert by_kind["server", "open"]  # 30 ms after the wire's
+    assert not by_kind["server", "close"]  # 200 ms
+    untied = {WIRE: clocks[WIRE], SERVER: Clock()}
+    assert all(it.unsure for it in moments(session, events, {}, untied) if it.vantage == "server")
+
+
+def test_the_life_of_the_one_that_most_sides_saw() -> None:
+    rows = [
+        *life("w1", 0, 60, how="rst", key="k1"),
+        *life("w2", 1, 61, how="rst", key="k2"),
+        *life("c2", 1, 61, source=CLIENT, key="k2"),
+        *chat("w2", [5, 20, 50]),
+    ]
+    told = story(rows)
+    events = told.events.collect()
+    found = worst(roster(told), events, {}, {})
+    assert found
+    assert found.vantages == ["client", "network"]
+    kinds = [(it.vantage, it.kind) for it in found.moments]
+    assert ("network", "open") in kinds
+    assert ("client", "close") in kinds
+    # Of what was said, the last each way before the end.
+    assert sum(kind == "message" for _, kind in kinds) == 2
+    assert worst(roster(story(rows[:3])), events, {}, {}) is None

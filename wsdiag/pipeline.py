@@ -20,6 +20,7 @@ from wsdiag import (
     explain,
     facts,
     lanes,
+    life,
     proving,
     roster,
     sources,
@@ -88,11 +89,12 @@ def _judged(gathered: Gathered, config: Config, chosen: dict[str, detectors.Dete
         targets=config.goals(),
         formats=_formats(gathered),
         disagreements=contradicted,
+        inputs=account.inputs(gathered),
     )
     return Report(
         tool=f"wsdiag {wsdiag.__version__}",
         window=account.window(gathered),
-        inputs=account.inputs(gathered),
+        inputs=case.inputs,
         facts=measured,
         verdicts=verdicts,
         findings=findings,
@@ -107,6 +109,7 @@ def _judged(gathered: Gathered, config: Config, chosen: dict[str, detectors.Dete
         lanes=lanes.lanes(worst, gathered.events, concerned),
         clocks=lanes.clocks(story),
         disagreements=contradicted,
+        life=life.worst(worst, gathered.events, _formats(gathered), gathered.clocks),
     )
 
 
@@ -168,7 +171,7 @@ def timeline(name: str, paths: Paths, config: Config = DEFAULTS) -> list[Moment]
             raise NoEvidence(f"{name}: no such connection; wsdiag connections PATH lists them")
         if len(sessions) > 1:
             raise NoEvidence(f"{name}: may be any of {', '.join(sessions[:5])}")
-        return list(roster.moments(sessions[0], events, _formats(gathered)))
+        return list(life.moments(sessions[0], events, _formats(gathered), gathered.clocks))
 
 
 def read_events(paths: Paths, config: Config = DEFAULTS) -> pl.DataFrame:

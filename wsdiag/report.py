@@ -281,7 +281,11 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
-    """One event in the life of a connection; seconds since its first event and since the last."""
+    """One event in the life of a connection; seconds since its first event and since the last.
+
+    `unsure`: the event before was told by another source, and both are nearer to each other than
+    twice the error of their clocks, or nothing ties these: which came first is not known.
+    """
 
     ts: datetime | None
     since_s: float | None
@@ -292,6 +296,16 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     code: int | None
     what: str
     pointer: str
+    unsure: bool = False
+
+
+class Life(msgspec.Struct, frozen=True, kw_only=True):
+    """The connection that tells most of the fault, as all who saw it tell: its beginning, its end
+    and what was last heard before, on one clock."""
+
+    session: str
+    vantages: list[str]
+    moments: list[Moment]
 
 
 class Marks(msgspec.Struct, frozen=True, kw_only=True):
@@ -331,7 +345,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     `failing` are the ids of the findings that fail a run, by their severity and `--fail-on`;
     `targets` are those of connections without targets of their own. `issue` is the title that the
-    user gave. `connections` are at most 300, the worst first, and `lanes` at most 40 of them.
+    user gave. `connections` are at most 300, the worst first, and `lanes` at most 40 of them;
+    `life` is that of one which most sides tell.
     `redacted` is false where the user asked for the evidence as it is: such a report stays at home.
     """
 
@@ -354,6 +369,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     lanes: list[Lane] = []
     clocks: list[Histogram] = []
     disagreements: list[Disagreement] = []
+    life: Life | None = None
 
     def pointer(self, evidence: Evidence) -> str:
         """Write a proof pointer as `wsdiag show` takes it."""

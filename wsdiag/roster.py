@@ -1,16 +1,14 @@
-"""Each connection by itself: the table that `wsdiag connections` prints, and one connection's life
-as all vantages saw it."""
+"""Each connection by itself: the table that `wsdiag connections` prints."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
 
 from wsdiag.connections import Story, counted, reconnects
 from wsdiag.finding import Severity
-from wsdiag.report import Connection, Directions, LastBytes, Moment, pointer
+from wsdiag.report import Connection, Directions, LastBytes
 
 MAX_WORST = 300
 ATTEMPTS = pl.col("was_open") | pl.col("gone") | pl.col("rejected") | pl.col("refused")
@@ -97,39 +95,3 @@ def sessions_named(name: str, events: pl.DataFrame) -> list[str]:
     )
     found = events.filter(said)["session"].drop_nulls().unique().sort().to_list()
     return [name] if name in found else found
-
-
-def moments(session: str, events: pl.DataFrame, formats: dict[str, str]) -> Iterator[Moment]:
-    """What everybody saw of one session, on one clock; what has no time comes where it stands in
-    its file, after the last that has one. `formats` tells of each source what it is."""
-    rows = (
-        events.filter(pl.col("session") == session)
-        .sort("source", "pos")
-        .with_columns(_at=pl.col("ts").forward_fill().over("source"))
-        .sort("_at", "source", "pos", nulls_last=True, maintain_order=True)
-    )
-    first = before = None
-    for row in rows.iter_rows(named=True):
-        ts = row["ts"]
-        first, before = first or ts, before or ts
-        yield Moment(
-            ts=ts,
-            since_s=(ts - first).total_seconds() if ts else None,
-            delta_s=(ts - before).total_seconds() if ts else None,
-            vantage=row["vantage"],
-            kind=row["kind"],
-            dir=row["dir"],
-            code=row["code"],
-            what=_what(row),
-            pointer=pointer(row["source"], row["pos"], formats.get(row["source"], "")),
-        )
-        before = ts or before
-
-
-def _what(row: dict[str, Any]) -> str:
-    parts = [row["name"], f'"{row["reason"]}"' if row["reason"] else None, row["topic"]]
-    if row["bytes"] is not None:
-        parts.append(f"{row['bytes']:,} bytes")
-    if row["ms"] is not None:
-        parts.append(f"{row['ms']:,.1f} ms")
-    return " ".join(part for part in parts if part)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from story import CLIENT, PROXY, SERVER, chat, life, proxied, row
+import msgspec
+from story import CLIENT, PROXY, SERVER, WIRE, at, chat, life, pings, proxied, row
 
 from explain.cases import finding, from_findings, from_rows
 from wsdiag.explain.investigation import MAX_SYMPTOMS, investigate, symptoms
-from wsdiag.report import Facts, Quantiles
+from wsdiag.report import Facts, Input, Quantiles
 from wsdiag.targets import Goals
 
 
 def told(rows: list[dict]) -> dict[str, str]:
     case = from_rows(rows, only=())
-    return investigate(case.story, case.facts)
+    return investigate(case.story, case.inputs, case.stacks)
 
 
 def test_a_place_without_evidence_says_so() -> None:
     places = told(life("a", 0, 60, code=1000))
-    assert places["server_logs"] == "No server or proxy log in this evidence."
-    assert places["client"] == "No client log, HAR or console in this evidence."
+    assert places["server_logs"].startswith("No server or proxy log in this evidence. To collect: ")
+    assert places["client"].startswith("No client log, HAR or console in this evidence.")
+    assert "`chrome://net-export`" in places["client"]
     assert "wire.pcap" in places["network"]
-    assert told([])["network"] == "No capture in this evidence: the wire was not seen."
+    network = told([])["network"]
+    assert network.startswith("No capture in this evidence: the wire was not seen.")
+    assert "`sudo tcpdump -i any -s 0 -w wire.pcap" in network
 
 
 def test_each_source_stands_at_its_place() -> None:
@@ -106,3 +110,71 @@ def test_an_explanation_stands_behind_what_hurts() -> None:
 def test_no_row_about_connections() -> None:
     text = told([row("memory", 0, None, SERVER, bytes=1)])["server_logs"]
     assert "nothing about connections" in text
+
+
+def read(source: str, vantage: str, **clock: object) -> Input:
+    return Input(
+        path=source,
+        sha256="",
+        bytes=1,
+        source=source,
+        format="text",
+        vantage=vantage,
+        events=2,
+        unread_lines=0,
+        first=at(0),
+        last=at(60),
+        **clock,  # type: ignore[arg-type]
+    )
+
+
+def test_a_source_tells_which_time_it_covers_on_one_clock() -> None:
+    rows = [*life("ab12", 0, 60, source=SERVER), *life("a", 0, 60)]
+    reads = [
+        read(
+            SERVER,
+            "server",
+            clock_offset_ms=-3_607_000.0,
+            clock_error_ms=26.0,
+            clock_zone_min=-60,
+            clock_drift_ppm=50.0,
+            clock_against=WIRE,
+        ),
+        read(WIRE, "network", clock_offset_ms=0.0, clock_error_ms=1.0, clock_against=WIRE),
+    ]
+    places = investigate(from_rows(rows, only=()).story, reads)
+    assert (
+        f"`{SERVER}` (13:00:07.000Z to 13:01:07.000Z, clock 1 h behind, a time zone and 7 s slow "
+        "± 26 ms and drifting +50 ppm)" in places["server_logs"]
+    )
+    assert f"`{WIRE}` (12:00:00.000Z to 12:01:00.000Z): " in places["network"]
+
+
+def test_a_clock_that_nothing_ties_is_told() -> None:
+    rows = life("ab12", 0, 60, source=SERVER)
+    places = investigate(from_rows(rows, only=()).story, [read(SERVER, "server")])
+    assert "its clock not tied to the others" in places["server_logs"]
+
+
+def test_a_level_that_leaves_pings_out_is_named_with_its_directive() -> None:
+    rows = [
+        *life("ab12", 0, 60, source=SERVER, key="k"),
+        *life("a", 0, 60, key="k"),
+        *pings("a", [20, 40]),
+    ]
+    story = from_rows(rows, only=()).story
+    told = investigate(story, stacks=["uvicorn"])["server_logs"]
+    assert "its level leaves them out; `uvicorn --log-level debug` shows them" in told
+    logged = [*rows, row("ping", 20, "ab12", SERVER, dir="s2c")]
+    assert "level" not in investigate(from_rows(logged, only=()).story)["server_logs"]
+
+
+def test_a_har_that_began_too_late() -> None:
+    rows = [
+        *life("c1", 0, 60, source=CLIENT),
+        *life("c2", 30, 60, source=CLIENT, key="k2"),
+        *life("entry 1", 30, None, source="network.har", vantage="client", key="k2", stops=60),
+    ]
+    har = msgspec.structs.replace(read("network.har", "client"), format="har")
+    told = investigate(from_rows(rows, only=()).story, [har])["client"]
+    assert "`network.har` begins after 1 connection had opened" in told

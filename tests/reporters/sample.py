@@ -13,6 +13,8 @@ from wsdiag.report import (
     Facts,
     Input,
     Investigation,
+    Life,
+    Moment,
     Outcome,
     Quantiles,
     Redaction,
@@ -228,6 +230,35 @@ def incident() -> Report:
                 ],
             )
         ],
+        life=Life(
+            session="s-1f0c",
+            vantages=["client", "network"],
+            moments=[
+                Moment(
+                    ts=at(2),
+                    since_s=0.0,
+                    delta_s=0.0,
+                    vantage="network",
+                    kind="open",
+                    dir="s2c",
+                    code=101,
+                    what="/live",
+                    pointer="wire.pcapng#12",
+                ),
+                Moment(
+                    ts=at(62.06),
+                    since_s=60.06,
+                    delta_s=60.06,
+                    vantage="client",
+                    kind="close",
+                    dir=None,
+                    code=1006,
+                    what="",
+                    pointer="console.log:31",
+                    unsure=True,
+                ),
+            ],
+        ),
         checklist=[CheckItem(item="Close codes read", verdict="pass", why="on the wire")],
         redactions=[
             Redaction(rule="token", source="nginx/access.log", count=340),
@@ -302,6 +333,14 @@ def hostile() -> Report:
             )
             for told in sick.disagreements
         ],
+        life=Life(
+            session=HOSTILE,
+            vantages=["client"],
+            moments=[
+                msgspec.structs.replace(moment, what=HOSTILE, pointer=HOSTILE)
+                for moment in (sick.life.moments if sick.life else [])
+            ],
+        ),
         facts=msgspec.structs.replace(sick.facts, ends={HOSTILE: 3}),
         redactions=[msgspec.structs.replace(r, source=HOSTILE) for r in sick.redactions],
     )

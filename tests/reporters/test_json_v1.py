@@ -51,6 +51,7 @@ def test_wire_names_in_order() -> None:
         "lanes",
         "clocks",
         "disagreements",
+        "life",
     ]
     assert wire["schema"] == "wsdiag.report/1"
     assert " ".join(wire["findings"][0]) == (

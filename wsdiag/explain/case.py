@@ -8,7 +8,7 @@ import polars as pl
 from wsdiag.cause import Cause, When
 from wsdiag.connections import Story
 from wsdiag.finding import Finding
-from wsdiag.report import Disagreement, Facts, Verdict
+from wsdiag.report import Disagreement, Facts, Input, Verdict
 from wsdiag.targets import Goals
 
 
@@ -29,6 +29,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     targets: Goals
     formats: dict[str, str] = {}
     disagreements: list[Disagreement] = []
+    inputs: list[Input] = []
 
     def terms(self) -> frozenset[str]:
         """What conditions may ask for: detectors, their marks, stacks in use, places seen from, and

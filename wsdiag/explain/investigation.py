@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import polars as pl
 
 from wsdiag.connections import Story
+from wsdiag.explain import coverage
 from wsdiag.explain.prose import at, ms, plural, seconds
 from wsdiag.finding import Finding, Severity
-from wsdiag.report import Facts, Quantiles
+from wsdiag.report import Facts, Input, Quantiles
 from wsdiag.targets import Goals
 
 MAX_SYMPTOMS = 6
 
-PLACES = {
-    "server_logs": (
-        ("server", "proxy"),
-        "No server or proxy log in this evidence.",
-    ),
-    "network": (("network",), "No capture in this evidence: the wire was not seen."),
-    "client": (("client",), "No client log, HAR or console in this evidence."),
-}
+PLACES = {"server_logs": ("server", "proxy"), "network": ("network",), "client": ("client",)}
 
 
 def symptoms(findings: list[Finding], facts: Facts, targets: Goals) -> str:
@@ -43,8 +39,11 @@ def symptoms(findings: list[Finding], facts: Facts, targets: Goals) -> str:
     return "\n".join(lines)
 
 
-def investigate(story: Story, facts: Facts) -> dict[str, str]:
-    """What server logs, the network and the client show, by section of the report."""
+def investigate(
+    story: Story, inputs: Collection[Input] = (), stacks: Collection[str] = ()
+) -> dict[str, str]:
+    """What server logs, the network and the client show, by section of the report: which source
+    covers which time, what it tells, what it cannot show and how to collect it."""
     table = story.connections.collect()
     counts = (
         story.events.group_by(
@@ -56,19 +55,20 @@ def investigate(story: Story, facts: Facts) -> dict[str, str]:
         .sort("source", "kind")
         .collect()
     )
-    return {
-        place: _place(counts.filter(pl.col("vantage").is_in(vantages)), table, vantages, nothing)
-        for place, (vantages, nothing) in PLACES.items()
-    }
-
-
-def _place(rows: pl.DataFrame, table: pl.DataFrame, vantages: tuple[str, ...], nothing: str) -> str:
-    if rows.is_empty():
-        return nothing
-    told = [_told_by(source, rows) for source in rows["source"].unique(maintain_order=True)]
-    if vantages == ("network",):
-        told.append(_who_closed(table))
-    return "\n".join(line for line in told if line)
+    spans = coverage.spans(inputs)
+    sections = {}
+    for place, vantages in PLACES.items():
+        rows = counts.filter(pl.col("vantage").is_in(vantages))
+        if rows.is_empty():
+            sections[place] = coverage.nothing(place, stacks)
+            continue
+        names = rows["source"].unique(maintain_order=True)
+        told = [_told_by(source, rows, spans.get(source, "")) for source in names]
+        if place == "network":
+            told.append(_who_closed(table))
+        told += coverage.gaps(place, story, inputs, stacks)
+        sections[place] = "\n".join(line for line in told if line)
+    return sections
 
 
 _STATES = {"open": "opened", "rejected": "rejected", "refused": "refused"}
@@ -92,7 +92,7 @@ _THINGS = {
 }
 
 
-def _told_by(source: str, rows: pl.DataFrame) -> str:
+def _told_by(source: str, rows: pl.DataFrame, span: str) -> str:
     mine = rows.filter(pl.col("source") == source)
     counts = dict(mine.group_by("kind").agg(pl.col("len").sum()).iter_rows())
     parts = [f"{counts[kind]} {word}" for kind, word in _STATES.items() if kind in counts]
@@ -105,7 +105,8 @@ def _told_by(source: str, rows: pl.DataFrame) -> str:
     )
     stated = ", ".join(f"{code} ×{n}" for code, n in codes.head(5).iter_rows())
     text = ", ".join(parts) if parts else "nothing about connections"
-    return f"- `{source}`: {text}" + (f"; close codes {stated}" if stated else "")
+    covered = f" ({span})" if span else ""
+    return f"- `{source}`{covered}: {text}" + (f"; close codes {stated}" if stated else "")
 
 
 def _who_closed(table: pl.DataFrame) -> str:

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from wsdiag.report import Outcome, Report
-from wsdiag.reporters import nodes, wording
+from wsdiag.reporters import nodes, roll, wording
 from wsdiag.reporters.nodes import Node, Span
 
 _FOLDER = files("wsdiag").joinpath("reporters", "templates")
@@ -36,6 +36,7 @@ def render(report: Report) -> str:
         answer=report.causes[0],
         strip=sorted(report.verdicts, key=lambda verdict: verdict.verdict is not Outcome.BREACH),
         own=lambda text: _own(text, report),
+        life=roll.timeline(report.life.moments) if report.life else "",
         first=lambda text: _first(text, report),
         wording=wording,
         script=Markup(script),

@@ -10,7 +10,7 @@ import re
 
 from wsdiag.finding import Evidence, Finding
 from wsdiag.report import Report, RootCause
-from wsdiag.reporters import appendix, timeline, wording
+from wsdiag.reporters import appendix, roll, timeline, wording
 from wsdiag.reporters.nodes import Block, Node, Span, item, more, own, paragraph, words
 from wsdiag.reporters.wording import cut, flat
 
@@ -76,7 +76,19 @@ def _investigation(report: Report, answer: RootCause) -> Block:
         if told and told[0].kind == "text":
             line += (Span(" "), *told.pop(0).line)
         nodes += [item(*line, mark=f"{number}."), *told]
+    nodes += _life(report)
     return Block("investigation", 6, tuple(nodes), "Investigation")
+
+
+def _life(report: Report) -> list[Node]:
+    """What each saw of the connection that tells most."""
+    life = report.life
+    if not life:
+        return []
+    head = f"The connection {flat(life.session)}, as {', '.join(life.vantages)} saw it:"
+    note = f" {roll.UNSURE}." if any(moment.unsure for moment in life.moments) else ""
+    table = roll.aligned(roll.moments(life.moments)).rstrip()
+    return [paragraph(Span(head + note)), Node("code", text=table, language="text")]
 
 
 def _root_cause(report: Report, answer: RootCause) -> Block:

@@ -22,7 +22,7 @@ def connections(told: Sequence[Connection]) -> str:
     rows = [_HEADS, *(_row(connection) for connection in told)]
     failed = sum(bool(failure(connection)) for connection in told)
     opened = plural(len(told) - failed, "connection")
-    return f"{_aligned(rows)}{opened}, {plural(failed, 'failed attempt')}\n"
+    return f"{aligned(rows)}{opened}, {plural(failed, 'failed attempt')}\n"
 
 
 def _row(told: Connection) -> tuple[str, ...]:
@@ -43,19 +43,28 @@ def _row(told: Connection) -> tuple[str, ...]:
     )
 
 
+UNSURE = "≈: nearer than the clocks are sure of, which came first is not known"
+
+
 def timeline(told: Sequence[Moment]) -> str:
     """One line for each event: the time, the seconds since the one before, who saw what, where."""
-    rows = [
+    heads = ("TIME (UTC)", "DELTA S", "SEEN BY", "EVENT", "PROOF")
+    note = f"{UNSURE}\n" if any(moment.unsure for moment in told) else ""
+    return aligned([heads, *moments(told)]) + note
+
+
+def moments(told: Sequence[Moment]) -> list[tuple[str, ...]]:
+    """The cells of such lines."""
+    return [
         (
             _clock(moment.ts),
-            "" if moment.delta_s is None else f"{moment.delta_s:+.3f}",
+            "" if moment.delta_s is None else f"{moment.delta_s:+.3f}{'≈' * moment.unsure}",
             moment.vantage,
             _event(moment),
             flat(moment.pointer),
         )
         for moment in told
     ]
-    return _aligned([("TIME (UTC)", "DELTA S", "SEEN BY", "EVENT", "PROOF"), *rows])
 
 
 def _event(moment: Moment) -> str:
@@ -73,7 +82,8 @@ def _seconds(value: float | None, unit: str) -> str:
     return "" if value is None else amount(value, unit)
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
+def aligned(rows: Sequence[tuple[str, ...]]) -> str:
+    """Rows as columns."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = (
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -1,0 +1,58 @@
+"""What would have to be collected, as commands to paste, for the programs that were recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+CAPTURE = "sudo tcpdump -i any -s 0 -w wire.pcap 'tcp port 80 or tcp port 443'"
+BROWSER = "chrome://net-export"
+KEYS = "SSLKEYLOGFILE=$PWD/keys.log"
+
+LEVELS = {
+    "uvicorn": "uvicorn --log-level debug",
+    "gunicorn": "gunicorn --log-level debug",
+    "websockets": 'logging.getLogger("websockets").setLevel(logging.DEBUG)',
+    "hypercorn": "hypercorn --log-level debug",
+    "daphne": "daphne -v 2",
+    "aiohttp": 'logging.getLogger("aiohttp").setLevel(logging.DEBUG)',
+    "tornado": "--logging=debug",
+    "socket.io": "DEBUG='engine*,socket.io*'",
+    "signalr": "Logging:LogLevel:Microsoft.AspNetCore.SignalR = Debug",
+    "spring": "logging.level.org.springframework.web.socket=DEBUG",
+    "phoenix": "config :logger, level: :debug",
+    "nginx": "error_log /var/log/nginx/error.log info;",
+    "haproxy": "option httplog",
+    "caddy": "log { level DEBUG }",
+}
+"""The directive by which each program's log tells more."""
+
+SERVERS = tuple(name for name in LEVELS if name not in ("nginx", "haproxy", "caddy"))
+
+
+def level(stacks: Collection[str]) -> str:
+    """The directive of the server program in use, as code; empty where none is known."""
+    return next((f"`{LEVELS[name]}`" for name in SERVERS if name in stacks), "")
+
+
+def server_log(stacks: Collection[str]) -> str:
+    """What to collect where there is no server or proxy log."""
+    known = level(stacks)
+    return "To collect: the server's log at debug level" + (f", {known}" if known else "") + "."
+
+
+def capture() -> str:
+    """What to collect where there is no capture."""
+    return f"To collect: `{CAPTURE}` on the server's machine, behind what ends TLS."
+
+
+def client() -> str:
+    """What to collect where no client tells."""
+    return (
+        f"To collect: `{BROWSER}` in Chrome, or DevTools → Network → Export HAR, opened before the "
+        "page connects."
+    )
+
+
+def keys() -> str:
+    """How encrypted connections become legible."""
+    return f"`{KEYS}` at the client, then `--keylog keys.log`"
