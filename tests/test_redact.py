@@ -188,6 +188,7 @@ HIDDEN = [
     "Sec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io.hunter2hunter2",
     "Sec-WebSocket-Protocol: bearer, hunter2",
     'new WebSocket(url, ["access_token", "hunter2"])',
+    'GET /ws?%22wss%3A//h.example/ws%3Froom%3Dhunter2%22 HTTP/1.1" 403',
 ]
 
 
@@ -330,6 +331,24 @@ def test_sanitise() -> None:
         redact.sanitise("a\tb\r\nc\x1b[31md\x1b[0m\u202ee\u200bf\x9b1mg\ud800h\x00") == "a b cdefgh"
     )
     assert redact.sanitise("é 💀 ok") == "é 💀 ok"
+
+
+@pytest.mark.parametrize("label", ["CLIENT_RANDOM", "RSA", "SERVER_TRAFFIC_SECRET_0"])
+def test_a_key_log_opens_nothing(label: str) -> None:
+    assert mask(f"{label} {'a1' * 32} {'b2' * 48}") == f"{label} {'a1' * 32} [key]"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("::error file=a::owned", "∷error file=a::owned"),
+        ("  ::stop-commands::x", "  ∷stop-commands::x"),
+        ("##[error]x ##vso[task.x]y", "# #[error]x # #vso[task.x]y"),
+        ("boost::asio::error::eof at [::1]:80 ## heading", None),
+    ],
+)
+def test_no_ci_runner_obeys(text: str, shown: str | None) -> None:
+    assert redact.sanitise(text) == (shown or text)
 
 
 def test_reason() -> None:

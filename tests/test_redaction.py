@@ -141,6 +141,29 @@ def test_a_ping_that_carries_a_secret(tmp_path: Path) -> None:
     assert plant.leaks(told) == []
 
 
+def test_a_policy_is_not_remembered(tmp_path: Path) -> None:
+    """What was shown to the owner's eyes is hidden again in the next report of the same process."""
+    log = f"2026-03-04 10:00:00 ws closed code=1006 reason=for {plant.EMAIL} conn=sid-1\n"
+    plant.write(tmp_path, {"server.log": log.encode()})
+    assert plant.leaks(run("events", tmp_path, "--no-redact", "--yes").stdout)
+    assert plant.leaks(run("events", tmp_path).stdout) == []
+
+
+@pytest.mark.parametrize(
+    "words", ["Cookie: sid={}; theme=dark", "sid={}", "for Cookie: sid={}", "session_id={}"]
+)
+def test_a_cookie_is_no_name_of_a_connection(words: str, tmp_path: Path) -> None:
+    record = {"time": "2026-03-04T10:00:02Z", "msg": "ws closed", "code": 4401}
+    lines = [
+        json.dumps({**record, "reason": words.format(plant.SESSION)}),
+        f"2026-03-04 10:00:03 ws closed code=1006 {words.format(plant.SESSION)}",
+    ]
+    plant.write(tmp_path, {"app.log": "\n".join(lines).encode()})
+    told = run("events", tmp_path).stdout
+    assert plant.leaks(told) == []
+    assert redact.session(plant.SESSION) in told
+
+
 def test_one_secret_has_one_name_everywhere(said: Outputs) -> None:
     told = "\n".join(said.texts.values())
     for secret, name in (

@@ -23,6 +23,13 @@ _UNSEEN = re.compile(
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U000110bd\U0001bca0-\U0001bca3"
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+# What CI runners obey when it stands in a job's log: GitHub's commands, and Azure's (##vso[).
+_COMMAND = re.compile(
+    r"(?<!\w)::(?=(?:error|warning|notice|debug|group|endgroup|add-mask|add-path|add-matcher|echo"
+    r"|remove-matcher|set-output|set-env|save-state|stop-commands|internal-[a-z-]+)\b)"
+    r"|##(?=[a-z]*\[)",
+    re.IGNORECASE,
+)
 _SPACE = re.compile("[\t\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 
 # Noncharacters (Unicode section 23.7) stand in decoded text for what was escaped, so that a quote
@@ -58,15 +65,20 @@ _CODED = re.compile(
 
 
 def sanitise(text: str) -> str:
-    """Drop escape sequences, controls and what is invisible; tabs and line ends become spaces."""
+    """Drop escape sequences, controls and what is invisible; tabs and line ends become spaces.
+
+    What a CI runner would obey is written in other signs.
+    """
     return keep_lines(text).replace("\n", " ")
 
 
 def keep_lines(text: str) -> str:
     """As `sanitise`, but a line end stays, as one newline: headers end there."""
-    if text.isascii() and text.isprintable():
-        return text
-    return _SPACE.sub(" ", _UNSEEN.sub("", _LINE_END.sub("\n", _ESCAPE.sub("", text))))
+    if not (text.isascii() and text.isprintable()):
+        text = _SPACE.sub(" ", _UNSEEN.sub("", _LINE_END.sub("\n", _ESCAPE.sub("", text))))
+    if "::" in text or "##" in text:
+        text = _COMMAND.sub(lambda found: "∷" if found[0] == "::" else "# #", text)
+    return text
 
 
 def decode(text: str) -> tuple[str, Sequence[int]]:

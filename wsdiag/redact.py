@@ -14,11 +14,12 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, wraps
+from typing import TypeVar, TypeVarTuple
 
 from wsdiag.notation import decode, keep_lines, undo
 from wsdiag.notation import sanitise as sanitise
@@ -39,6 +40,9 @@ from wsdiag.sensitive import (
     unmapped,
 )
 from wsdiag.sensitive.policy import Policy
+
+Ts = TypeVarTuple("Ts")
+R = TypeVar("R")
 
 REASON_BYTES = 123
 """A Close frame's reason is at most this long (RFC 6455 section 5.5)."""
@@ -64,6 +68,23 @@ def hiding(policy: Policy) -> Iterator[None]:
         yield
     finally:
         _POLICY.reset(before)
+
+
+def remembered(size: int) -> Callable[[Callable[[*Ts], R]], Callable[[*Ts], R]]:
+    """As `lru_cache`, for what follows the policy: under another one it is made anew."""
+
+    def of(make: Callable[[*Ts], R]) -> Callable[[*Ts], R]:
+        @lru_cache(size)
+        def known(policy: Policy, given: tuple[*Ts]) -> R:
+            return make(*given)
+
+        @wraps(make)
+        def made(*given: *Ts) -> R:
+            return known(_POLICY.get(), given)
+
+        return made
+
+    return of
 
 
 def pseudonym(rule: str, secret: str) -> str:
@@ -131,7 +152,7 @@ def stand_in(ip: str) -> str:
 def ping_payload(data: bytes) -> str | None:
     """A Ping's payload in hexadecimal, to know its Pong by; a pseudonym where it holds a secret."""
     text = data.decode("utf-8", "replace")
-    if suspicious(text) and Redactor().mask(text) != keep_lines(text):
+    if Redactor().mask(text) != keep_lines(text).replace("\n", " "):
         return pseudonym("payload", data.hex())
     return data.hex() or None
 

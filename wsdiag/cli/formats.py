@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wsdiag.cli.settings import settings_of
 from wsdiag.cli.streams import NO_EVIDENCE, USAGE, harmless, stop, tell, write
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def formats() -> None:
     A format is one TOML file; `wsdiag explain FORMAT` shows what others read. Those in
     ~/.config/wsdiag/formats and in a folder given with --formats are asked before wsdiag's own.
     """
+    settings_of()
 
 
 @formats.command()
@@ -47,24 +49,23 @@ def check(files: tuple[str, ...]) -> None:
 @click.argument("log", metavar="LOG", type=FILE)
 def try_(file: str, log: str) -> None:
     """Show what a format makes of a log: events, and lines that it nearly read."""
+    from wsdiag.evidence import shown
     from wsdiag.redact import Redactor
     from wsdiag.sources.format_check import tried
 
-    made, mask = _loaded(file), Redactor().mask
+    made, mask, name = _loaded(file), Redactor().mask, shown(Path(log).name)
     trial = tried(made, _lines(log))
     tell(f"{trial.lines} lines, {trial.read} read as {made.id}, {len(trial.rows)} events\n")
     for row in trial.rows[:MAX_SHOWN]:
         told = " ".join(f"{n}={v}" for n, v in row.items() if n not in ("pos", "kind", "ts"))
         at = row.get("ts") or "no time"
-        tell(
-            harmless(f"  {Path(log).name}:{row['pos']}  {at}  {row['kind']} {told}".rstrip()) + "\n"
-        )
+        tell(harmless(f"  {name}:{row['pos']}  {at}  {row['kind']} {told}".rstrip()) + "\n")
     if trial.near:
         tell(f"{len(trial.near)} lines hold a word of `needs` but do not fit the pattern:\n")
         for pos, line in trial.near[:MAX_SHOWN]:
-            tell(harmless(f"  {Path(log).name}:{pos}  {mask(line)[:200]}") + "\n")
+            tell(harmless(f"  {name}:{pos}  {mask(line)[:200]}") + "\n")
     if not trial.read:
-        stop(f"{made.id} reads no line of {Path(log).name}", NO_EVIDENCE)
+        stop(f"{made.id} reads no line of {name}", NO_EVIDENCE)
 
 
 @formats.command()

@@ -126,10 +126,16 @@ def _zone(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
 
 
 def settings_of(*, targets: Sequence[str] = (), **flags: Any) -> Config:
-    """The configuration: the current folder's file, the environment and these flags over it."""
+    """The configuration: the current folder's file, the environment and these flags over it.
+
+    From here on the command hides what it says is to be hidden, in whatever it says.
+    """
     import msgspec
 
+    from wsdiag.redact import hiding
+
     config = effective_of(targets=targets, **flags).config
+    click.get_current_context().with_resource(hiding(config.redact))
     own = own_formats()
     formats = [*config.formats, *([str(own)] if own.is_dir() else [])]
     return msgspec.structs.replace(config, formats=formats)

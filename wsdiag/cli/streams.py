@@ -28,8 +28,11 @@ def tell(content: str | bytes) -> None:
 
 
 def say(message: str) -> None:
-    """One harmless line on stderr."""
-    click.echo(f"wsdiag: {harmless(message)}", err=True)
+    """A remark on stderr. What a user typed may hold a secret, as the name of a file does."""
+    from wsdiag.redact import Redactor
+
+    mask = Redactor().mask
+    click.echo("wsdiag: " + "\n".join(map(mask, message.split("\n"))), err=True)
 
 
 def harmless(text: str) -> str:

@@ -10,12 +10,16 @@ _TIME = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
 
 def encode(events: pl.DataFrame, form: str) -> bytes:
-    """`events` as "jsonl", "csv" or "parquet"; times are RFC 3339 in UTC."""
+    """`events` as "jsonl", "csv" or "parquet"; times are RFC 3339 in UTC.
+
+    In CSV a text that a spreadsheet would calculate has a ' before it.
+    """
     target = io.BytesIO()
     if form == "parquet":
         events.write_parquet(target)
     elif form == "csv":
-        _readable(events).write_csv(target)
+        cells = pl.col(pl.String).str.replace(r"^([=+\-@].)", "'$1")  # no formula of a spreadsheet
+        _readable(events).with_columns(cells).write_csv(target)
     else:
         _readable(events).write_ndjson(target)
     return target.getvalue()

@@ -29,7 +29,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     addresses: Literal["all", "public", "none"] = "public"
     users: bool = True
-    patterns: list[Pattern] = []
+    patterns: tuple[Pattern, ...] = ()
     secrets: bool = True
 
     def compiled(self) -> tuple[tuple[str, re.Pattern[str]], ...]:

@@ -27,6 +27,9 @@ BEARER = re.compile(
 )
 _NAME = re.compile(r"(?<![\w\[-])(?P<rule>token|session|user)-[0-9a-f]{8}(?![\w\]-])")
 _BASIC = re.compile(rf"\bbasic{GAP}{{1,8}}(?P<secret>[\w+/-]{{4,}}+={{0,2}})", re.IGNORECASE)
+_KEY_LOG = re.compile(  # what NSS and OpenSSL write for SSLKEYLOGFILE; RSA is followed by its id
+    r"\b(?:CLIENT_RANDOM|RSA|[A-Z_]{1,40}_SECRET(?:_\d)?) [0-9a-fA-F]{16,64} ([0-9a-fA-F]{32,})"
+)
 _PEM = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _PEM_LINE = re.compile(r"^ *(?=[a-f0-9]*[A-Zg-z+/])([A-Za-z0-9+/]{60,76}) *$", re.MULTILINE)
 
@@ -46,7 +49,9 @@ def names(view: str) -> Iterator[Hit]:
 
 
 def keys(view: str) -> Iterator[Hit]:
-    """Private keys in PEM (RFC 7468), whole or by single lines."""
+    """Private keys in PEM (RFC 7468), whole or by single lines, and the secrets of a key log."""
+    for line in _KEY_LOG.finditer(view):
+        yield Hit(*line.span(1), "key")
     at = 0
     while found := _PEM.search(view, at):
         end = view.find("-----END", found.end())

@@ -13,7 +13,10 @@ _USERINFO = re.compile(  # RFC 3986 section 3.2.1, and passwords with a raw / ? 
     rf"(?<=[:{DEEP_COLON}]//)(?:[^\s/?#<>{QUOTES}]{{1,256}}|[^\s/@:{QUOTES}]{{0,64}}"
     rf"[:{DEEP_COLON}](?!\d{{1,5}}(?:[/?#\s]|$))[^\s@{QUOTES}]{{1,256}})(?=@)"
 )
-_QUERY = re.compile(rf"(?<![(?\\*+])\?[\w%](?:[^\s<>#{QUOTES}{DEEP_LINE}]|{Q}(?=\w))++")
+# It may begin with a quote that is encoded as a part of it.
+_QUERY = re.compile(
+    rf"(?<![(?\\*+])\?[\w%{QUOTES[7]}{QUOTES[12]}](?:[^\s<>#{QUOTES}{DEEP_LINE}]|{Q}(?=\w))++"
+)
 _FORM = re.compile(r"&[\w.%\[\]-]{1,64}=")
 _HARMLESS = {
     "EIO": re.compile(r"\d"),

@@ -48,6 +48,7 @@ _CONN_WEAK = ("client", "clientid", "session", "sessionid", "peer", "remote", "r
 _CONN = (*_CONN_SURE, "client", "clientid", "session", "sessionid")
 _CREDENTIALS = frozenset({"sid", "session", "sessionid"})
 """A connection may be named by these, but in a URL or a cookie they let one in."""
+_LEAST_SECRET = 8
 
 _HTTP_FIELDS = frozenset({"method", "httpmethod", "verb", "useragent", "requestmethod"})
 _USER = ("user", "userid", "uid", "username", "sub", "account", "accountid", "email", "login")
@@ -302,7 +303,7 @@ def instant(text: str) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if 1e9 < seconds < 1e11 else None
 
 
-@lru_cache(4096)
+@redact.remembered(4096)
 def reason(text: str) -> str | None:
     """A close reason or error phrase as it may be shown."""
     plain = _unquoted(text.strip()).strip()
@@ -312,13 +313,13 @@ def reason(text: str) -> str | None:
     return redact.Redactor().reason(plain)
 
 
-@lru_cache(4096)
+@redact.remembered(4096)
 def shown(text: str | None, limit: int) -> str | None:
     """A name or path as it may be shown: masked, and cut to `limit` characters."""
     return redact.Redactor().mask(text[: 2 * limit])[:limit].strip() or None if text else None
 
 
-@lru_cache(4096)
+@redact.remembered(4096)
 def connection_id(text: str) -> str | None:
     """A connection's id as it may be shown; what looks like a secret becomes a pseudonym."""
     plain = redact.sanitise(text).strip().strip("\"'<>[]()").rstrip(":,.;")
@@ -336,6 +337,20 @@ def connection_id(text: str) -> str | None:
     if len(plain) > 64 or redact.Redactor().mask(plain) != plain:
         return redact.pseudonym("conn", plain)
     return plain
+
+
+def id_told(words: str, text: str) -> str | None:
+    """A connection's id as it may be shown; `words` are those of a sentence that hold it.
+
+    Where they show that it lets one in, as a cookie, it is the pseudonym of a session; what is
+    short lets nobody in.
+    """
+    found = connection_id(text)
+    if found is None or found.isdecimal() or len(text) < _LEAST_SECRET:
+        return found
+    if text in redact.Redactor().mask(words):
+        return found
+    return redact.session(text)
 
 
 def _conn(said: Mapping[str, str]) -> str | None:

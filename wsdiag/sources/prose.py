@@ -95,7 +95,7 @@ def conn(text: str) -> str | None:
     for pattern in _IDS:
         found = pattern.search(text)
         if found:
-            return of.connection_id(found["id"])
+            return of.id_told(found.group(), found["id"])
     return None
 
 

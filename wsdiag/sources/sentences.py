@@ -326,7 +326,7 @@ def _rows(phrase: Phrase, match: re.Match[str], text: str, said: Mapping[str, st
     if "bytes" in groups:
         row["bytes"] = of.size(groups["bytes"])
     if "conn" in groups:
-        row["conn"] = of.connection_id(groups["conn"])
+        row["conn"] = of.id_told(match.group(), groups["conn"])
     stated = groups.get("wait") or (groups["ms"] + "ms" if "ms" in groups else None)
     row["ms"] = of.millis(stated) if stated else None
     if phrase.kind in _ENDS:

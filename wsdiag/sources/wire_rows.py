@@ -7,7 +7,6 @@ was refused or never answered.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 from wsdiag import redact
@@ -367,10 +366,10 @@ def _ms(begin: int, end: int) -> float | None:
     return (end - begin) / 1000 if 0 <= begin <= end else None
 
 
-_ping_payload = lru_cache(maxsize=4096)(redact.ping_payload)
+_ping_payload = redact.remembered(4096)(redact.ping_payload)
 """A pong mostly comes soon after the ping that it repeats."""
 
 
-@lru_cache(maxsize=4096)
+@redact.remembered(4096)
 def _address(end: Endpoint) -> str:
     return f"{redact.address(end.host)}:{end.port}"
