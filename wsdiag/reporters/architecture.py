@@ -5,7 +5,7 @@ from __future__ import annotations
 from wsdiag.advice import SCHEMA, Optimisation, Proof, Protocol, Review
 from wsdiag.reporters import prose
 from wsdiag.reporters.nodes import Block, Grid, Node, Span, item, more, paragraph, words
-from wsdiag.reporters.wording import amount, cut, flat, span, tally
+from wsdiag.reporters.wording import amount, cut, flat, plural, span, tally
 
 MAX_PROOFS, MAX_ROWS, WHY_WIDTH, EXCERPT_WIDTH = 2, 12, 300, 160
 NAMES = {
@@ -97,7 +97,7 @@ def _proofs(proofs: list[Proof], depth: int) -> list[Node]:
 def _measured(review: Review) -> list[str]:
     facts = review.facts
     told = [
-        f"{facts.connections:,} connections of {facts.clients:,} clients",
+        f"{plural(facts.connections, 'connection')} of {plural(facts.clients, 'client')}",
         f"{facts.connection_minutes:,.1f} connection-minutes",
         f"{facts.c2s_app_messages:,} messages from clients and {facts.s2c_app_messages:,} to them",
     ]
@@ -107,7 +107,8 @@ def _measured(review: Review) -> list[str]:
         told.append(f"{amount(facts.median_payload_bytes)} bytes at the median")
     if facts.topics and facts.subscribers_per_topic is not None:
         told.append(
-            f"{facts.topics:,} topics with {amount(facts.subscribers_per_topic)} subscribers each"
+            f"{plural(facts.topics, 'topic')} with {amount(facts.subscribers_per_topic)} "
+            "subscribers each"
         )
     if facts.refetch_ratio is not None:
         told.append(f"{facts.refetches:,} refetches")

@@ -34,8 +34,8 @@ def events(of: Traffic, limits: Limits, schema: str | None) -> Events:
     return Events(
         reference=schema or REFERENCE,
         messages=len(whole),
-        conforming_share=rounded(share, 4),
-        traced_share=rounded(_share(whole["trace"].is_not_null()), 4) if len(whole) else None,
+        conforming_share=rounded(share),
+        traced_share=rounded(_share(whole["trace"].is_not_null())) if len(whole) else None,
         unzoned=int((whole["stamp"] == NO_ZONE).sum()),
         deviations=_deviations(whole, of),
         topic_violations=_topics(of, limits),

@@ -37,9 +37,9 @@ def measures(of: Traffic, refetched: pl.DataFrame) -> Measures:
         s2c_app_messages=len(down),
         heartbeats=int(of.sessions["beats"].sum()),
         median_payload_bytes=median(down["size"]),
-        bytes_per_s=rounded(per_s(float(down["size"].sum()), of.span_s), 1) if readable else None,
+        bytes_per_s=rounded(per_s(float(down["size"].sum()), of.span_s)) if readable else None,
         topics=topics["topic"].n_unique(),
-        subscribers_per_topic=rounded(float(per_topic), 2)  # type: ignore[arg-type]
+        subscribers_per_topic=rounded(float(per_topic))  # type: ignore[arg-type]
         if per_topic is not None
         else None,
         unused_share=None if used is None else rounded(float(used["unused"].mean() or 0)),  # type: ignore[arg-type]

@@ -51,6 +51,6 @@ def per_s(number: float, seconds: float) -> float:
     return number / seconds if seconds > 0 else 0.0
 
 
-def rounded(value: float | None, digits: int = 3) -> float | None:
-    """A number as it is told."""
-    return None if value is None else round(value, digits)
+def rounded(value: float | None, digits: int = 5) -> float | None:
+    """A number as it is told, with so many digits that matter."""
+    return None if value is None else float(f"{value:.{digits}g}")

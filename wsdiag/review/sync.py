@@ -18,6 +18,10 @@ from wsdiag.review.traffic import Traffic
 
 SURE, GUESS = 0.7, 0.4
 """Without plain HTTP beside the socket it is not seen whether a page asks again."""
+ONE_CLIENT = (
+    "how many users share a topic is not seen, for there is one client: capture at the server to "
+    "know whether that fits"
+)
 A_PART = 0.2
 """A way that a fifth of the messages go is in use."""
 AWAY_S, REPLAY_S, REPLAYED = 5.0, 2, 5
@@ -44,14 +48,17 @@ def sync(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Sync:
     replays = _replays(of)
     advised, because = _advised(in_use, users, often, len(replays), limits)
     verdict: Judgement = "not-needed" if advised == in_use else "needed"
-    if in_use == "none" or advised is None:
+    alone = of.sessions["client"].n_unique() < 2 and not len(replays)
+    if alone and advised is not None:
+        advised, because = in_use, ONE_CLIENT
+    if alone or advised is None:
         verdict = "not-decidable"
     return Sync(
         in_use=in_use,
         advised=advised,
         verdict=verdict,
         why=f"{why}; {because}" if because else why,
-        confidence=(SURE if len(of.fetches) else GUESS) if advised else 0.0,
+        confidence=(SURE if len(of.fetches) and not alone else GUESS) if advised else 0.0,
         measured=measured,
         evidence=proofs(refetched if len(refetched) else about, of.formats),
     )

@@ -39,7 +39,7 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
         and size < limits.small_bytes
     )
     told = (
-        f"{rate:.3g} messages/s for 5 s, {gap or 0:.3g} ms apart and {size:.0f} bytes at the median"
+        f"{rate:.3g} messages/s for 5 s, {gap or 0:.0f} ms apart and {size:.0f} bytes at the median"
     )
     if rate <= limits.batch_frames_per_s and not close:
         return not_needed(metric, rate, told)
