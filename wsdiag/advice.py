@@ -196,7 +196,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole answer. `protocol` is that of the busiest path, `paths` has them all."""
+    """The whole answer. `protocol` is that of the busiest path, `paths` has them all.
+
+    `remarks` say what of the evidence was left out.
+    """
 
     schema: str = SCHEMA
     tool: str
@@ -214,6 +217,7 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     steps: list[Step]
     checklist: list[CheckItem]
     collect: list[str]
+    remarks: list[str]
     redactions: list[Redaction]
     redacted: bool = True
     limits: Limits = Limits()

@@ -223,6 +223,19 @@ def test_nothing_hostile_or_secret_comes_out(tmp_path: Path) -> None:
         assert set(text) <= {*string.printable, *"•…–→←✗✓×—"} or name != "terminal"
 
 
+def test_rates_are_of_the_time_that_was_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsdiag.contents.notebook.MAX_MESSAGES", 40)
+    page = Page()
+    for n in range(400):
+        page.down(n / 2, {"type": "price", "topic": "price:ACME", "value": n})
+    told = page.review(tmp_path)
+    assert told.facts.s2c_app_messages == 40
+    assert told.facts.messages_per_s_per_client == pytest.approx(2, rel=0.03)
+    assert "page.har" in told.remarks[0]
+
+
 def test_payloads_of_a_json_log(tmp_path: Path) -> None:
     lines: list[dict[str, Any]] = [{"msg": "websocket connection opened", "path": "/live"}]
     for n in range(30):

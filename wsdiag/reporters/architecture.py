@@ -268,6 +268,7 @@ def _read(review: Review) -> Block:
         nodes.append(item(*words(one.source or one.path, "code"), Span(told)))
         nodes += [item(*_told(remark), depth=1) for remark in one.remarks]
     nodes += more(len(review.inputs) - MAX_ROWS)
+    nodes += [item(*_told(remark)) for remark in review.remarks]
     counts: dict[str, int] = {}
     for entry in review.redactions:
         counts[entry.rule] = counts.get(entry.rule, 0) + entry.count

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from wsdiag.advice import Events, Measures, Optimisation, Protocol, Sync, Topology
+from wsdiag.contents import MAX_MESSAGES
 from wsdiag.limits import Limits
 from wsdiag.report import CheckItem
 from wsdiag.review import checklist as items
@@ -37,6 +38,7 @@ class Answers(NamedTuple):
     steps: list[Step]
     checklist: list[CheckItem]
     collect: list[str]
+    remarks: list[str]
 
 
 def answer(
@@ -64,6 +66,11 @@ def answer(
         steps=steps.steps(paths[0], synced, judged, events, topics, checklist, of.stacks),
         checklist=checklist,
         collect=_collect(paths[0], synced, judged, topics),
+        remarks=[
+            f"{name}: the first {MAX_MESSAGES:,} messages were looked into; all numbers are of the "
+            "time until then"
+            for name in of.cut
+        ],
     )
 
 

@@ -128,13 +128,13 @@ def _beyond_the_first(of: Traffic) -> pl.DataFrame:
 def _unstable(of: Traffic, limits: Limits) -> str:
     """Why a fallback is needed, empty where nothing shows that."""
     reasons = []
-    if of.attempts and of.failed >= FEW_UNSTABLE:
-        share = of.failed / of.attempts
-        if share >= limits.handshake_failure_share:
-            reasons.append(f"{of.failed} of {of.attempts} upgrades failed on the way")
+    tried, failed = len(of.tries), int(of.tries["failed"].sum())
+    if failed >= FEW_UNSTABLE and failed >= limits.handshake_failure_share * tried:
+        reasons.append(f"{failed} of {tried} upgrades failed on the way")
     lost = of.sessions.filter(~pl.col("clean"))
     hours, clients = of.seconds / 3600, max(of.sessions["client"].n_unique(), 1)
-    if len(lost) >= FEW_UNSTABLE and lost["client"].n_unique() >= 2:
+    seen = of.seconds >= 60 * limits.poll_minutes
+    if seen and len(lost) >= FEW_UNSTABLE and lost["client"].n_unique() >= 2:
         rate = per_s(len(lost) / clients, hours / clients)
         if rate >= limits.network_changes_per_hour:
             reasons.append(

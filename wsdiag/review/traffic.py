@@ -23,14 +23,14 @@ class Traffic(NamedTuple):
     `client` and `at` (the time on the reference's clock); `fetches` has FETCHES with `at`, each
     once. `sessions` has one row for each connection that was open: session, client, user, path,
     opened, over, seconds, c2s and s2c (messages of any kind), beats, deflate, mobile, clean (it
-    ended with a Close, or lives), back (seconds until the client was there again).
+    ended with a Close, or lives), back (seconds until the client was there again). `tries` has one
+    row for each upgrade: path, failed (on the way, not by choice).
     """
 
     messages: pl.DataFrame
     fetches: pl.DataFrame
     sessions: pl.DataFrame
-    attempts: int
-    failed: int
+    tries: pl.DataFrame
     stacks: frozenset[str]
     cut: list[str]
     vantages: frozenset[str]
@@ -68,7 +68,8 @@ class Traffic(NamedTuple):
         """The connections to one path, and what they carried."""
         some = self.sessions.filter(pl.col("path").eq_missing(path))
         kept = self.messages.join(some.select("session"), on="session", how="semi")
-        return self._replace(sessions=some, messages=kept)
+        tried = self.tries.filter(pl.col("path").eq_missing(path))
+        return self._replace(sessions=some, messages=kept, tries=tried)
 
 
 def traffic(
@@ -93,16 +94,32 @@ def traffic(
     table = story.connections.collect()
     used = set(legs["source"].unique())
     fetches = _fetches(_timed(notebook.fetches(), clocks, window), hands, legs, used)
+    sessions = _sessions(table, messages, hands, legs)
+    if notebook.cut:
+        end = messages.filter(pl.col("source").is_in(notebook.cut))["at"].max()
+        if isinstance(end, datetime):
+            sessions = _until(sessions, end)
+            fetches = fetches.filter((pl.col("at") <= end).fill_null(value=True))
     return Traffic(
         messages=messages,
         fetches=fetches,
-        sessions=_sessions(table, messages, hands, legs),
-        attempts=len(table.filter(pl.col("was_open") | pl.col("rejected") | pl.col("refused"))),
-        failed=len(table.filter(_failed_on_the_way() & ~pl.col("was_open"))),
+        sessions=sessions,
+        tries=table.filter(pl.col("was_open") | pl.col("rejected") | pl.col("refused")).select(
+            "path", failed=_failed_on_the_way() & ~pl.col("was_open")
+        ),
         stacks=stacks | frozenset(hands["stack"].drop_nulls()),
         cut=notebook.cut,
         vantages=frozenset(table["vantages"].explode().drop_nulls()),
         formats=formats,
+    )
+
+
+def _until(sessions: pl.DataFrame, end: datetime) -> pl.DataFrame:
+    """The connections as far as their messages were looked into: rates are of that time."""
+    over = pl.min_horizontal("over", pl.lit(end, sessions.schema["over"]))
+    took = (over - pl.col("opened")).dt.total_microseconds() / 1e6
+    return sessions.filter(pl.col("opened") <= end).with_columns(
+        over=over, seconds=took.clip(0).fill_null(0.0)
     )
 
 
