@@ -13,6 +13,7 @@ from wsdiag import sources
 from wsdiag.bundle import browser, lines, wire
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile, Reading
+from wsdiag.sources import pcap
 
 _HEAD_LINES = 20
 """By these lines a log's format is known."""
@@ -39,7 +40,7 @@ def copy(item: InputFile, needed: Collection[int] | None, config: Config, target
     if needed is not None:
         told = told.filter(pl.col("pos").is_in(list(needed)))
     lost = ""
-    for write in _ways(item, before, told):
+    for write in _ways(item, before, told, config):
         write(target)
         copied = InputFile(name=item.name, path=target, sha256="", bytes=0)
         lost = _lost(before, told, sources.read(copied, replace(config, keylog=None)))
@@ -48,12 +49,15 @@ def copy(item: InputFile, needed: Collection[int] | None, config: Config, target
     return lost
 
 
-def _ways(item: InputFile, before: Reading, told: pl.DataFrame) -> Iterator[Callable[[Path], None]]:
+def _ways(
+    item: InputFile, before: Reading, told: pl.DataFrame, config: Config
+) -> Iterator[Callable[[Path], None]]:
     """How to copy it, the least first."""
     places = set(told["pos"].to_list())
     if before.format in _CAPTURES:
         names = set(told["conn"].drop_nulls())
         yield lambda target: wire.write(item.path, target, names)
+        yield lambda target: wire.write(item.path, target, names, pcap.opened(item, config))
     elif before.format == "har":
         yield lambda target: browser.write_har(item.path, target, places)
     elif before.format == "netlog":
@@ -97,6 +101,11 @@ def _lost(before: Reading, told: pl.DataFrame, again: Reading) -> str:
 
 
 def _compared(events: pl.DataFrame) -> pl.DataFrame:
-    """Events as they must be read again; a heartbeat's payload may be another."""
+    """Events as they must be read again; a heartbeat's payload may be another.
+
+    A side that is done says so in TLS (eof), and without it with a FIN.
+    """
     beat = pl.col("kind").cast(pl.String).is_in(["ping", "pong"])
-    return events.with_columns(trace=pl.when(~beat).then("trace"))
+    return events.with_columns(
+        trace=pl.when(~beat).then("trace"), reason=pl.col("reason").replace("eof", "fin")
+    )

@@ -8,6 +8,7 @@ that every packet keeps its number.
 from __future__ import annotations
 
 import struct
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,7 +19,7 @@ from wsdiag.bundle.stream import Talk, Taped, place
 from wsdiag.capture.conversation import Conversation, Fact
 from wsdiag.capture.handshake import Request
 from wsdiag.capture.numbers import ETHERNET, TCP
-from wsdiag.capture.packets import SYN, Endpoint, Segment, segment_of
+from wsdiag.capture.packets import FIN, RST, SYN, Endpoint, Segment, segment_of
 from wsdiag.capture.payload import is_engine_io
 from wsdiag.capture.records import (
     ENHANCED,
@@ -36,20 +37,33 @@ _IP4, _IP6 = 0x0800, 0x86DD
 _NOTHING = bytes(12) + b"\x88\xb5"
 """An Ethernet header of a type that is kept for experiments: a packet of which nothing is left."""
 
+_Name = tuple[frozenset[Endpoint], int]
+
 Put = Callable[[int, bytes, int], None]
 
 
 class _Spot(NamedTuple):
-    """A packet's payload: the connection that sent it, the side, and the offset."""
+    """A packet's payload: the connection that sent it, the side, and the offset.
+
+    Where keys opened what was in TLS, `size` is what of that came with the packet, and `is_over`
+    says that its side is done.
+    """
 
     story: _Story
     side: int
     at: int
+    size: int | None = None
+    is_over: bool = False
 
 
-def write(source: Path, target: Path, conns: Collection[str]) -> None:
-    """Copy the connections that events name so, and those in TLS."""
-    spots = _Reading(conns).read(source)
+def write(
+    source: Path, target: Path, conns: Collection[str], opened: Sequence[TcpFact] = ()
+) -> None:
+    """Copy the connections that events name so, and those in TLS.
+
+    `opened` is what keys found in TLS: it is handed on in clear, for the keys are not.
+    """
+    spots = _Reading(conns, opened).read(source)
     with source.open("rb") as packets, target.open("wb") as out:
         put = _writer(out, kind(packets.read(12)) or "pcap")
         packets.seek(0)
@@ -60,7 +74,7 @@ def write(source: Path, target: Path, conns: Collection[str]) -> None:
             if spot is None or segment is None:
                 put(record.ts, _NOTHING, len(_NOTHING))
             else:
-                put(record.ts, *_packet(segment, spot))
+                put(record.ts, *_packet(spot.story.in_clear(segment, spot), spot))
 
 
 class _Story:
@@ -70,8 +84,10 @@ class _Story:
         self.conn = conn
         self.talk = Talk(redactor)
         self._conversation: Conversation | None = None
-        self._starts: list[int | None] = [None, None]
         self._at = [0, 0]
+        self.places: list[tuple[int, int]] = []  # number and side of each packet
+        self.is_opened = False
+        self._over = [False, False]
 
     def take(self, fact: TcpFact) -> None:
         """Something happened on the connection."""
@@ -92,6 +108,36 @@ class _Story:
         self._look(facts)
         if said.is_other and not said.is_tls:
             self.conn.ignore()
+
+    def reveal(self, facts: Sequence[TcpFact]) -> dict[int, _Spot]:
+        """Take what was in TLS instead of what was sent; where each packet stands in that."""
+        self.is_opened, self.talk, self._conversation = True, Talk(self.talk.redactor), None
+        self._at = [0, 0]
+        sizes, over = Counter[int](), set[int]()
+        for fact in facts:
+            self.take(fact)
+            sizes[fact.pos] += fact.size
+            if fact.what is What.EOF:
+                over.add(fact.pos)
+        spots, at = dict[int, _Spot](), [0, 0]
+        for pos, side in self.places:
+            spots[pos] = _Spot(self, side, at[side], sizes[pos], pos in over)
+            at[side] += sizes[pos]
+        return spots
+
+    def in_clear(self, segment: Segment, spot: _Spot) -> Segment:
+        """A segment as if it had been sent without TLS. A side that is done sends a FIN."""
+        if not self.is_opened or segment.flags & (SYN | RST):
+            return segment
+        start, size = self.conn.flows[spot.side].start or 0, spot.size or 0
+        ends = spot.is_over or (bool(segment.flags & FIN) and not self._over[spot.side])
+        self._over[spot.side] = self._over[spot.side] or ends
+        return segment._replace(
+            seq=(start + spot.at) & 0xFFFF_FFFF,
+            flags=(segment.flags & ~FIN) | (FIN if ends else 0),
+            payload=bytes(size),
+            size=size,
+        )
 
     def _look(self, facts: Sequence[Fact]) -> None:
         for reader in self._conversation.readers if self._conversation else ():
@@ -128,8 +174,11 @@ class _Story:
 
 
 class _Reading:
-    def __init__(self, conns: Collection[str]) -> None:
+    def __init__(self, conns: Collection[str], opened: Sequence[TcpFact]) -> None:
         self._conns = conns
+        self._opened = defaultdict[_Name, list[TcpFact]](list)
+        for fact in opened:
+            self._opened[_name(fact.conn)].append(fact)
         self._redactor = Redactor(rereadable=True)
         self._stories: dict[frozenset[Endpoint], _Story] = {}
         self._spots: dict[int, _Spot] = {}
@@ -159,13 +208,22 @@ class _Reading:
             story.take(fact)
         side = int(segment.src != conn.ends[0])
         self._spots[segment.pos] = _Spot(story, side, story.offset(side, segment))
+        if self._opened:
+            story.places.append((segment.pos, side))
 
     def _over(self, story: _Story) -> None:
         for fact in over(story.conn):
             story.take(fact)
+        if facts := self._opened.get(_name(story.conn)):
+            self._spots |= story.reveal(facts)
         story.finish()
         if not (story.is_tls or any(name in self._conns for name in story.names)):
             self._left_out.add(story)
+
+
+def _name(conn: Connection) -> _Name:
+    """A connection, the same in every reading of a capture."""
+    return frozenset(conn.ends), conn.ordinal
 
 
 def _packet(segment: Segment, spot: _Spot) -> tuple[bytes, int]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from wsdiag import contents
 from wsdiag.capture import describe
 from wsdiag.capture.records import Notes, kind
+from wsdiag.capture.streams import TcpFact
 from wsdiag.config import Config
 from wsdiag.event import Vantage
 from wsdiag.evidence import InputFile, Reading
@@ -30,14 +31,11 @@ def sniff(head: bytes, name: str) -> float:
 
 def read(item: InputFile, config: Config) -> Reading:
     """The WebSocket connections of a capture."""
-    keys, remarks = _keys(config)
-    notes, book = _read(item, opening=bool(keys))
-    if notes.keys and book.keyed is None:  # they stand in the capture itself: once more
-        notes, book = _read(item, opening=True)
+    notes, book, keys, remarks = _with_keys(item, config)
     if book.keyed:
         from wsdiag.sources import wire_keys
 
-        remarks += wire_keys.read(item.path, book.keyed, keys + notes.keys)
+        remarks += wire_keys.read(item.path, book.keyed, keys)
     return Reading(
         format=kind(item.head()) or "pcap",
         vantage=Vantage.NETWORK,
@@ -47,6 +45,29 @@ def read(item: InputFile, config: Config) -> Reading:
         remarks=(*notes.remarks, *remarks, *book.remarks()),
         redactions=dict(book.redactor.counts),
     )
+
+
+def opened(item: InputFile, config: Config) -> list[TcpFact]:
+    """What keys open in the TLS of a capture: bytes, and that a side is done."""
+    _, book, keys, _ = _with_keys(item, config)
+    if not book.keyed:
+        return []
+    from wsdiag.sources import wire_keys
+
+    return [
+        fact
+        for facts in wire_keys.opened(item.path, book.keyed, keys)[0].values()
+        for fact in facts
+    ]
+
+
+def _with_keys(item: InputFile, config: Config) -> tuple[Notes, Book, bytes, list[str]]:
+    """What is read without keys, and the keys that are at hand."""
+    keys, remarks = _keys(config)
+    notes, book = _read(item, opening=bool(keys))
+    if notes.keys and book.keyed is None:  # they stand in the capture itself: once more
+        notes, book = _read(item, opening=True)
+    return notes, book, keys + notes.keys, remarks
 
 
 def _read(item: InputFile, *, opening: bool) -> tuple[Notes, Book]:

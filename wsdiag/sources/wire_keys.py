@@ -12,9 +12,20 @@ from wsdiag.capture.streams import TcpFact, What
 from wsdiag.sources import tshark
 from wsdiag.sources.wire_rows import Story
 
+Opened = dict[Story, list[TcpFact]]
+"""What was found in TLS, by connection: its bytes, and that a side is done."""
+
 
 def read(path: Path, stories: Sequence[Story], keys: bytes) -> list[str]:
     """Read stories in TLS from the capture they are of; remarks on what hinders it."""
+    told, hindered = opened(path, stories, keys)
+    for story in stories:
+        story.reveal(told.get(story, []))
+    return hindered
+
+
+def opened(path: Path, stories: Sequence[Story], keys: bytes) -> tuple[Opened, list[str]]:
+    """What is in the TLS of stories from this capture; remarks on what hinders it."""
     lanes, of_lane = dict[tuple[Endpoint, Endpoint], int](), list[list[Story]]()
     for story in sorted(stories, key=lambda story: story.conn.begun):
         one, other = story.conn.ends
@@ -23,7 +34,7 @@ def read(path: Path, stories: Sequence[Story], keys: bytes) -> list[str]:
                 of_lane.append([])
             of_lane[lanes[ends]].append(story)
     ports = sorted({story.conn.ends[1 - story.client].port for story in stories})
-    told, hindered = dict[Story, list[TcpFact]](), list[str]()
+    told, hindered = Opened(), list[str]()
     try:
         tshark.found()
         with TemporaryDirectory(prefix="wsdiag-") as folder:
@@ -41,6 +52,4 @@ def read(path: Path, stories: Sequence[Story], keys: bytes) -> list[str]:
                     facts.append(TcpFact(What.EOF, story.conn, side, pos, ts))
     except tshark.Unusable as problem:
         hindered.append(f"the keys of TLS are at hand but not used: {problem}")
-    for story in stories:
-        story.reveal(told.get(story, []))
-    return hindered
+    return told, hindered
