@@ -74,7 +74,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Share, Meta(description="share of received messages that the client never refers to")
     ] = 0.5
     topics_per_client: Annotated[
-        Positive, Meta(description="topics of one client beyond which few may bring most bytes")
+        Positive,
+        Meta(description="topics beyond which a client may hear of more than it shows"),
     ] = 10
     hot_bytes_share: Annotated[
         Share, Meta(description="share of the bytes that a fifth of the topics brings")

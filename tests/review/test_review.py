@@ -130,6 +130,18 @@ def test_topics_that_nobody_reads(tmp_path: Path) -> None:
     assert told.facts.topics == 50
 
 
+def test_a_few_rooms_may_all_be_read(tmp_path: Path) -> None:
+    """Who says nothing in a room may still read it."""
+    page = Page()
+    for n in range(60):
+        page.down(1 + n, {"type": "chat.message", "topic": f"room:{n % 3}", "body": "hello"})
+        if n % 10 == 0:
+            page.up(1.5 + n, {"type": "chat.message", "topic": "room:0", "body": "hello"})
+    told = page.review(tmp_path)
+    assert told.facts.unused_share == pytest.approx(2 / 3, rel=0.02)
+    assert needed(told) == set()
+
+
 def test_cursors_at_60_hz(tmp_path: Path) -> None:
     page = Page()
     for n in range(600):
@@ -280,6 +292,7 @@ def test_the_template_in_every_view(tmp_path: Path) -> None:
         "compression",
         "delta",
         "throttle",
+        "memory-per-subscription",
     }
     assert msgspec.json.decode(VIEWS["json"](told), type=type(told)).protocol == told.protocol
 

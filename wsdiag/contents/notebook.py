@@ -26,6 +26,9 @@ MAX_COMPARED = 50_000
 MAX_SIZED, SIZED_FROM, SIZED_EACH = 500, 1024, 10
 """Messages of an input that are packed to see how small they get; every tenth above 1 KiB."""
 
+MAX_FETCHES = 100_000
+"""So many plain HTTP exchanges are noted."""
+
 BODY_BYTES = 262_144
 """So much of an HTTP answer is kept until it is compared."""
 
@@ -221,6 +224,8 @@ class Notebook:
         size: int | None = None,
     ) -> None:
         """Note a plain HTTP exchange; `body` is as much of the answer as is known."""
+        if len(self._rows["fetches"]) >= MAX_FETCHES:
+            return
         told = _decoded(_opened(body, encoding)) if "json" in media or not media else None
         fields = shape.fields_of(told) if isinstance(told, dict | list) else None
         parts = [shape.digest(part) for part in _ID_PARTS.findall(target)[:32]]

@@ -12,7 +12,7 @@ import polars as pl
 from wsdiag.advice import Choice, Cost, Judgement, Protocol
 from wsdiag.limits import Limits
 from wsdiag.review.proofs import proofs
-from wsdiag.review.rates import per_s
+from wsdiag.review.rates import gaps_ms, median, per_s
 from wsdiag.review.traffic import Traffic
 
 SURE, LIKELY, GUESS = 0.7, 0.6, 0.4
@@ -20,6 +20,8 @@ POLL_BYTES, POLL_EVERY_S = 800, 30.0
 """An HTTP request and its answer without a body, headers of a browser's size; and how often."""
 SSE_FRAME_BYTES = 8
 """`data: ` and the empty line that ends an event (WHATWG HTML, server-sent events)."""
+A_MINUTE_S = 57.0
+"""A minute, as timers keep it."""
 FIRST_S = 10
 """A client's only message, so soon after the opening, is taken for a subscription."""
 FEW_UNSTABLE = 3
@@ -92,7 +94,9 @@ def _choice(
         )
         return "websocket", why, SURE, [], up
     rate = per_s(len(down), minutes)
-    if minutes >= limits.poll_minutes and rate < limits.poll_below_per_min:
+    gap_s = (median(gaps_ms(down, "session")) or 0.0) / 1000
+    seldom = rate < limits.poll_below_per_min or gap_s * limits.poll_below_per_min >= A_MINUTE_S
+    if minutes >= limits.poll_minutes and seldom:
         why = (
             f"{rate:.2g} updates a minute for each client over {minutes:.0f} connection-minutes, "
             "and nothing from the client"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from wsdiag.clocks.fit import Clock
-from wsdiag.connections import Story
+from wsdiag.connections import Story, memory
 from wsdiag.contents import Notebook
 
 APP = pl.col("role").is_in(["app", "answer"])
@@ -35,6 +35,7 @@ class Traffic(NamedTuple):
     cut: list[str]
     vantages: frozenset[str]
     formats: Mapping[str, str]
+    memory: Mapping[str, float | None]  # bytes, as connections.memory.cost
 
     @property
     def app(self) -> pl.DataFrame:
@@ -111,6 +112,7 @@ def traffic(
         cut=notebook.cut,
         vantages=frozenset(table["vantages"].explode().drop_nulls()),
         formats=formats,
+        memory=memory.cost(story.events, story.connections).collect().row(0, named=True),
     )
 
 

@@ -18,6 +18,7 @@ from wsdiag.review.optimisations import (
     debounce,
     delta,
     direct_update,
+    memory_per_subscription,
     selective_subscription,
     throttle,
 )
@@ -40,6 +41,7 @@ SELECTIVE_SUBSCRIPTION: Question = selective_subscription
 COMPRESSION: Question = compression
 DELTA: Question = delta
 THROTTLE: Question = throttle
+MEMORY: Question = memory_per_subscription
 
 QUESTIONS: tuple[Question, ...] = (
     DEBOUNCE,
@@ -49,6 +51,7 @@ QUESTIONS: tuple[Question, ...] = (
     COMPRESSION,
     DELTA,
     THROTTLE,
+    MEMORY,
 )
 
 

@@ -42,6 +42,10 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
         told = f"{len(idle)} of {len(judged)} messages, {int(idle['size'].sum()):,} bytes"
         if share <= limits.unused_share:
             return not_needed(metric, share, f"{told} are about what the client never refers to")
+        many = _things(judged)
+        if many <= limits.topics_per_client:
+            why = f"{told} are about what the client only hears of, but of {many} topics or things"
+            return not_needed(metric, share, why)
         saved, flow = (per_s(float(it), of.span_s) for it in (len(idle), idle["size"].sum()))
         return needed(
             metric,
@@ -53,6 +57,16 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
             against=["what the page only shows leaves no trace: look at two of the topics first"],
         )
     return _by_bytes(of, limits, metric)
+
+
+def _things(judged: pl.DataFrame) -> int:
+    """Of how many topics or things one client hears at most: a few may well all be shown."""
+    counted = judged.group_by("session").agg(
+        n=pl.max_horizontal(
+            pl.col("topic_id").drop_nulls().n_unique(), pl.col("entity").drop_nulls().n_unique()
+        )
+    )
+    return int(counted["n"].max() or 0)  # type: ignore[arg-type]
 
 
 def _by_bytes(of: Traffic, limits: Limits, unknown: Metric) -> Optimisation:
