@@ -16,7 +16,8 @@ import plant
 import pytest
 from click.testing import CliRunner, Result
 
-from wsdiag import pipeline, redact
+from wsdiag import bundle as bundles
+from wsdiag import pipeline, progress, redact
 from wsdiag.bundle import lines, texts
 from wsdiag.bundle.packing import Packer
 from wsdiag.capture import payload
@@ -27,6 +28,9 @@ from wsdiag.capture.records import Notes, records
 from wsdiag.capture.streams import What, follow
 from wsdiag.capture.websocket import Message
 from wsdiag.cli import main
+from wsdiag.config import Config
+from wsdiag.gather import NoEvidence
+from wsdiag.progress import Progress
 
 CASES = Path(__file__).parents[1] / "fixtures"
 STAND_IN = re.compile(r"eyJhbGciOiJub25lIn0\.([\w-]+)\.wsdiag")
@@ -105,6 +109,31 @@ def test_tls_that_keys_opened_is_handed_on_in_clear(tmp_path: Path) -> None:
     notes = Notes()
     assert list(records(BytesIO(capture), notes))
     assert notes.keys == b""
+
+
+def test_a_bundle_beside_its_evidence_is_not_read_again(tmp_path: Path) -> None:
+    (tmp_path / "case").mkdir()
+    log = b"2026-03-04 10:00:00 ws closed code=1011 conn=1\n"
+    plant.write(tmp_path / "case", {"server.log": log})
+    packed(tmp_path / "case", tmp_path / "case")
+    bundle, said = packed(tmp_path / "case", tmp_path / "case")  # over the one before
+    beside = {
+        it["source"]: it["format"] for it in report_of(tmp_path / "case", "--strict")["inputs"]
+    }
+    assert beside == {"case.zip": "report", "server.log": "app-log"}
+    assert [it["source"] for it in report_of(bundle)["inputs"]] == ["server.log"]
+    (tmp_path / "case" / "server.log").unlink()
+    assert [it["source"] for it in report_of(tmp_path / "case")["inputs"]] == ["server.log"]
+    assert "not as in the report" not in said.stderr
+
+
+def test_a_part_of_a_case_is_none(tmp_path: Path) -> None:
+    """Ctrl-C while it is packed leaves no bundle."""
+    stopped = Progress()
+    stopped.stopped = True
+    with progress.watched(stopped), pytest.raises((KeyboardInterrupt, NoEvidence)):
+        bundles.pack([CASES / "har-idle"], Config(), tmp_path / "case.zip", lambda told: told)
+    assert not (tmp_path / "case.zip").exists()
 
 
 def test_what_does_not_survive_is_told(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +18,13 @@ from tempfile import TemporaryDirectory
 import msgspec
 from msgspec.structs import replace
 
-from wsdiag import pipeline
+from wsdiag import pipeline, progress
 from wsdiag.bundle.evidence import copy
 from wsdiag.config import Config
 from wsdiag.evidence import Paths
 from wsdiag.evidence.archives import BUNDLE, EVIDENCE
 from wsdiag.gather import Gathered, NoEvidence
+from wsdiag.progress import Progress
 from wsdiag.report import Report
 from wsdiag.reporters import REPORTERS
 from wsdiag.targets import Targets
@@ -45,25 +47,34 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
 def pack(paths: Paths, config: Config, target: Path, issue: Callable[[Report], Report]) -> Bundle:
     """Diagnose `paths` and write a bundle. `issue` gives the report its title.
 
-    Raises `NoEvidence`, `ConfigError` and `OSError`.
+    Raises `NoEvidence`, `ConfigError`, `OSError`, and `KeyboardInterrupt` where the progress was
+    stopped.
     """
-    with pipeline.diagnosed(paths, config) as (judged, gathered):
+    far = progress.current()
+    with pipeline.diagnosed(paths, config) as (judged, gathered), progress.watched(Progress()):
         report = issue(judged)
         windowed = config.since is not None or config.until is not None
         for within in (True, False) if windowed else (False,):
-            bundle = _packed(report, gathered, config, target, within=within)
+            bundle = _packed(report, gathered, config, target, far, within=within)
             if not bundle.lost:
                 break
         return bundle
 
 
 def _packed(
-    report: Report, gathered: Gathered, config: Config, target: Path, *, within: bool
+    report: Report,
+    gathered: Gathered,
+    config: Config,
+    target: Path,
+    far: Progress,
+    *,
+    within: bool,
 ) -> Bundle:
     """Write the bundle, with the evidence from the window that was asked for or with all of it."""
     with TemporaryDirectory(prefix="wsdiag-") as made:
         lost, files = list[str](), dict[str, Path]()
         for number, item in enumerate(gathered.inputs):
+            _go_on(far, f"packing {item.name}")
             needed = None
             if within:
                 needed = set(gathered.events.filter(source=item.name)["pos"].to_list())
@@ -77,9 +88,20 @@ def _packed(
         options = _options(again)
         draft = Path(made, "case.zip")
         _write(draft, report, files, options, lost)
+        _go_on(far, "diagnosing the bundle")
         lost += _not_found(report, draft, again)
-        _write(target, report, files, options, lost)
+        _write(draft, report, files, options, lost)
+        _go_on(far, "")
+        shutil.copyfile(draft, target)
     return Bundle(report=report, options=options, lost=lost)
+
+
+def _go_on(far: Progress, note: str) -> None:
+    """Say what is done now. A part of a case is none: raises `KeyboardInterrupt` where it was asked
+    to stop."""
+    far.note = note
+    if far.stopped:
+        raise KeyboardInterrupt
 
 
 def _again(config: Config, gathered: Gathered, *, within: bool) -> Config:
@@ -140,7 +162,9 @@ def _write(
 ) -> None:
     head = {"schema": SCHEMA, "tool": report.tool, "options": options, "lost": lost}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        _add(archive, BUNDLE, json.dumps(head, ensure_ascii=False, separators=(",", ":")))
+        # Not packed: by its first bytes the file is known as a bundle.
+        told = json.dumps(head, ensure_ascii=False, separators=(",", ":"))
+        archive.writestr(zipfile.ZipInfo(BUNDLE, _LATE), told.encode("utf-8", "replace"))
         _add(archive, "README.txt", _readme(report, options, lost))
         for name, form in REPORTS.items():
             _add(archive, name, REPORTERS[form].render(report))

@@ -10,7 +10,7 @@ import click
 from wsdiag.cli.evidence import evidence_expected
 from wsdiag.cli.outcome import named
 from wsdiag.cli.settings import check_target, judging_options, reading_options, settings_of
-from wsdiag.cli.streams import INTERRUPTED, UNREADABLE, USAGE, harmless, say, stop, tell
+from wsdiag.cli.streams import UNREADABLE, USAGE, harmless, say, stop, tell
 from wsdiag.progress import Progress
 
 
@@ -63,7 +63,5 @@ def bundle(
     )
     for lost in packed.lost:
         say(f"not as in the report: {lost}")
-    if progress.stopped:
-        raise click.exceptions.Exit(INTERRUPTED)
     if strict and packed.lost:
         raise click.exceptions.Exit(UNREADABLE)

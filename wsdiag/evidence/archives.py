@@ -41,6 +41,9 @@ def members(path: Path) -> Iterator[Member] | None:
 def is_bundle(path: Path) -> bool:
     """Whether it is a bundle of wsdiag."""
     try:
+        with path.open("rb") as file:
+            if not file.read(len(_ZIP[0])).startswith(_ZIP):
+                return False
         with zipfile.ZipFile(path) as archive:
             return _bundled(archive)
     except (OSError, ValueError, zipfile.BadZipFile):

@@ -24,6 +24,12 @@ _FEW = 8
 _TEXT = bytes((*b"\t\n\r", *range(32, 127)))
 
 
+def as_given(name: str, path: Path) -> InputFile:
+    """A file as it is, whatever is in it."""
+    digest, size = _digest(path)
+    return InputFile(name=name, path=path, sha256=digest, bytes=size)
+
+
 def unpack(name: str, path: Path, spool: Spool) -> Iterator[InputFile]:
     """The plain files in one: itself, what is packed in it, or what an archive holds.
 
@@ -37,9 +43,7 @@ def unpack(name: str, path: Path, spool: Spool) -> Iterator[InputFile]:
     elif not path.is_file():  # a pipe can be read once only
         with path.open("rb") as stream:
             path = spool.copy(chunks_of(stream.read), remarks)
-    digest, size = _digest(path)
-    given = InputFile(name=name, path=path, sha256=digest, bytes=size, remarks=tuple(remarks))
-    given = _unpacked(given, spool)
+    given = _unpacked(replace(as_given(name, path), remarks=tuple(remarks)), spool)
     members = archives.members(given.path)
     if members is None:
         yield _as_utf8(given, spool)

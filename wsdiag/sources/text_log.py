@@ -12,7 +12,12 @@ from wsdiag import evidence
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile, Reading
 
-_OWN_REPORT = (b"## WebSocket Debug:", b'"wsdiag.report/1"', b'"wsdiag.review/1"')
+_OWN_REPORT = (
+    b'{"schema":"wsdiag.bundle/',
+    b"## WebSocket Debug:",
+    b'"wsdiag.report/1"',
+    b'"wsdiag.review/1"',
+)
 _OWN_TEXT = (b"SYMPTOMS  ", b"VERDICTS  measured against target")
 _BINARY_SHARE = 0.1
 
