@@ -137,7 +137,7 @@ def test_a_part_of_a_case_is_none(tmp_path: Path) -> None:
 
 
 def test_what_does_not_survive_is_told(tmp_path: Path) -> None:
-    """A password that is part of how a line names its connection."""
+    """A cookie that a line names its connection by: nothing of a cookie is handed on."""
     log = f"2026-03-04 10:00:04 WebSocket error: login failed, Cookie: sid={plant.SESSION}\n"
     plant.write(tmp_path / "in", {"server.log": log.encode()})
     bundle, said = packed(tmp_path / "in", tmp_path)
@@ -266,6 +266,46 @@ def test_other_traffic_leaves_its_time_only(tmp_path: Path) -> None:
     assert [len(it.data) for it in after[: len(other.packets)]] == [14] * len(other.packets)
     assert b"bye" in data
     assert b"patients" not in data
+
+
+def netlog() -> bytes:
+    """A WebSocket that the server closes with 1011, and another page that is nobody's business."""
+    close = b"\x88\x05\x03\xf3bye"
+    told = [
+        (7, "URL_REQUEST_START_JOB", {"url": "https://diary.example/private"}),
+        (5, "REQUEST_ALIVE", {"url": f"wss://h.example/ws?token={plant.OPAQUE}"}),
+        (6, "SOCKET_POOL_BOUND_TO_SOCKET", {"source_dependency": {"id": 9, "type": 1}}),
+        (5, "HTTP_STREAM_REQUEST_BOUND_TO_JOB", {"source_dependency": {"id": 6, "type": 1}}),
+        (5, "HTTP_TRANSACTION_SEND_REQUEST_HEADERS", {"headers": [f"Cookie: sid={plant.COOKIE}"]}),
+        (5, "HTTP_TRANSACTION_READ_RESPONSE_HEADERS", {"headers": ["HTTP/1.1 101 Switching"]}),
+        (5, "WEBSOCKET_SENT_FRAME_HEADER", {"opcode": 1, "payload_length": 9}),
+        (9, "SOCKET_BYTES_RECEIVED", {"bytes": base64.b64encode(b"secret" + close).decode()}),
+        (5, "WEBSOCKET_RECV_FRAME_HEADER", {"opcode": 8, "payload_length": 5}),
+        (9, "SOCKET_BYTES_RECEIVED", {"byte_count": 0}),
+    ]
+    types = {name: number for number, name in enumerate(dict.fromkeys(name for _, name, _ in told))}
+    events = [
+        {"type": types[name], "source": {"id": source}, "time": 1000 + i, "params": params}
+        for i, (source, name, params) in enumerate(told)
+    ]
+    constants = {"logEventTypes": types, "timeTickOffset": 1_772_618_400_000}
+    rows = ",\n".join(map(json.dumps, events))
+    return f'{{"constants": {json.dumps(constants)},\n"events": [\n{rows}]\n}}\n'.encode()
+
+
+def test_of_a_netlog_one_connection_is_left(tmp_path: Path) -> None:
+    plant.write(tmp_path / "in", {"net.json": netlog()})
+    bundle, said = packed(tmp_path / "in", tmp_path)
+    assert "not as in the report" not in said.stderr
+    columns = ["ts", "pos", "kind", "code", "reason", "token", "bytes"]
+    before = pipeline.read_events([tmp_path / "in"]).select(columns)
+    assert pipeline.read_events([bundle]).select(columns).equals(before)
+    assert before.filter(kind="close").rows(named=True)[0]["reason"] == "bye"
+    with zipfile.ZipFile(bundle) as archive:
+        kept = archive.read("evidence/net.json")
+    assert plant.leaks(kept) == []
+    for word in (b"diary", b"Cookie", base64.b64encode(b"secret")[:6]):
+        assert word not in kept
 
 
 @pytest.mark.parametrize(

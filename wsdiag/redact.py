@@ -97,6 +97,11 @@ def pseudonym(rule: str, secret: str) -> str:
     return f"{rule}-{digest[:8]}"
 
 
+def is_pseudonym(text: str) -> bool:
+    """Whether it is one, as in evidence whose secrets were hidden before."""
+    return re.fullmatch(r"(?:token|session|user|conn|hidden|ip)-[0-9a-f]{8}", text) is not None
+
+
 def token(secret: str) -> str:
     """The pseudonym of a credential, however it was carried: quoted, encoded, with its scheme."""
     bare = _TOKEN_SCHEME.sub("", undo(secret), count=1).rstrip(_TRAILING)

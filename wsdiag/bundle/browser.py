@@ -148,7 +148,7 @@ def write_netlog(source: Path, target: Path, needed: Collection[int]) -> None:
     }
     rows = b",\n".join(msgspec.json.encode(event) for event in told)
     head = b'{"constants":' + msgspec.json.encode(constants)
-    target.write_bytes(head + b',\n"events": [\n' + rows + b"]}\n")
+    target.write_bytes(head + b',\n"events": [\n' + rows + b"]\n}\n")
 
 
 def _concerned(source: Path, needed: Collection[int]) -> set[int]:

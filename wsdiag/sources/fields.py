@@ -334,6 +334,8 @@ def connection_id(text: str) -> str | None:
         return redact.address(str(_ip(plain)))
     except ValueError:
         pass
+    if redact.is_pseudonym(plain):
+        return plain
     if len(plain) > 64 or redact.Redactor().mask(plain) != plain:
         return redact.pseudonym("conn", plain)
     return plain
