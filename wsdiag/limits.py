@@ -99,7 +99,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Positive, Meta(description="publish to delivery, 95th percentile, in milliseconds")
     ] = 50.0
     drift_share: Annotated[
-        Share, Meta(description="share of an event's messages that have not its usual shape")
+        Share, Meta(description="share of an event's messages that contradict its usual shape")
     ] = 0.05
     topics_per_kind: Annotated[
         Positive, Meta(description="topics of one resource type beyond which they may be endless")

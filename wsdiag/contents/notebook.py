@@ -174,7 +174,7 @@ class Notebook:
                 shape.digest(topic.rpartition(":")[2]) if topic else None,
                 shape.digest(entity) if entity else None,
                 told.role == APP and shape.is_signal(payload),
-                self._mask(shape.shape_of(payload)) if told.role in (APP, ANSWER) else None,
+                shape.shape_of(payload, self._name) if told.role in (APP, ANSWER) else None,
                 self._same(like, fields) if told.role == APP else None,
                 zlib.crc32(data),
                 shape.digest(told.trace) if told.trace else None,
@@ -291,6 +291,10 @@ class Notebook:
             if len(self._shown) < MAX_TEXTS:
                 self._shown[text] = shown
         return shown or None
+
+    def _name(self, text: str) -> str:
+        """A member's name; what is no name, such as a whole sentence, is cut."""
+        return self._mask(text[: envelope.MAX_CHARACTERS]) or ""
 
     def _same(self, like: tuple[Any, ...], fields: list[int]) -> float | None:
         now = frozenset(fields)

@@ -5,7 +5,7 @@ Fields are digests of a member's name and value: they tell that two texts say th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from zlib import crc32
 
@@ -81,21 +81,21 @@ _SUBJECTS = frozenset(
 _NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 
 
-def shape_of(value: object) -> str:
-    """Sorted key paths with their types: `{id:string, tags:[string]}`; names are the evidence's."""
-    return _shape(value, 0)[:MAX_SHAPE]
+def shape_of(value: object, name: Callable[[str], str] = str) -> str:
+    """Sorted members with their types: `{id:string, tags:[string]}`; `name` masks each name."""
+    return _shape(value, 0, name)[:MAX_SHAPE]
 
 
-def _shape(value: object, depth: int) -> str:
+def _shape(value: object, depth: int, name: Callable[[str], str]) -> str:
     if isinstance(value, dict):
         if depth >= MAX_DEPTH:
             return "object"
         if len(value) > MAX_FIELDS:
             return "map"
-        members = [f"{key}:{_shape(value[key], depth + 1)}" for key in sorted(value)]
+        members = [f"{name(key)}:{_shape(value[key], depth + 1, name)}" for key in sorted(value)]
         return "{" + ", ".join(members) + "}"
     if isinstance(value, list):
-        return f"[{_shape(value[0], depth + 1)}]" if value and depth < MAX_DEPTH else "[]"
+        return f"[{_shape(value[0], depth + 1, name)}]" if value and depth < MAX_DEPTH else "[]"
     return _NAMES.get(type(value), "string")
 
 

@@ -11,6 +11,7 @@ import polars as pl
 from wsdiag.advice import Deviation, EventKind, Events, TopicFault
 from wsdiag.contents.reference import NO_ZONE
 from wsdiag.limits import Limits
+from wsdiag.review import drift
 from wsdiag.review.proofs import proof
 from wsdiag.review.rates import per_s, rounded
 from wsdiag.review.traffic import Traffic
@@ -126,7 +127,7 @@ def _kinds(of: Traffic, limits: Limits) -> list[EventKind]:
             traced=pl.col("trace").is_not_null().mean(),
             shapes=pl.col("shape").n_unique(),
             shape=pl.col("shape").mode().sort().first(),
-            usual=pl.col("shape").value_counts(sort=True).struct.field("count").first(),
+            counted=pl.col("shape").drop_nulls().value_counts(),
             answers=pl.col("trace").is_in(_asked(of)).mean(),
         )
         .sort("len", "event", descending=[True, False])
@@ -140,6 +141,7 @@ def _asked(of: Traffic) -> list[int]:
 
 def _kind(row: dict[str, Any], of: Traffic, limits: Limits) -> EventKind:
     shape = row["shape"] or ""
+    counted = [(it["shape"], it["count"]) for it in row["counted"]]
     down = row["dir"] == "s2c"
     trigger = "a client sends it"
     if down:
@@ -159,5 +161,5 @@ def _kind(row: dict[str, Any], of: Traffic, limits: Limits) -> EventKind:
         conforming_share=round(row["fit"] or 0.0, 4),
         traced_share=round(row["traced"] or 0.0, 4),
         shapes=row["shapes"],
-        drifting=row["len"] >= MOST and 1 - (row["usual"] or 0) / row["len"] > limits.drift_share,
+        drifting=row["len"] >= MOST and drift.share(counted) > limits.drift_share,
     )

@@ -20,6 +20,8 @@ POLL_BYTES, POLL_EVERY_S = 800, 30.0
 """An HTTP request and its answer without a body, headers of a browser's size; and how often."""
 SSE_FRAME_BYTES = 8
 """`data: ` and the empty line that ends an event (WHATWG HTML, server-sent events)."""
+FEW_UPDATES = 2
+"""Where not even so many updates are seen, it is not known whether any come."""
 A_MINUTE_S = 57.0
 """A minute, as timers keep it."""
 FIRST_S = 10
@@ -96,7 +98,7 @@ def _choice(
     rate = per_s(len(down), minutes)
     gap_s = (median(gaps_ms(down, "session")) or 0.0) / 1000
     seldom = rate < limits.poll_below_per_min or gap_s * limits.poll_below_per_min >= A_MINUTE_S
-    if minutes >= limits.poll_minutes and seldom:
+    if len(down) >= FEW_UPDATES and minutes >= limits.poll_minutes and seldom:
         why = (
             f"{rate:.2g} updates a minute for each client over {minutes:.0f} connection-minutes, "
             "and nothing from the client"

@@ -16,6 +16,10 @@ APP = pl.col("role").is_in(["app", "answer"])
 UP, DOWN = pl.col("dir") == "c2s", pl.col("dir") == "s2c"
 
 
+CHOSEN = (301, 302, 307, 308, 400, 401, 403, 404, 429, 500, 503)
+"""Answers of a server that it would give to polling as well: no fallback helps."""
+
+
 class Traffic(NamedTuple):
     """What crossed the sockets, and the plain HTTP beside them.
 
@@ -127,7 +131,7 @@ def _until(sessions: pl.DataFrame, end: datetime) -> pl.DataFrame:
 
 def _failed_on_the_way() -> pl.Expr:
     """An upgrade that something in the path did not let through; a refusal of the user is none."""
-    refused_by_choice = pl.col("status").is_in([301, 302, 307, 308, 401, 403, 404, 429])
+    refused_by_choice = pl.col("status").is_in(CHOSEN)
     return pl.col("rejected") & ~refused_by_choice.fill_null(value=False)
 
 
