@@ -16,13 +16,14 @@ import string
 import tempfile
 import unicodedata
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
+import msgspec
 import plant
 import pytest
 from click.testing import CliRunner
@@ -30,7 +31,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from wsdiag.cli import EVENT_FORMATS, FORMATS, PLACES, main
+from wsdiag import reporters
+from wsdiag.cli import EVENT_FORMATS, PLACES, main
+from wsdiag.cli.settings import SUFFIXES
+from wsdiag.report import Report, pointer
 
 craft = plant.craft
 PIECE = 9
@@ -287,27 +291,33 @@ def said(root: Path) -> Iterator[tuple[str, str]]:
         yield name, told.stdout_bytes.decode("utf-8", "replace")
         yield f"stderr of {name}", told.stderr
 
-    for form in FORMATS:
-        yield from run(incident, *options, "--format", form)
-    for place in PLACES:
-        yield from run(incident, *options, "--fit", place)
+    def written(*args: object, to: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """What a command says, and what it writes into files of all kinds at once."""
+        files = [root / name for name in to]
+        yield from run(*args, *(part for file in files for part in ("-o", file)))
+        yield from (
+            (f"{args[0]} {file.name}".replace(str(root), ""), file.read_text()) for file in files
+        )
+
+    names = [f"before{suffix}" for suffix in SUFFIXES]
+    yield from written(incident, *options, "-v", "--color", "always", to=names)
+    other = ("--format", "github", "--ignore", "abnormal-close")
+    yield from written(incident, *options, *other, to=["after.json"])
     reports = [root / name for name in ("before.json", "after.json")]
-    yield from run(incident, *options, "-v", "-o", reports[0], "--color", "always")
-    yield from run(incident, *options, "--ignore", "abnormal-close", "-o", reports[1])
+    told = msgspec.json.decode(reports[0].read_bytes(), type=Report)
+    for place in PLACES:
+        yield f"--fit {place}", reporters.fit(told, place)
     for form in ("terminal", "markdown", "json"):
         yield from run("diff", *reports, "--format", form)
     for form in EVENT_FORMATS[:2]:
         yield from run("events", incident, *options, "--format", form)
     for form in ("terminal", "json"):
         yield from run("connections", incident, *options, "--format", form)
-    report = json.loads(reports[0].read_text())
-    for connection in report["connections"][:2]:
-        yield from run("timeline", connection["session"], incident, *options)
-    for item in {it["format"]: it for it in report["inputs"]}.values():
-        mark = "#" if item["format"] in ("pcap", "har", "netlog") else ":"
-        yield from run("show", f"{item['source']}{mark}1", incident, "-C", 1000)
-    for form in ("terminal", "markdown", "html", "json"):
-        yield from run("review", incident, *options, "--format", form)
+    yield from run("timeline", told.connections[0].session, incident, *options)
+    for item in {it.format: it for it in told.inputs}.values():
+        yield from run("show", pointer(item.source, 1, item.format), incident, "-C", 1000)
+    names = [f"review{suffix}" for suffix in (".txt", ".md", ".html", ".json")]
+    yield from written("review", incident, *options, to=names)
     yield from run("bundle", incident, *options, "-o", root / "case.zip")
     with zipfile.ZipFile(root / "case.zip") as archive:
         for name in archive.namelist():
@@ -353,7 +363,7 @@ def laid_down(room: Path, files: dict[str, bytes]) -> Path:
 
 @pytest.mark.slow
 @settings(
-    max_examples=1,  # of two hundred secrets; more of them find no more
+    max_examples=1,  # with more than a hundred and fifty secrets
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -419,11 +429,14 @@ def acted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return dict(said(root))
 
 
-def told_by(acted: dict[str, str], mark: str) -> dict[str, str]:
+def told_by(acted: dict[str, str], *ends: str) -> dict[str, str]:
+    """What was said or written under names with such an end; not what a writing command says."""
     found = {
-        name: text for name, text in acted.items() if mark in name and not name.startswith("stderr")
+        name: text
+        for name, text in acted.items()
+        if name.endswith(ends) and " -o " not in name and not name.startswith("stderr")
     }
-    assert found, mark
+    assert found, ends
     return found
 
 
@@ -474,19 +487,19 @@ class Page(HTMLParser):
 
 
 def test_no_page_runs_anything_else(acted: dict[str, str]) -> None:
-    pages = {**told_by(acted, "--format html"), **told_by(acted, ".html")}
+    pages = told_by(acted, ".html")
     assert len(pages) >= 3
     for where, text in pages.items():
         page = Page()
         page.feed(text)
-        own = "index" not in where and not where.startswith("review")
+        own = "index" not in where and "review" not in where
         assert page.scripts == own, where
         assert page.acting == [], where
 
 
 def test_no_ticket_shows_markup(acted: dict[str, str]) -> None:
     parser = MarkdownIt("gfm-like", {"html": True, "linkify": False})
-    pages = {**told_by(acted, "--format markdown"), **told_by(acted, ".md")}
+    pages = told_by(acted, "--format markdown", ".md")
     assert len(pages) >= 4
     for where, text in pages.items():
         tokens = [it for block in parser.parse(text) for it in [block, *(block.children or ())]]
@@ -496,5 +509,5 @@ def test_no_ticket_shows_markup(acted: dict[str, str]) -> None:
 
 
 def test_junit_is_whole(acted: dict[str, str]) -> None:
-    (text,) = told_by(acted, "--format junit").values()
-    assert ElementTree.fromstring(text.partition("wsdiag: ")[0]).tag == "testsuites"
+    (text,) = told_by(acted, ".xml").values()
+    assert ElementTree.fromstring(text).tag == "testsuites"

@@ -87,10 +87,12 @@ def _packed(
         again = _again(config, gathered, within=within)
         options = _options(again)
         draft = Path(made, "case.zip")
-        _write(draft, report, files, options, lost)
+        texts = {name: REPORTERS[form].render(report) for name, form in REPORTS.items()}
+        _write(draft, report, texts, files, options, lost)
         _go_on(far, "diagnosing the bundle")
-        lost += _not_found(report, draft, again)
-        _write(draft, report, files, options, lost)
+        if missed := _not_found(report, draft, again):
+            lost += missed
+            _write(draft, report, texts, files, options, lost)
         _go_on(far, "")
         shutil.copyfile(draft, target)
     return Bundle(report=report, options=options, lost=lost)
@@ -158,7 +160,12 @@ def command(name: str, options: list[str]) -> str:
 
 
 def _write(
-    target: Path, report: Report, files: dict[str, Path], options: list[str], lost: list[str]
+    target: Path,
+    report: Report,
+    texts: dict[str, str],
+    files: dict[str, Path],
+    options: list[str],
+    lost: list[str],
 ) -> None:
     head = {"schema": SCHEMA, "tool": report.tool, "options": options, "lost": lost}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -166,8 +173,8 @@ def _write(
         told = json.dumps(head, ensure_ascii=False, separators=(",", ":"))
         archive.writestr(zipfile.ZipInfo(BUNDLE, _LATE), told.encode("utf-8", "replace"))
         _add(archive, "README.txt", _readme(report, options, lost))
-        for name, form in REPORTS.items():
-            _add(archive, name, REPORTERS[form].render(report))
+        for name, text in texts.items():
+            _add(archive, name, text)
         for name, file in files.items():
             with (
                 file.open("rb") as content,
