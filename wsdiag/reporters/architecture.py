@@ -107,8 +107,8 @@ def _measured(review: Review) -> list[str]:
         told.append(f"{amount(facts.median_payload_bytes)} bytes at the median")
     if facts.topics and facts.subscribers_per_topic is not None:
         told.append(
-            f"{plural(facts.topics, 'topic')} with {amount(facts.subscribers_per_topic)} "
-            "subscribers each"
+            f"{plural(facts.topics, 'topic')} (subscribers to each, on the average: "
+            f"{amount(facts.subscribers_per_topic)})"
         )
     if facts.refetch_ratio is not None:
         told.append(f"{facts.refetches:,} refetches")
@@ -204,12 +204,13 @@ def _design(review: Review) -> Block:
 def _deviations(review: Review) -> Block:
     nodes: list[Node] = []
     for one in review.events.deviations[:MAX_ROWS]:
-        told = f": {flat(one.what)}, {one.count:,} messages ({one.share:.0%}) "
+        told = f": {flat(one.what)}, {plural(one.count, 'message')} ({one.share:.0%}) "
         pointer = words(one.example.pointer, "code")
         nodes.append(item(*words(one.event, "code"), Span(told), *pointer))
     nodes += more(len(review.events.deviations) - MAX_ROWS)
     for fault in review.events.topic_violations[:MAX_ROWS]:
-        told = f" {flat(fault.what)}: {fault.topics:,} topics, {fault.messages:,} messages "
+        counted = (plural(fault.topics, "topic"), plural(fault.messages, "message"))
+        told = f" {flat(fault.what)}: {', '.join(counted)} "
         pointer = words(fault.evidence.pointer, "code")
         nodes.append(item(Span("topic "), *words(fault.example, "code"), Span(told), *pointer))
     return Block("deviations", 6, tuple(nodes))

@@ -20,6 +20,11 @@ from wsdiag.reporters.places import GITHUB, write
 
 WIDTH = 100
 _STYLES = {"text": "", "code": "cyan", "strong": "bold"}
+_STYLE = (
+    "td { white-space: normal; overflow-wrap: anywhere; }\n"
+    "li.deep { margin-left: 1.5em; list-style: circle; }\n"
+)
+"""A review's tables hold sentences, and its lists go deeper."""
 _TAGS = {"code": "code", "strong": "strong"}
 
 
@@ -94,7 +99,7 @@ def as_html(review: Review) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>\n{html.style()}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{title}</title>\n<style>\n{html.style()}{_STYLE}</style>\n</head>\n<body>\n<main>\n"
         f"{body}\n</main>\n</body>\n</html>\n"
     )
 
@@ -122,8 +127,10 @@ def _markup(node: Node | Grid) -> str:
         return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
     if node.kind == "code":
         return f"<pre><code>{escape(node.text)}</code></pre>"
-    tag = "li" if node.kind == "item" else "p"
-    return f"<{tag}>{_inline(node.line)}</{tag}>"
+    if node.kind == "item":
+        deep = ' class="deep"' if node.depth else ""
+        return f"<li{deep}>{_inline(node.line)}</li>"
+    return f"<p>{_inline(node.line)}</p>"
 
 
 def _inline(line: tuple[Span, ...]) -> str:

@@ -107,7 +107,7 @@ def _choice(
         return "polling", why, LIKELY, against, down
     if len(down) >= limits.sse_updates:
         asks = len(of.messages.filter(pl.col("role") == "subscribe"))
-        but = f" but {asks} subscriptions" if asks else ""
+        but = f" but subscriptions ({asks})" if asks else ""
         why = f"{len(down)} messages from the server and nothing from clients{but}"
         against = [
             "a browser keeps at most six HTTP/1.1 connections to a host: serve it over HTTP/2",
@@ -115,8 +115,9 @@ def _choice(
         ]
         return "sse", why, LIKELY, against, down
     why = (
-        f"{len(down)} messages in {minutes:.1f} connection-minutes are too few to tell: collect "
-        f"{limits.poll_minutes:.0f} connection-minutes of usual traffic"
+        f"{len(down)} messages of the application in {minutes:.1f} connection-minutes are too few "
+        f"to tell: collect usual traffic, at least {limits.poll_minutes:.0f} connection-minutes or "
+        f"{limits.sse_updates:.0f} updates"
     )
     return None, why, 0.0, [], down
 

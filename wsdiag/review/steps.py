@@ -16,7 +16,9 @@ from wsdiag.report import CheckItem
 
 __all__ = ["Step", "steps"]
 
-UNFIT = ("FAIL", "PARTIAL")
+UNFIT = {"auth on connect": ("FAIL", "PARTIAL"), "heartbeat": ("FAIL", "PARTIAL")}
+"""Verdicts that ask for a step; of the other items only a failure does."""
+
 TRIED = 0.1
 """Where so many messages have the reference shape, the others are meant to have it."""
 
@@ -36,7 +38,7 @@ def steps(
         asked.append((protocol.choice, protocol.why))
     if protocol.choice == "websocket+fallback":
         asked.append(("fallback", protocol.why))
-    unfit = {one.item: one for one in checklist if one.verdict in UNFIT}
+    unfit = {one.item: one for one in checklist if one.verdict in UNFIT.get(one.item, ("FAIL",))}
     for item, step in _OF_ITEM.items():
         if item in unfit and (step, "") not in asked:
             asked.append((step, f"{item}: {unfit[item].why}"))
