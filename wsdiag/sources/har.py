@@ -36,6 +36,9 @@ from wsdiag.sources.har_items import (
     micros,
 )
 
+LARGEST = 512 * 2**20
+"""Bytes of a HAR that is read: it is one JSON text and has to be taken at once."""
+
 _WITH_CONTROL_FRAMES = {8: Kind.CLOSE, 9: Kind.PING, 10: Kind.PONG}
 
 
@@ -56,7 +59,10 @@ def read(item: InputFile, config: Config) -> Reading:
     rows = _Rows(item.name)
     remarks: list[str] = []
     unread = 0
-    for pos, entry, message in items(item.path.read_bytes()):
+    if (size := item.path.stat().st_size) > LARGEST:
+        remarks.append(f"{size >> 20} MiB: a HAR of more than {LARGEST >> 20} MiB is not read")
+        unread = 1
+    for pos, entry, message in items(item.path.read_bytes()) if not unread else ():
         if isinstance(entry, str):
             unread += 1
             if not pos:
