@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from story import CLIENT, PROXY, SERVER, WIRE, at, chat, frame, life, pings, proxied, row
+from story import CLIENT, PROXY, SERVER, WIRE, at, chat, frame, life, pings, proxied, row, story
 
 from wsdiag import sessions
 from wsdiag.event import EVENTS
@@ -389,3 +389,18 @@ def test_rows_without_a_time_are_no_obstacle() -> None:
 
 def test_nothing_in_nothing_out() -> None:
     assert identify(frame([])).schema == EVENTS
+
+
+def test_a_user_with_two_devices_is_not_mistaken_for_one() -> None:
+    """The server tells the user of one connection only; the client's log tells him of the other."""
+    rows = [
+        *life("w1", 0, 60, key="k1"),
+        *life("w2", 1.45, 60.5, key="k2"),
+        *life("s1", 0.001, 60, source=SERVER),
+        *life("s2", 1.451, 60.5, source=SERVER, user="ana"),
+        *life("c1", 0.002, 60, source=CLIENT, user="ana"),
+    ]
+    told = story(rows).events.collect()
+    of = dict(told.select("conn", "session").unique().iter_rows())
+    assert of["c1"] == of["s1"] == of["w1"]
+    assert of["s2"] == of["w2"] != of["w1"]

@@ -33,6 +33,9 @@ SAME_LINES = 8
 CLEARER = 8
 """A match by time alone must be this many times closer than the next candidate."""
 
+ROUNDS = 2
+"""What is joined by time alone makes more of it clear, once."""
+
 
 def join(sightings: list[Sighting]) -> Families:
     """Which of the sightings are one connection."""
@@ -48,15 +51,48 @@ def join(sightings: list[Sighting]) -> Families:
             if overlap(group[0], other):
                 families.unite(group[0], other)
     # An address, an id or a user returns: the lives must overlap, and in one way only.
+    begun = _begun(sightings)
     for column in ("peer", "conn", "user", "token"):
         for group in groups(sightings, column):
             if column != "conn" or _telling(group):
                 together = column in ("user", "token")
                 for one, other in _only_pairs(group, families, together=together):
-                    families.unite(one, other)
-    for one, other in (*_clear_pairs(sightings, families), *_clear_endings(sightings, families)):
+                    if not together or _nobody_nearer(one, other, begun):
+                        families.unite(one, other)
+    # What meets most closely is joined first: it may tell what meets less closely apart.
+    for _ in range(ROUNDS):
+        for one, other in _clear_pairs(sightings, families):
+            families.unite(one, other)
+    for one, other in _clear_endings(sightings, families):
         families.unite(one, other)
     return families
+
+
+def _begun(sightings: list[Sighting]) -> dict[str, list[Sighting]]:
+    """What opened, by source, in order of time."""
+    begun: dict[str, list[Sighting]] = defaultdict(list)
+    for sighting in sorted(sightings, key=_opened):
+        if sighting.opened:
+            begun[sighting.source].append(sighting)
+    return begun
+
+
+def _nobody_nearer(one: Sighting, other: Sighting, begun: dict[str, list[Sighting]]) -> bool:
+    """Whether in neither source another life began much nearer to what began in the other: a user
+    may have two devices, and a log may tell of users only sometimes."""
+    gap = apart(one.opened, other.opened)
+    if gap <= ADJACENT:
+        return True
+    for mine, yours in ((one, other), (other, one)):
+        order = begun[yours.source]
+        place = bisect_left(order, _opened(mine), key=_opened)
+        beside = (it for it in order[max(place - 1, 0) : place + 1] if it.node != yours.node)
+        if any(
+            apart(it.opened, mine.opened) * CLEARER < gap and not contradict(it, mine)
+            for it in beside
+        ):
+            return False
+    return True
 
 
 def _telling(group: list[Sighting]) -> bool:
@@ -165,13 +201,15 @@ def _together(one: Sighting, other: Sighting, *, begins: bool) -> bool:
 def _clear_pairs(
     sightings: list[Sighting], families: Families
 ) -> Iterator[tuple[Sighting, Sighting]]:
-    """Pairs across sources that began, and ended, so nearly together that no other comes close."""
+    """Pairs across sources that began, and ended, so nearly together that no other comes close; the
+    nearest first."""
     by_source: dict[str, list[Sighting]] = defaultdict(list)
     for sighting in sightings:
         # A proxy's "refused" is about its backend, not about the connection that a client opens.
         about_backend = sighting.vantage == "proxy" and sighting.outcome == "refused"
         if sighting.opened and sighting.outcome and not about_backend:
             by_source[sighting.source].append(sighting)
+    found: list[tuple[timedelta, Node, Sighting, Sighting]] = []
     for left, right in _meeting(by_source):
         lefts = sorted(by_source[left], key=_opened)
         rights = sorted(by_source[right], key=_opened)
@@ -181,7 +219,10 @@ def _clear_pairs(
             other = best[one.node]
             mutual = other and back[other.node]
             if other and mutual and families.of(mutual.node) == families.of(one.node):
-                yield one, other
+                near = apart(one.opened, other.opened) + apart(one.ended, other.ended)
+                found.append((near, one.node, one, other))
+    found.sort(key=lambda pair: pair[:2])
+    yield from ((one, other) for _, _, one, other in found)
 
 
 def _meeting(by_source: dict[str, list[Sighting]]) -> list[tuple[str, str]]:
