@@ -3,6 +3,8 @@ that the recorder kept."""
 
 from __future__ import annotations
 
+import re
+import shlex
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -10,7 +12,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
+from wsdiag.cli import main
 from wsdiag.pipeline import diagnose, read_events
 from wsdiag.report import Report
 
@@ -106,3 +110,19 @@ def test_what_the_server_sent_and_the_page_never_got() -> None:
     (told,) = (it for it in report("story-frozen-browser").disagreements if it.kind == "code-lost")
     assert told.message == "the server sent 1011, the client's API says 1006"
     assert [proof.source for proof in told.evidence] == ["wire.pcap", "console.log"]
+
+
+def test_the_walkthrough_shows_what_its_commands_print(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (FIXTURES.parent / "docs" / "three-sides.md").read_text("utf-8")
+    monkeypatch.chdir(FIXTURES.parent)
+    said = ""
+    for line in re.findall(r"^wsdiag .*$", page, re.MULTILINE):
+        if " -o " not in line:
+            said += CliRunner().invoke(main, shlex.split(line)[1:], prog_name="wsdiag").stdout
+    printed = set(said.splitlines())
+    shown = [
+        line
+        for block in re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+        for line in block.splitlines()
+    ]
+    assert [line for line in shown if line not in printed] == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -40,10 +40,13 @@ def worst(
     events: pl.DataFrame,
     formats: Mapping[str, str],
     clocks: Mapping[str, Clock],
+    troubled: Collection[str] = (),
 ) -> Life | None:
     """Of the worst connections the one that most vantages saw: how it began and ended, and what was
-    last heard each way before. None where nobody saw one from two sides."""
-    told = [one for one in known[:CANDIDATES] if len(one.vantages) > 1]
+    last heard each way before. None where nobody saw one from two sides. Where some are `troubled`,
+    it is one of them."""
+    some = [one for one in known if one.session in troubled] or known
+    told = [one for one in some[:CANDIDATES] if len(one.vantages) > 1]
     if not told:
         return None
     chosen = max(told, key=lambda one: len(one.vantages))

@@ -109,7 +109,13 @@ def _judged(gathered: Gathered, config: Config, chosen: dict[str, detectors.Dete
         lanes=lanes.lanes(worst, gathered.events, concerned),
         clocks=lanes.clocks(story),
         disagreements=contradicted,
-        life=life.worst(worst, gathered.events, _formats(gathered), gathered.clocks),
+        life=life.worst(
+            worst,
+            gathered.events,
+            _formats(gathered),
+            gathered.clocks,
+            {session for row in frame["sessions"] for session in row},
+        ),
     )
 
 

@@ -178,3 +178,5 @@ def test_a_har_that_began_too_late() -> None:
     har = msgspec.structs.replace(read("network.har", "client"), format="har")
     told = investigate(from_rows(rows, only=()).story, [har])["client"]
     assert "`network.har` begins after 1 connection had opened" in told
+    of_another = [r for r in rows if r["conn"] != "c2"]
+    assert "begins after" not in investigate(from_rows(of_another, only=()).story, [har])["client"]

@@ -85,7 +85,7 @@ def _wire(story: Story, inputs: Collection[Input], stacks: Collection[str]) -> l
 
 
 def _client(story: Story, inputs: Collection[Input], stacks: Collection[str]) -> list[str]:
-    """Connections that another client's log tells and a HAR does not, as it began too late."""
+    """Connections that the same page's log tells and a HAR does not, as it began too late."""
     lines = []
     hars = {read.source: read for read in inputs if read.format == "har"}
     opened = (
@@ -95,7 +95,11 @@ def _client(story: Story, inputs: Collection[Input], stacks: Collection[str]) ->
     )
     for name in hars:
         mine = opened.filter(pl.col("source") == name)
-        others = opened.filter(pl.col("source") != name).join(mine, on="session", how="anti")
+        # Of the same page is what tells some of the connections that the HAR has.
+        beside = opened.filter(pl.col("source") != name).join(mine, on="session", how="semi")
+        others = opened.filter(
+            (pl.col("source") != name) & pl.col("source").is_in(beside["source"].implode())
+        ).join(mine, on="session", how="anti")
         early = others.filter(pl.col("ts") < mine["ts"].min()) if len(mine) else others.clear()
         if len(early):
             lines.append(
