@@ -72,7 +72,7 @@ KIND_MANUAL: dict[Kind, str] = {
     Kind.SUBSCRIBE: "a client subscribed to `topic`",
     Kind.UNSUBSCRIBE: "a client left `topic`",
     Kind.MEMORY: "a memory figure in `bytes`",
-    Kind.PAGE: "a web page's state; `reason` is hidden, visible, offline, online or frozen",
+    Kind.PAGE: "a web page's state; `reason` is page hidden, visible, offline, online or frozen",
 }
 
 

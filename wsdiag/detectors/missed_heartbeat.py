@@ -266,7 +266,7 @@ def _own(events: pl.LazyFrame) -> pl.LazyFrame:
 
 def _hidden(events: pl.LazyFrame) -> pl.LazyFrame:
     """Since when a page says that nobody sees it; null where none says so."""
-    said = says(ID, pl.col("reason")) & (pl.col("kind") == "stall")
+    said = says(ID, pl.col("reason")) & pl.col("kind").is_in(["stall", "page"])
     return events.filter(said).select(hidden_at=pl.col("ts").min())
 
 
