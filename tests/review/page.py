@@ -49,6 +49,17 @@ class Page:
             "response": {"status": status, "headers": EXTENSIONS if self.deflate else []},
         }
 
+    def back(self, at: float, other: Page) -> None:
+        """The same page connects again; `other` holds what it says then."""
+        socket = self._entry(at, self.url, 20.0, 101)
+        messages = sorted(other.messages, key=lambda it: it["time"])
+        self.entries.append(socket | {"_resourceType": "websocket", "_webSocketMessages": messages})
+
+    def refused(self, at: float, status: int) -> None:
+        """An upgrade that is answered with another status."""
+        entry = self._entry(at, self.url, 20.0, status)
+        self.entries.append(entry | {"_resourceType": "websocket"})
+
     def review(self, folder: Path, config: Config | None = None, **options: Any) -> Review:
         socket = self._entry(0, self.url, 20.0, 101) | {
             "_resourceType": "websocket",

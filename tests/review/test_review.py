@@ -130,6 +130,34 @@ def test_topics_that_nobody_reads(tmp_path: Path) -> None:
     assert told.facts.topics == 50
 
 
+def test_what_was_kept_offline_is_sent_on_return(tmp_path: Path) -> None:
+    page, later = Page("wss://app.example.com/live?user=ann"), Page()
+    for n in range(10):
+        page.up(1 + n, order(n))
+        page.down(1.5 + n, order(n + 20))
+    for n in range(8):
+        later.up(60.1 + n / 10, order(n + 40))
+    later.down(65, order(7))
+    page.back(60, later)
+    told = page.review(tmp_path)
+    assert told.sync.advised == "eventual"
+    assert [step.title for step in told.steps] == ["Keep what is written offline, and merge it"]
+
+
+def test_upgrades_that_fail_on_the_way_want_a_fallback(tmp_path: Path) -> None:
+    def told(status: int) -> Any:
+        page = Page()
+        for n in range(20):
+            page.up(1 + n, {"type": "say"})
+            page.down(1.5 + n, {"type": "said"})
+        for n in range(4):
+            page.refused(30 + n, status)
+        return page.review(tmp_path).protocol.choice
+
+    assert told(502) == "websocket+fallback"
+    assert told(401) == "websocket"
+
+
 def test_a_few_rooms_may_all_be_read(tmp_path: Path) -> None:
     """Who says nothing in a room may still read it."""
     page = Page()
