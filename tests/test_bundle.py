@@ -70,6 +70,7 @@ def proofs(finding: dict[str, Any]) -> list[Any]:
         "token-reused-403",  # logs alone; who carried which token, and when it expired
         "two-causes",  # every vantage, behind HAProxy
         "har-idle",
+        "story-message-too-big",
         "blocked-server",  # a pcapng, latencies of messages by what they carry
         "invalid-utf8",  # a payload that breaks a rule by its bytes
     ],
@@ -306,6 +307,21 @@ def test_of_a_netlog_one_connection_is_left(tmp_path: Path) -> None:
     assert plant.leaks(kept) == []
     for word in (b"diary", b"Cookie", base64.b64encode(b"secret")[:6]):
         assert word not in kept
+
+
+def test_of_devtools_events_payloads_keep_their_size_alone(tmp_path: Path) -> None:
+    """The pages of this case say nothing but x's beside the ids."""
+    folder = CASES / "story-message-too-big" / "evidence"
+    (tmp_path / "case").mkdir()
+    shutil.copy(folder / "cdp-events.jsonl", tmp_path / "case")
+    bundle, _ = packed(tmp_path / "case", tmp_path)
+    with zipfile.ZipFile(bundle) as archive:
+        (name,) = (it for it in archive.namelist() if it.endswith("cdp-events.jsonl"))
+        copied = archive.read(name).decode()
+    lines = (folder / "cdp-events.jsonl").read_text("utf-8").splitlines()
+    assert len(copied.splitlines()) == len(lines)
+    assert "xxxxxxxx" not in copied
+    assert "User-Agent" not in copied
 
 
 @pytest.mark.parametrize(

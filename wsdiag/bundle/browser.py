@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,12 @@ def _entries(
         entry, kept, parts = (item if pos else None), pos in needed, []
     if entry is not None:
         yield kept, entry, parts
+
+
+def headers(told: Mapping[str, str], redactor: Redactor) -> dict[str, str]:
+    """Of headers, by name, those that are read, masked."""
+    kept = {name: value for name, value in told.items() if name.lower() in _HEADERS}
+    return {name: _value(name, value, redactor) for name, value in kept.items()}
 
 
 def _entry(entry: har_items.Entry, redactor: Redactor) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import polars as pl
 from msgspec.structs import replace
 
 from wsdiag import sources
-from wsdiag.bundle import browser, lines, wire
+from wsdiag.bundle import browser, devtools, lines, wire
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.sources import pcap
@@ -62,6 +62,8 @@ def _ways(
         yield lambda target: browser.write_har(item.path, target, places)
     elif before.format == "netlog":
         yield lambda target: browser.write_netlog(item.path, target, places)
+    elif before.format == "cdp":
+        yield lambda target: devtools.write(item.path, target, places)
     elif sources.choose(item) is sources.JOURNAL_EXPORT:
         yield lambda target: lines.write_journal(item.path, target)
     else:
