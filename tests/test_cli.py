@@ -39,7 +39,8 @@ def calls(monkeypatch, tmp_path) -> list[tuple[object, ...]]:
 
     def show(pointer, paths, context, config):
         seen.append((pointer, tuple(paths), context))
-        return [("a.log:1", "before"), ("a.log:2", "the \x1b[31mline"), ("a.log:3", "after")]
+        places = [("a.log:1", "before"), ("a.log:2", "the \x1b[31mline"), ("a.log:3", "after")]
+        return pipeline.Shown(places, ["TCP", "  Flags: \x1b[31m0x004 (RST)"])
 
     monkeypatch.setattr(pipeline, "diagnose", diagnose)
     monkeypatch.setattr(pipeline, "show", show)
@@ -329,7 +330,9 @@ def test_events_as_parquet_by_suffix(calls, tmp_path) -> None:
 def test_show(calls) -> None:
     result = run("show", "a.log:2")
     assert calls == [("a.log:2", (), 2)]
-    assert result.stdout == "  a.log:1  before\n> a.log:2  the line\n  a.log:3  after\n"
+    assert result.stdout == (
+        "  a.log:1  before\n> a.log:2  the line\n  a.log:3  after\nTCP\n  Flags: 0x004 (RST)\n"
+    )
 
 
 def test_explain_a_detector_a_cause_a_target_and_a_kind() -> None:

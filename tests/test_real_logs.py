@@ -90,7 +90,7 @@ def test_every_proof_can_be_shown(folder: Path) -> None:
     report = report_of(folder.name)
     proofs = {report.pointer(p) for finding in report.findings for p in finding.evidence}
     for pointer in sorted(proofs)[:6]:
-        ((place, text),) = pipeline.show(pointer, [str(folder)])
+        ((place, text),) = pipeline.show(pointer, [str(folder)]).places
         assert place == pointer
         assert text.strip()
 

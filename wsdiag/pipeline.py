@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -38,6 +39,13 @@ from wsdiag.redact import Redactor, hiding
 from wsdiag.report import Connection, Moment, Report
 
 DEFAULTS = Config()
+
+
+class Shown(NamedTuple):
+    """What stands at a proof pointer: (pointer, text) for each place, and a packet's layers."""
+
+    places: list[tuple[str, str]]
+    depth: list[str]
 
 
 def diagnose(paths: Paths, config: Config = DEFAULTS) -> Report:
@@ -186,12 +194,10 @@ def read_events(paths: Paths, config: Config = DEFAULTS) -> pl.DataFrame:
         return gather(found, config).events.cast(EVENTS)
 
 
-def show(
-    where: str, paths: Paths, context: int = 0, config: Config = DEFAULTS
-) -> list[tuple[str, str]]:
+def show(where: str, paths: Paths, context: int = 0, config: Config = DEFAULTS) -> Shown:
     """The redacted evidence at a proof pointer, with `context` places around it.
 
-    The name is looked for under `paths`, by default in this folder. Returns (pointer, text) pairs.
+    The name is looked for under `paths`, by default in this folder. A packet is shown in depth.
     Raises `NoEvidence` when the pointer leads nowhere.
     """
     parts = re.fullmatch(r"(?P<name>.+)(?P<mark>[:#])(?P<pos>\d+)", where)
@@ -206,11 +212,15 @@ def show(
         texts = source.excerpt(named[0], [pos], context) if source else {}
         if pos not in texts:
             raise NoEvidence(f"{where}: {named[0].name} has no place {pos}")
+        deep = sources.depth(named[0], pos, config)
         redactor = Redactor()
-        return [
-            (f"{named[0].name}{parts['mark']}{place}", redactor.mask(text))
-            for place, text in sorted(texts.items())
-        ]
+        return Shown(
+            places=[
+                (f"{named[0].name}{parts['mark']}{place}", redactor.mask(text))
+                for place, text in sorted(texts.items())
+            ],
+            depth=[redactor.mask(line) for line in deep],
+        )
 
 
 def _chosen(config: Config) -> dict[str, detectors.Detector]:

@@ -27,8 +27,10 @@ class Cut(NamedTuple):
     lane: array[int]
 
 
-def cut(stream: BufferedIOBase, lanes: Lanes, keys: bytes, out: BinaryIO) -> Cut:
-    """Write the packets of these lanes, behind a key log."""
+def cut(
+    stream: BufferedIOBase, lanes: Lanes, keys: bytes, out: BinaryIO, last: int | None = None
+) -> Cut:
+    """Write the packets of these lanes, up to position `last`, behind a key log."""
     out.write(_block(int.from_bytes(SECTION), struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)))
     out.write(_block(SECRETS, struct.pack("<II", TLS_KEYS, len(keys)) + keys))
     ports = [
@@ -39,6 +41,8 @@ def cut(stream: BufferedIOBase, lanes: Lanes, keys: bytes, out: BinaryIO) -> Cut
     for batch in batches(stream, notes):
         traffic = decode(batch, notes)
         rows = traffic.segments.row
+        if last is not None and batch.pos[0] > last:
+            break
         for index in np.flatnonzero(np.isin(traffic.segments.ports, ports)).tolist():
             lane = lanes.get(traffic.ends(index))
             if lane is None:

@@ -35,7 +35,7 @@ def packets(stream: BufferedIOBase, wanted: Collection[int]) -> dict[int, str]:
     """The packets at the positions `wanted`, one line each, raw: redact them."""
     said = defaultdict[int, list[str]](list)
     heads, flags, pairs = dict[int, str](), dict[int, str](), set[frozenset[Endpoint]]()
-    for record, segment, parts in _some(stream, np.array(sorted(wanted), np.int64)):
+    for record, segment, parts in some(stream, np.array(sorted(wanted), np.int64)):
         heads[record.pos] = _head(record, segment, parts)
         flags[record.pos] = "" if segment is None else _flags(segment)
         if segment is not None:
@@ -52,9 +52,14 @@ def packets(stream: BufferedIOBase, wanted: Collection[int]) -> dict[int, str]:
     return told
 
 
-def _some(stream: BufferedIOBase, wanted: Ints) -> Iterator[tuple[Record, Segment | None, int]]:
-    """The packets at the positions `wanted`, which are sorted; 1 where one is a fragment of IP."""
-    for batch in batches(stream, Notes()):
+def some(
+    stream: BufferedIOBase, wanted: Ints, told: Notes | None = None
+) -> Iterator[tuple[Record, Segment | None, int]]:
+    """The packets at the positions `wanted`, which are sorted; 1 where one is a fragment of IP.
+
+    `told` takes what the capture says of itself up to there.
+    """
+    for batch in batches(stream, told or Notes()):
         rows = np.flatnonzero(np.isin(batch.pos, wanted))
         for record in map(batch.record, rows.tolist()):
             notes = Notes()

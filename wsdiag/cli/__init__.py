@@ -201,7 +201,8 @@ def show(pointer: str, paths: tuple[str, ...], context: int, **settings: Any) ->
     """Show the text at a proof pointer, redacted.
 
     POINTER is server.log:1234 (a line) or wire.pcapng#812 (a packet or a HAR entry). PATH is where
-    the evidence is; the default is the current folder.
+    the evidence is; the default is the current folder. Of a packet all layers are told, if tshark
+    is installed, with a Wireshark filter.
     """
     config = settings_of(**settings)
     with evidence_expected(Progress(), shown=False):
@@ -212,11 +213,12 @@ def show(pointer: str, paths: tuple[str, ...], context: int, **settings: Any) ->
         tail = re.search(r"[:#]\d+$|$", pointer)
         assert tail
         pointer = shown(pointer[: tail.start()]) + tail.group()
-        places = run(pointer, paths, context, config)
+        places, depth = run(pointer, paths, context, config)
     width = max((len(harmless(place)) for place, _ in places), default=0)
     for place, excerpt in places:
         mark = ">" if re.findall(r"\d+$", place) == re.findall(r"\d+$", pointer) else " "
         tell(f"{mark} {harmless(place):<{width}}  {harmless(excerpt)}\n")
+    tell("".join(f"{harmless(line)}\n" for line in depth))
 
 
 @main.command(short_help="Print the manual of a detector, cause, target …")

@@ -54,6 +54,11 @@ def choose(item: InputFile) -> Source | None:
     return SOURCES[-rank] if best > 0 else None
 
 
+def depth(item: InputFile, pos: int, config: Config) -> list[str]:
+    """All that can be said of one place, where that is more than its excerpt. Raw: redact it."""
+    return pcap.depth(item, pos, config) if choose(item) is PCAP else []
+
+
 def read(item: InputFile, config: Config) -> Reading:
     """Read an input with the source that is surest of it; one that none knows gives no events."""
     source = choose(item)

@@ -92,6 +92,14 @@ def _keys(config: Config) -> tuple[bytes, list[str]]:
         return b"", [f"the key log is not read: {problem.strerror}"]
 
 
+def depth(item: InputFile, pos: int, config: Config) -> list[str]:
+    """What Wireshark's dissectors say of one packet, and how to find it there. Raw: redact it."""
+    from wsdiag.sources import wire_depth
+
+    keys, remarks = _keys(config)
+    return [*remarks, *wire_depth.dissect(item.path, pos, keys)]
+
+
 def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict[int, str]:
     """The packets at `positions` and `context` around each, one line each. Raw: redact them."""
     wanted = {p + d for p in positions for d in range(-context, context + 1) if p + d > 0}

@@ -1,0 +1,70 @@
+"""One packet in depth: tshark's fields by pyshark, without what must not be shown."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from wsdiag.event import Kind
+from wsdiag.pipeline import read_events, show
+from wsdiag.sources import tshark, wire_depth
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+KILLED = FIXTURES / "kill-9" / "evidence" / "wire.pcap"
+ENCRYPTED = FIXTURES / "encrypted-idle-cut" / "evidence" / "wire.pcapng"
+
+needs_tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark not installed")
+
+
+@needs_tshark
+@pytest.mark.parametrize("capture", [KILLED, ENCRYPTED])
+def test_layers_down_to_the_frame(capture: Path) -> None:
+    """In TLS as well, where the capture holds the keys."""
+    events = read_events(capture)
+    ping = events.filter(events["kind"] == Kind.MESSAGE).row(5, named=True)
+    lines = wire_depth.dissect(capture, ping["pos"], b"")
+    assert {"IP", "TCP", "WEBSOCKET", "Wireshark"} <= set(lines)
+    assert any("Opcode: Text (1)" in line for line in lines)
+    ports = sorted(int(end.rpartition(":")[2]) for end in ping["conn"].split("-"))
+    assert all(f"tcp.port == {port}" in lines[-1] for port in ports)
+    assert lines[-2].endswith(f"frame.number == {ping['pos']}")
+
+
+@needs_tshark
+def test_a_handshake_shows_no_path_and_no_credentials() -> None:
+    events = read_events(KILLED)
+    opened = events.filter(events["kind"] == Kind.OPEN).row(0, named=True)
+    text = "\n".join(wire_depth.dissect(KILLED, opened["pos"], b""))
+    assert "Status Code: 101" in text
+    assert "Sec-WebSocket-Accept" in text
+    assert r"\r\n" not in text
+
+
+@needs_tshark
+def test_every_field_is_one_that_tshark_knows() -> None:
+    known = subprocess.run(
+        ["tshark", "-G", "fields"], capture_output=True, text=True, check=True
+    ).stdout
+    names = {part for line in known.splitlines() for part in line.split("\t")[1:3]}
+    told = {name.replace(".", "_").replace("-", "_") for name in names}
+    for layer, fields in wire_depth.FIELDS.items():
+        for field in fields:
+            assert f"{layer}_{field}" in told
+
+
+def test_without_tshark_the_filter_and_the_remedy_remain(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> str:
+        raise tshark.Unusable(f"tshark is not installed: {tshark.INSTALL}")
+
+    monkeypatch.setattr(tshark, "found", missing)
+    places, depth = show("wire.pcap#4", [KILLED])
+    assert [place for place, _ in places] == ["wire.pcap#4"]
+    assert depth[0].startswith("not dissected in depth: tshark is not installed: apt install")
+    assert "frame.number == 4" in depth[2]
+
+
+def test_what_is_no_packet_has_no_depth() -> None:
+    assert show("client.log:1", [KILLED.parent]).depth == []
