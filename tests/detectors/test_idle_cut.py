@@ -47,6 +47,7 @@ def test_equal_silences_that_the_proxy_ends() -> None:
     [
         ([43.5, 43.7, 43.9, 44.1, 44.3, 44.5], 0),  # people who leave after about as long
         ([44.0, 44.0, 44.1, 44.0, 44.1, 44.0], 1),
+        ([6.0, 6.0, 6.0, 6.0, 6.0, 6.0], 0),  # no hop's timer is so short
         ([60.1, 60.4, 60.2, 60.6, 60.3, 60.7], 1),  # a known timer's, from the last message on
     ],
 )

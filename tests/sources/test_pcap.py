@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from wsdiag import redact
 from wsdiag.config import Config
 from wsdiag.event import EVENTS
-from wsdiag.evidence import InputFile, Reading
+from wsdiag.evidence import InputFile, Reading, collect
 from wsdiag.sources import pcap
 
 sys.path.append(str(Path(__file__).parents[1] / "capture"))
@@ -441,7 +441,8 @@ UNANSWERED = {"descriptors-exhausted", "worker-connections"}
 
 @pytest.mark.parametrize("path", FIXTURES, ids=[path.parts[-3] for path in FIXTURES])
 def test_the_recorded_cases_end_every_attempt(path: Path) -> None:
-    case, reading = path.parts[-3], pcap.read(as_input(path), Config())
+    with collect(path) as found:
+        case, reading = path.parts[-3], pcap.read(found.inputs[0], Config())
     kinds = Counter(reading.events["kind"].to_list())
     assert reading.unread_lines == 0
     answered = kinds["open"] + kinds["rejected"] + kinds["refused"]
@@ -476,7 +477,8 @@ def _tshark(path: Path, where: str, *fields: str) -> list[list[str]]:
     ids=lambda path: path.parts[-3] if path.parts[-2] == "evidence" else path.stem,
 )
 def test_frames_and_statuses_as_tshark_sees_them(path: Path) -> None:
-    events = pcap.read(as_input(path), Config()).events
+    with collect(path) as found:  # tshark reads packed files too, to the end of what is read here
+        events = pcap.read(found.inputs[0], Config()).events
     frames = _tshark(path, "websocket", "frame.number", "websocket.opcode")
     theirs = Counter((int(pos), int(op)) for pos, ops in frames for op in ops.split(","))
     opcodes = {"message": 1, "close": 8, "ping": 9, "pong": 10}

@@ -8,7 +8,7 @@ side other than the client ended without a Close frame, after silences within 1.
 (either way, or in one direction), at different moments, five times as many as after neighbouring
 silences; one connection that survived a longer silence refutes the timer. Where only ages are known
 (an access log), or both agree equally well, that is said: idle time and age cannot be told apart;
-ages alone must be a known timer's, or agree within half a second.
+ages alone must be a known timer's, or ten seconds and more that agree within half a second.
 What it cannot see: which hop owns the timer, when the capture shows one leg only.
 """
 
@@ -34,6 +34,9 @@ SEE_PINGS = ("network", "server")
 LOOSE_S = 0.5
 """A timer fires within milliseconds: where only ages are known, and they differ by more, whoever
 leaves after about as long looks the same."""
+
+SHORTEST_AGE_S = 10.0
+"""Ages alone that are shorter are no idle timer's: the shortest default of any hop is 30 s."""
 
 ONE_SIDED = {"idle_c2s": "one-way-c2s", "idle_s2c": "one-way-s2c"}
 
@@ -187,8 +190,10 @@ def _cut(story: Story) -> pl.LazyFrame:
 
 
 def _tight() -> pl.Expr:
+    """Whether ages alone may be a timer's: long enough, and close to each other."""
     spread = pl.col("measured").max() - pl.col("measured").min()
-    return spread <= pl.max_horizontal(LOOSE_S, pl.col("tick").max())
+    tight = spread <= pl.max_horizontal(LOOSE_S, pl.col("tick").max())
+    return tight & (pl.col("measured").median() >= SHORTEST_AGE_S)
 
 
 def _unsaid() -> pl.Expr:
