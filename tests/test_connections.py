@@ -10,6 +10,8 @@ from story import CLIENT, PROXY, SERVER, WIRE, at, chat, life, pings, proxied, r
 
 from wsdiag.connections import counted, reconnects, round_trips, traffic
 
+OTHER = ("192.0.2.9:4000", 95, 99)
+
 
 def only(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The one connection of these rows."""
@@ -266,11 +268,21 @@ def test_who_the_client_is(known: dict[str, str], client: str | None) -> None:
     ("lives", "clients"),
     [
         # one after the other, whatever the port: one client
-        ([("192.0.2.1:4000", 0, 60), ("192.0.2.1:4007", 62, 90)], ["192.0.2.1", "192.0.2.1"]),
-        ([("[2001:db8::1]:40", 0, 60), ("[2001:db8::1]:41", 62, 90)], ["[2001:db8::1]"] * 2),
+        (
+            [("192.0.2.1:4000", 0, 60), ("192.0.2.1:4007", 62, 90), OTHER],
+            [*["192.0.2.1"] * 2, None],
+        ),
+        (
+            [("[2001:db8::1]:4", 0, 60), ("[2001:db8::1]:5", 62, 90), OTHER],
+            [*["[2001:db8::1]"] * 2, None],
+        ),
+        # the only address there is may be a proxy's, and one of this machine is anybody's
+        ([("192.0.2.1:4000", 0, 60), ("192.0.2.1:4007", 62, 90)], [None, None]),
+        ([("127.0.0.1:4000", 0, 60), ("127.0.0.1:4007", 62, 90), OTHER], [None, None, None]),
+        ([("[::1]:4000", 0, 60), ("[::1]:4007", 62, 90), OTHER], [None, None, None]),
         # at the same time: an office, or a proxy
-        ([("192.0.2.1:4000", 0, 60), ("192.0.2.1:4007", 59, 90)], [None, None]),
-        ([("192.0.2.1:4000", 0, None), ("192.0.2.1:4007", 59, 90)], [None, None]),
+        ([("192.0.2.1:4000", 0, 60), ("192.0.2.1:4007", 59, 90), OTHER], [None, None, None]),
+        ([("192.0.2.1:4000", 0, None), ("192.0.2.1:4007", 59, 90), OTHER], [None, None, None]),
         # once only: nothing follows
         ([("192.0.2.1:4000", 0, 60), ("192.0.2.2:4007", 62, 90)], [None, None]),
     ],

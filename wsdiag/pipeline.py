@@ -92,7 +92,7 @@ def _judged(gathered: Gathered, config: Config, chosen: dict[str, detectors.Dete
         findings=findings,
         verdicts=verdicts,
         facts=measured,
-        stacks=frozenset().union(*(reading.stacks for reading in gathered.readings)),
+        stacks=_stacks(gathered),
         vantages=frozenset(gathered.events["vantage"].unique().drop_nulls()),
         targets=config.goals(),
         formats=_formats(gathered),
@@ -142,13 +142,12 @@ def review(
         gathered = gather(found, config)
         story = _story(gathered)
         frame, _ = detectors.judge(story, config.goals(), _chosen(config))
-        stacks: frozenset[str] = frozenset().union(*(it.stacks for it in gathered.readings))
         traffic = questions.traffic(
             story,
             notebook,
             gathered.clocks,
             _formats(gathered),
-            stacks,
+            _stacks(gathered),
             (gathered.since, gathered.until),
         )
         checked = explain.checklist(frame, story)
@@ -233,6 +232,11 @@ def _chosen(config: Config) -> dict[str, detectors.Detector]:
 def _formats(gathered: Gathered) -> dict[str, str]:
     told = zip(gathered.inputs, gathered.readings, strict=True)
     return {item.name: reading.format for item, reading in told}
+
+
+def _stacks(gathered: Gathered) -> frozenset[str]:
+    """The programs in use, as all inputs tell."""
+    return frozenset().union(*(reading.stacks for reading in gathered.readings))
 
 
 def _story(gathered: Gathered) -> Story:

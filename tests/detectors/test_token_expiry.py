@@ -164,3 +164,10 @@ def test_a_long_lived_token_is_clean() -> None:
 
 def test_no_token_no_code() -> None:
     assert judge(NAME, life("a", 0, 600, code=1011)).verdict == "not-applicable"
+
+
+def test_a_line_that_alone_tells_of_it_is_the_proof() -> None:
+    """Nobody shows the handshake or the connection."""
+    said = judge(NAME, [row("auth", 5, "bare 7", CLIENT, reason="token expired")])
+    (finding,) = said.findings
+    assert [proof["source"] for proof in finding["evidence"]] == [CLIENT]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import pyshark
 import pytest
+from pyshark.capture.capture import TSharkCrashException
 
 from wsdiag.event import Kind
 from wsdiag.pipeline import read_events, show
@@ -68,3 +71,19 @@ def test_without_tshark_the_filter_and_the_remedy_remain(monkeypatch: pytest.Mon
 
 def test_what_is_no_packet_has_no_depth() -> None:
     assert show("client.log:1", [KILLED.parent]).depth == []
+
+
+@needs_tshark
+def test_a_tshark_that_gives_up_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Crashing:
+        def __init__(self, *args: object, **kwargs: object) -> None: ...
+
+        def __iter__(self) -> Iterator[object]:
+            raise TSharkCrashException("tshark crashed")
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(pyshark, "FileCapture", Crashing)
+    lines = wire_depth.dissect(KILLED, 4, b"")
+    assert lines[0] == "not dissected in depth: tshark gave up on this connection"
+    assert "frame.number == 4" in lines[2]

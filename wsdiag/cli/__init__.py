@@ -29,7 +29,9 @@ from wsdiag.cli.settings import (
     SUFFIXES,
     check_outputs,
     check_target,
+    color_option,
     judging_options,
+    progress_option,
     reading_options,
     settings_of,
     showing_options,
@@ -100,13 +102,8 @@ def main() -> None:
 @click.option(
     "-v", "--verbose", is_flag=True, help="All evidence; stderr says what each input was read as."
 )
-@click.option(
-    "--color",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    help="Colours in the terminal report; auto heeds NO_COLOR.  [default: auto]",
-)
-@click.option("--no-progress", is_flag=True, help="No progress on stderr.")
+@color_option
+@progress_option
 def diagnose(
     paths: tuple[str, ...],
     form: str,
@@ -154,7 +151,7 @@ def diagnose(
 @reading_options
 @click.option("--format", "form", type=click.Choice(EVENT_FORMATS), help="[default: jsonl]")
 @click.option("-o", "output", metavar="FILE", help="Write to FILE; its suffix may be the format.")
-@click.option("--no-progress", is_flag=True, help="No progress on stderr.")
+@progress_option
 def events(
     paths: tuple[str, ...],
     form: str | None,

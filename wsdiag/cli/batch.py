@@ -9,7 +9,13 @@ from typing import Any
 import click
 
 from wsdiag.cli.progress import told
-from wsdiag.cli.settings import SUFFIXES, judging_options, setting_options, settings_of
+from wsdiag.cli.settings import (
+    SUFFIXES,
+    judging_options,
+    progress_option,
+    setting_options,
+    settings_of,
+)
 from wsdiag.cli.streams import (
     FINDINGS,
     INTERNAL,
@@ -61,7 +67,7 @@ KINDS = [suffix.removeprefix(".") for suffix in SUFFIXES]
 )
 @judging_options
 @click.option("--strict", is_flag=True, help="Exit with 4 when some evidence could not be read.")
-@click.option("--no-progress", is_flag=True, help="No progress on stderr.")
+@progress_option
 def batch(
     root: str,
     output: str,

@@ -9,7 +9,13 @@ import click
 
 from wsdiag.cli.evidence import evidence_expected
 from wsdiag.cli.outcome import named
-from wsdiag.cli.settings import check_target, judging_options, reading_options, settings_of
+from wsdiag.cli.settings import (
+    check_target,
+    judging_options,
+    progress_option,
+    reading_options,
+    settings_of,
+)
 from wsdiag.cli.streams import UNREADABLE, USAGE, harmless, say, stop, tell
 from wsdiag.progress import Progress
 
@@ -22,7 +28,7 @@ from wsdiag.progress import Progress
 @click.option(
     "--strict", is_flag=True, help="Exit with 4 when the bundle does not give the same findings."
 )
-@click.option("--no-progress", is_flag=True, help="No progress on stderr.")
+@progress_option
 def bundle(
     paths: tuple[str, ...],
     output: str,

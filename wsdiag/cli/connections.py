@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from wsdiag.cli.evidence import evidence_expected
-from wsdiag.cli.settings import reading_options, settings_of
+from wsdiag.cli.settings import progress_option, reading_options, settings_of
 from wsdiag.cli.streams import INTERRUPTED, harmless, tell
 from wsdiag.progress import Progress
 
@@ -17,7 +17,7 @@ FORMATS = ["terminal", "json"]
 def printing_options(command: Any) -> Any:
     """Options of commands that only print."""
     for option in (
-        click.option("--no-progress", is_flag=True, help="No progress on stderr."),
+        progress_option,
         click.option(
             "--format",
             "form",

@@ -10,7 +10,13 @@ from typing import Any
 import click
 
 from wsdiag.cli.evidence import evidence_expected
-from wsdiag.cli.settings import check_target, reading_options, settings_of
+from wsdiag.cli.settings import (
+    check_target,
+    color_option,
+    progress_option,
+    reading_options,
+    settings_of,
+)
 from wsdiag.cli.streams import FINDINGS, INTERRUPTED, colored, tell, write
 from wsdiag.progress import Progress
 
@@ -43,13 +49,8 @@ SUFFIXES = {".txt": "terminal", ".md": "markdown", ".html": "html", ".json": "js
     default="never",
     help="Exit with 1 when a change is needed.  [default: never]",
 )
-@click.option(
-    "--color",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    help="Colours on a terminal; auto heeds NO_COLOR.  [default: auto]",
-)
-@click.option("--no-progress", is_flag=True, help="No progress on stderr.")
+@color_option
+@progress_option
 def review(
     paths: tuple[str, ...],
     form: str,

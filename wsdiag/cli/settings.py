@@ -76,6 +76,16 @@ def showing_options(command: Any) -> Any:
     return command
 
 
+progress_option = click.option("--no-progress", is_flag=True, help="No progress on stderr.")
+
+color_option = click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    help="Colours on a terminal; auto heeds NO_COLOR.  [default: auto]",
+)
+
+
 def judging_options(command: Any) -> Any:
     """Options of every command that judges evidence."""
     for option in (

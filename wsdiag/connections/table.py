@@ -10,6 +10,8 @@ from wsdiag.connections.told import VANTAGES, parts, who
 from wsdiag.connections.traffic import COUNTS, TRAFFIC, WAYS, gaps, legs, totals
 from wsdiag.event import ORDER
 
+_LOOPBACK = r"^(127\.|\[?::1\]?$|\[?::ffff:127\.)"  # RFC 1122 3.2.1.3, RFC 4291 2.5.3 and 2.5.5.2
+
 
 def table(events: pl.DataFrame, doubtful: Mapping[str, Set[int]] | None = None) -> pl.DataFrame:
     """One row per session, ordered by its first event. `events` are in the total order.
@@ -119,15 +121,20 @@ def _client() -> pl.Expr:
 
 
 def _lone_address() -> pl.Expr:
-    """The client's address, where its connections follow one another. Behind a proxy, or in an
-    office behind one address, several live at once."""
+    """The client's address, where its connections follow one another.
+
+    Behind a proxy, or in an office behind one address, several live at once. The only address there
+    is may be a proxy's, and one of this machine is anybody's.
+    """
     address = pl.col("peer").str.replace(r"^(\[.*\]|[^:]*):\d+$", "$1")
     begun = pl.when("was_open").then(pl.coalesce("opened", "first"))
     over = pl.when("was_open").then(pl.coalesce("ended", "closed", "last_seen"))
+    somebody = ~address.str.contains(_LOOPBACK) & (address.drop_nulls().n_unique() > 1)
     # Rows are in the order of their first events.
     before = over.cum_max().shift(1)
     together = (begun < before.over(address)).any().over(address)
-    return pl.when(~together & (pl.col("was_open").sum().over(address) > 1)).then(address)
+    again = pl.col("was_open").sum().over(address) > 1
+    return pl.when(somebody & ~together & again).then(address)
 
 
 def _longest_gap(way: str = "", last: str = "_last_traffic") -> pl.Expr:

@@ -4,17 +4,10 @@ Only a review asks for it: within `noted()` the sources note each message and ea
 exchange in a notebook; elsewhere nothing is looked at, and a diagnosis stays as fast as it was.
 """
 
+from wsdiag.contents.answers import BODY_BYTES
 from wsdiag.contents.envelope import Unwrapped, unwrap
-from wsdiag.contents.notebook import (
-    BODY_BYTES,
-    FETCHES,
-    HANDSHAKES,
-    MAX_MESSAGES,
-    MESSAGES,
-    Notebook,
-    current,
-    noted,
-)
+from wsdiag.contents.notebook import MAX_MESSAGES, Notebook, current, noted
+from wsdiag.contents.tables import FETCHES, HANDSHAKES, MESSAGES
 
 __all__ = [
     "BODY_BYTES",

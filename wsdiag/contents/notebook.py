@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -10,11 +9,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-import msgspec
 import polars as pl
 
-from wsdiag.contents import envelope, reference, shape
+from wsdiag.contents import answers, envelope, reference, shape
 from wsdiag.contents.envelope import ANSWER, APP, SUBSCRIBE, UNSUBSCRIBE
+from wsdiag.contents.tables import FETCHES, HANDSHAKES, MESSAGES
 from wsdiag.redact import Redactor
 
 MAX_MESSAGES = 100_000
@@ -29,73 +28,8 @@ MAX_SIZED, SIZED_FROM, SIZED_EACH = 500, 1024, 10
 MAX_FETCHES = 100_000
 """So many plain HTTP exchanges are noted."""
 
-BODY_BYTES = 262_144
-"""So much of an HTTP answer is kept until it is compared."""
-
 MAX_TEXTS = 20_000
 """Names that are masked once and remembered."""
-
-MESSAGES = pl.Schema(
-    {
-        "source": pl.String(),
-        "pos": pl.Int64(),
-        "ts": pl.Int64(),  # µs since 1970 by the source's own clock; null: unknown
-        "conn": pl.String(),
-        "dir": pl.String(),  # c2s, s2c
-        "bytes": pl.Int64(),  # on the wire
-        "size": pl.Int64(),  # of the text
-        "envelope": pl.String(),  # null: no text of a known shape
-        "role": pl.String(),
-        "event": pl.String(),  # masked, as are topic and shape
-        "topic": pl.String(),
-        "topic_fault": pl.String(),
-        "topic_id": pl.UInt32(),  # digest of the identifier in the topic
-        "entity": pl.UInt32(),  # digest of the id of what it is about
-        "signal": pl.Boolean(),  # says only that something changed
-        "shape": pl.String(),
-        "same": pl.Float32(),  # share of its fields as in the one before of the same kind
-        "text": pl.UInt32(),  # digest of the whole
-        "trace": pl.UInt32(),  # digest of the correlation id
-        "stamp": pl.String(),  # what is wrong with its timestamp; null: nothing, or none there
-        "deviations": pl.List(pl.String()),
-        "packed": pl.Float32(),  # share that deflate leaves, of a sample
-        "fields": pl.List(pl.UInt32()),
-    }
-)
-"""What each message holds, as facts."""
-
-FETCHES = pl.Schema(
-    {
-        "source": pl.String(),
-        "pos": pl.Int64(),
-        "ts": pl.Int64(),
-        "client": pl.String(),  # masked host, or "browser" in a HAR
-        "method": pl.String(),
-        "path": pl.String(),  # masked, without query
-        "url": pl.UInt32(),  # digest of path and query
-        "status": pl.Int32(),
-        "ms": pl.Float64(),
-        "bytes": pl.Int64(),
-        "is_data": pl.Boolean(),  # JSON came, or nothing is known of its type
-        "ids": pl.List(pl.UInt32()),  # digests of the URL's segments and values
-        "holds": pl.List(pl.UInt32()),  # digests of the ids in the answer
-        "fields": pl.List(pl.UInt32()),
-    }
-)
-"""Plain HTTP exchanges beside the socket."""
-
-HANDSHAKES = pl.Schema(
-    {
-        "source": pl.String(),
-        "conn": pl.String(),
-        "client": pl.String(),
-        "path": pl.String(),
-        "deflate": pl.Boolean(),
-        "mobile": pl.Boolean(),
-        "stack": pl.String(),
-    }
-)
-"""What the upgrade of a connection shows of its ends."""
 
 _ID_PARTS = re.compile(r"[^/?&=#]+")
 _STAMPS = ("timestamp", "ts", "time", "created_at", "createdAt", "sent_at", "at")
@@ -226,7 +160,7 @@ class Notebook:
         """Note a plain HTTP exchange; `body` is as much of the answer as is known."""
         if len(self._rows["fetches"]) >= MAX_FETCHES:
             return
-        told = _decoded(_opened(body, encoding)) if "json" in media or not media else None
+        told = answers.decoded(body, encoding) if "json" in media or not media else None
         fields = shape.fields_of(told) if isinstance(told, dict | list) else None
         parts = [shape.digest(part) for part in _ID_PARTS.findall(target)[:32]]
         self._rows["fetches"].append(
@@ -346,27 +280,6 @@ def _stack(path: str, asked: Mapping[str, str], answered: Mapping[str, str]) -> 
         ("websockets" in server, "websockets"),
     )
     return next((name for holds, name in marks if holds), None)
-
-
-def _opened(body: bytes | None, encoding: str) -> bytes | None:
-    """A body without its transport compression; None where that is not known."""
-    if not body or not encoding or encoding == "identity":
-        return body
-    try:
-        if "gzip" in encoding:
-            return gzip.decompress(body)
-        if "deflate" in encoding:
-            return zlib.decompress(body)
-    except (OSError, EOFError, zlib.error):
-        return None
-    return None
-
-
-def _decoded(body: bytes | None) -> object:
-    try:
-        return msgspec.json.decode(body) if body else None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return None
 
 
 _current: ContextVar[Notebook | None] = ContextVar("notebook", default=None)

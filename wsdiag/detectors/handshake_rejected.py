@@ -41,77 +41,8 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for each HTTP status."""
-    said = (
-        story.events.filter(
-            pl.col("reason").is_not_null()
-            & pl.col("kind").is_in(["rejected", "auth", "error", "response", "token"])
-        )
-        .group_by("session")
-        .agg(pl.col("reason").str.join(" | ").alias("said"))
-    )
-    # An error that names no connection is about the rejection of the same moment.
-    unbound = (
-        story.events.filter(
-            (pl.col("kind") == "error")
-            & pl.col("session").is_null()
-            & pl.col("reason").is_not_null()
-            & pl.col("ts").is_not_null()
-        )
-        .sort("ts")
-        .select("ts", unbound="reason")
-    )
-    opened = story.connections.select(opened_any=pl.col("was_open").any())
-    no_backend = story.events.filter(pl.col("vantage") == "proxy").select(
-        no_backend=pl.col("reason").str.contains(_NO_BACKEND).any()
-    )
-    engine_io = story.events.select(engine_io=pl.col("reason").str.contains(_ENGINE_IO).any())
-    rows = (
-        counted(story.connections.filter(pl.col("rejected")))
-        .join(said.filter(pl.col("session").is_not_null()), on="session", how="left")
-        .sort("first")
-        .join_asof(
-            unbound, left_on="first", right_on="ts", strategy="nearest", tolerance=SAME_MOMENT
-        )
-        .join(opened, how="cross")
-        .join(engine_io, how="cross")
-        .join(no_backend, how="cross")
-        .with_columns(
-            text=pl.concat_str("rejection", "said", "unbound", separator=" | ", ignore_nulls=True),
-            again=pl.col("token").is_not_null() & (pl.len().over("token", "status") >= 3),
-        )
-        .select(
-            "session",
-            "status",
-            "rejection",
-            "text",
-            "again",
-            "opened_any",
-            "engine_io",
-            "no_backend",
-            "path",
-            started="first",
-            ended="first",
-            measured=pl.lit(None, dtype=pl.Float64),
-            pointers="opening",
-        )
-    )
-    # A client that tells of its failed handshakes tells of the refusals that others log.
-    unopened = story.connections.filter(~pl.col("was_open")).select("session")
-    spoken = story.events.filter(
-        pl.col("kind").is_in(["error", "auth"])
-        | pl.col("kind").is_in(["close", "end"]) & pl.col("session").is_not_null()
-    )
-    alone = (
-        stated(spoken, ID)
-        .join(unopened.with_columns(unopened=True), on="session", how="left")
-        .filter(pl.col("session").is_null() | pl.col("unopened"))
-        .join(rows.select(told=pl.len()), how="cross")
-        .filter(pl.col("told") == 0)
-        .join(opened, how="cross")
-        .with_columns(rejection="text", again=pl.lit(False), engine_io=pl.lit(False))
-        .drop("told", "unopened")
-    )
-    rows = pl.concat([rows, alone], how="diagonal_relaxed")
+    rows = _rejections(story)
+    rows = pl.concat([rows, _told_alone(story, rows)], how="diagonal_relaxed")
     text, reason = pl.col("text"), pl.col("rejection").drop_nulls().first()
     status = pl.col("status").first()
     return flag(
@@ -143,4 +74,85 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
                 | (text.str.contains(_POLLING) | pl.col("path").str.contains(_POLLING)).any()
             ).then(pl.lit("polling")),
         ),
+    )
+
+
+def _opened(story: Story) -> pl.LazyFrame:
+    return story.connections.select(opened_any=pl.col("was_open").any())
+
+
+def _rejections(story: Story) -> pl.LazyFrame:
+    """The rejected handshakes, each with what was said about it."""
+    said = (
+        story.events.filter(
+            pl.col("reason").is_not_null()
+            & pl.col("kind").is_in(["rejected", "auth", "error", "response", "token"])
+        )
+        .group_by("session")
+        .agg(pl.col("reason").str.join(" | ").alias("said"))
+    )
+    # An error that names no connection is about the rejection of the same moment.
+    unbound = (
+        story.events.filter(
+            (pl.col("kind") == "error")
+            & pl.col("session").is_null()
+            & pl.col("reason").is_not_null()
+            & pl.col("ts").is_not_null()
+        )
+        .sort("ts")
+        .select("ts", unbound="reason")
+    )
+    no_backend = story.events.filter(pl.col("vantage") == "proxy").select(
+        no_backend=pl.col("reason").str.contains(_NO_BACKEND).any()
+    )
+    engine_io = story.events.select(engine_io=pl.col("reason").str.contains(_ENGINE_IO).any())
+    return (
+        counted(story.connections.filter(pl.col("rejected")))
+        .join(said.filter(pl.col("session").is_not_null()), on="session", how="left")
+        .sort("first")
+        .join_asof(
+            unbound, left_on="first", right_on="ts", strategy="nearest", tolerance=SAME_MOMENT
+        )
+        .join(_opened(story), how="cross")
+        .join(engine_io, how="cross")
+        .join(no_backend, how="cross")
+        .with_columns(
+            text=pl.concat_str("rejection", "said", "unbound", separator=" | ", ignore_nulls=True),
+            again=pl.col("token").is_not_null() & (pl.len().over("token", "status") >= 3),
+        )
+        .select(
+            "session",
+            "status",
+            "rejection",
+            "text",
+            "again",
+            "opened_any",
+            "engine_io",
+            "no_backend",
+            "path",
+            started="first",
+            ended="first",
+            measured=pl.lit(None, dtype=pl.Float64),
+            pointers="opening",
+        )
+    )
+
+
+def _told_alone(story: Story, rejections: pl.LazyFrame) -> pl.LazyFrame:
+    """The lines that tell of a refusal, where nobody shows a rejected handshake."""
+    # A client that tells of its failed handshakes tells of the refusals that others log.
+    unopened = story.connections.filter(~pl.col("was_open")).select("session")
+    spoken = story.events.filter(
+        pl.col("kind").is_in(["error", "auth"])
+        | pl.col("kind").is_in(["close", "end"]) & pl.col("session").is_not_null()
+    )
+    return (
+        stated(spoken, ID)
+        .join(unopened.with_columns(unopened=True), on="session", how="left")
+        .filter(pl.col("session").is_null() | pl.col("unopened"))
+        .join(rejections.select(told=pl.len()), how="cross")
+        .filter(pl.col("told") == 0)
+        .join(_opened(story), how="cross")
+        .with_columns(rejection="text", again=pl.lit(False), engine_io=pl.lit(False))
+        .drop("told", "unopened")
     )

@@ -75,15 +75,16 @@ def summarise(story: Story) -> pl.LazyFrame:
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for each such moment, for each shutdown in a log without times, and for deaths
     of the server whose connections' ends nobody logged."""
-    return pl.concat([_at_moments(story), _by_order(story), _deaths(story)])
+    waves = _waves(story)
+    return pl.concat([_at_moments(waves), _by_order(story), _deaths(story, waves)])
 
 
-def _deaths(story: Story) -> pl.LazyFrame:
+def _deaths(story: Story, waves: pl.LazyFrame) -> pl.LazyFrame:
     """The stops that no server chooses, where no wave of ends shows what they did."""
     stops = story.events.filter(
         (pl.col("kind") == "server_stop") & (pl.col("vantage") == "server") & endings.killed()
     )
-    shown = _waves(story).select(waves=pl.len())
+    shown = waves.select(waves=pl.len())
     rows = stops.join(shown, how="cross").filter(pl.col("waves") == 0)
     return flag(
         rows.select(
@@ -159,13 +160,12 @@ def _waves(story: Story) -> pl.LazyFrame:
     waves = endings.together(summarise(story)).with_columns(
         started="ended", measured=pl.lit(None, dtype=pl.Float64), pointers="closing"
     )
-    rows = _with_drained(waves, story)
+    rows = _with_drained(waves, story).cache()  # asked for by several, and found by Python
     rows = rows.join(endings.around(rows, story.events), on="wave", how="left")
     return rows.filter(~_people_leaving())
 
 
-def _at_moments(story: Story) -> pl.LazyFrame:
-    rows = _waves(story)
+def _at_moments(rows: pl.LazyFrame) -> pl.LazyFrame:
     rows = rows.with_columns(pointers=pl.concat_list(pl.col("told_at").fill_null([]), "closing"))
     share_restart = pl.col("code").is_in(RESTART_CODES).fill_null(False).mean()
     stopped, reloaded = pl.col("stopped").first(), pl.col("just_reloaded").first()

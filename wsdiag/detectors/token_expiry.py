@@ -16,7 +16,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import AUTH_CODES, Story, counted
-from wsdiag.finding import Severity, flag, plural
+from wsdiag.finding import SPOT, Severity, flag, plural
 from wsdiag.targets import Targets
 
 ID = "token-expiry"
@@ -52,7 +52,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.col("session").is_not_null() & pl.col("reason").str.contains(_SAYS_EXPIRED)
         )
         .group_by("session")
-        .agg(pl.len().alias("said"))
+        .agg(pl.len().alias("said"), SPOT.head(2).alias("said_at"))
     )
     moment = pl.coalesce("closed", "ended")
     begun = pl.coalesce("opened", "attempted", "first")
@@ -96,7 +96,11 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             measured=pl.when("_at_connect")
             .then((begun - pl.col("expires")).dt.total_microseconds() / 1e6)
             .otherwise("age_s"),
-            pointers=pl.when(pl.col("closing").list.len() > 0).then("closing").otherwise("opening"),
+            pointers=pl.when(pl.col("closing").list.len() > 0)
+            .then("closing")
+            .when(pl.col("opening").list.len() > 0)
+            .then("opening")
+            .otherwise(pl.col("said_at").fill_null([])),
         )
     )
     code = pl.coalesce("code", "status").drop_nulls().mode().sort().first()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TextIO
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -12,6 +14,23 @@ from wsdiag.reporters import nodes
 from wsdiag.reporters.wording import flat
 
 _SPANS = {"text": "", "code": "cyan", "strong": "bold"}
+
+
+def plain_console(target: TextIO, width: int, *, color: bool) -> Console:
+    """A console that writes into `target`, with escape sequences only if `color`, and reads no
+    markup in what it is given."""
+    return Console(
+        file=target,
+        height=100,  # rich ignores the width alone where TERM=dumb
+        width=width,
+        color_system="standard" if color else None,
+        force_terminal=color,
+        no_color=not color,
+        legacy_windows=False,
+        emoji=False,
+        markup=False,
+        highlight=False,
+    )
 
 
 def section(console: Console, name: str, note: str = "") -> None:

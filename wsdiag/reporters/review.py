@@ -14,7 +14,7 @@ from rich.text import Text
 
 from wsdiag.advice import Review
 from wsdiag.reporters import architecture, html, json_v1
-from wsdiag.reporters.layout import indented, section
+from wsdiag.reporters.layout import indented, plain_console, section
 from wsdiag.reporters.nodes import Block, Grid, Node, Span
 from wsdiag.reporters.places import GITHUB, write
 
@@ -41,18 +41,7 @@ def as_markdown(review: Review) -> str:
 def as_text(review: Review, *, color: bool = False, width: int | None = None) -> str:
     """The same for a terminal."""
     target = io.StringIO()
-    console = Console(
-        file=target,
-        height=100,  # rich ignores the width alone where TERM=dumb
-        width=max(60, min(width or WIDTH, 120)),
-        color_system="standard" if color else None,
-        force_terminal=color,
-        no_color=not color,
-        legacy_windows=False,
-        emoji=False,
-        markup=False,
-        highlight=False,
-    )
+    console = plain_console(target, max(60, min(width or WIDTH, 120)), color=color)
     for block in architecture.blocks(review):
         if block.level == 2:
             console.print(Text(block.heading, style="bold"))

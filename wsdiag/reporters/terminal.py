@@ -17,7 +17,7 @@ from rich.text import Text
 from wsdiag.finding import Evidence, Finding
 from wsdiag.report import Outcome, Report, RootCause, Verdict
 from wsdiag.reporters import nodes, outline, timeline, wording
-from wsdiag.reporters.layout import indented, markdown, more, section
+from wsdiag.reporters.layout import indented, markdown, more, plain_console, section
 from wsdiag.reporters.wording import flat
 
 FEW = {"findings": 4, "pointers": 3, "others": 4, "inputs": 8, "unjudged": 4}
@@ -35,18 +35,7 @@ def render(
     """The report as lines of at most `width` columns, by default 80; with escape sequences only if
     `color`. `detail`: 0 the answer alone, 1 the report, 2 with all evidence and every verdict."""
     target = io.StringIO()
-    console = Console(
-        file=target,
-        height=100,  # rich ignores the width alone where TERM=dumb
-        width=max(MIN_WIDTH, min(width or WIDTH, MAX_WIDTH)),
-        color_system="standard" if color else None,
-        force_terminal=color,
-        no_color=not color,
-        legacy_windows=False,
-        emoji=False,
-        markup=False,
-        highlight=False,
-    )
+    console = plain_console(target, max(MIN_WIDTH, min(width or WIDTH, MAX_WIDTH)), color=color)
     _answer(console, report, whole=not detail)
     if detail:
         _whole(console, report, everything=detail > 1)

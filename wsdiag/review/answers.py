@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
 import polars as pl
 
-from wsdiag.advice import Optimisation
+from wsdiag.advice import Judgement, Optimisation
 from wsdiag.review.proofs import proofs
 from wsdiag.review.rates import rounded
+from wsdiag.review.traffic import Traffic
 
 SURE, LIKELY = 0.7, 0.6
 """Traffic shows what is used, not what is needed: nothing is surer."""
@@ -24,6 +26,17 @@ class Metric(NamedTuple):
     unit: str
 
 
+NO_MESSAGES = (
+    "no message of the application can be read: collect a capture (with --keylog where it is TLS), "
+    "a HAR, or a JSON log with payloads"
+)
+NOTHING_SENT = "the server sends no message of the application"
+NO_HTTP = (
+    "no plain HTTP is seen beside the socket: record a HAR of the page, or capture the API's port "
+    "as well"
+)
+
+
 def needed(
     metric: Metric,
     measured: float | None,
@@ -36,16 +49,9 @@ def needed(
     against: Sequence[str] = (),
 ) -> Optimisation:
     """The number is beyond its threshold; `rows` prove it."""
-    return Optimisation(
-        id=metric.id,
-        verdict="needed",
-        metric=metric.name,
-        measured=rounded(measured),
-        threshold=metric.threshold,
-        unit=metric.unit,
+    return msgspec.structs.replace(
+        _answer(metric, "needed", measured, why, confidence),
         saving=saving,
-        why=why,
-        confidence=confidence,
         against=list(against),
         evidence=proofs(rows, formats),
     )
@@ -53,44 +59,45 @@ def needed(
 
 def not_needed(metric: Metric, measured: float | None, why: str) -> Optimisation:
     """The number is within its threshold."""
+    return _answer(metric, "not-needed", measured, why, SURE)
+
+
+def not_decidable(metric: Metric, why: str) -> Optimisation:
+    """The evidence does not show the number; `why` says what to collect."""
+    return _answer(metric, "not-decidable", None, why, 0.0)
+
+
+def nothing_sent(metric: Metric, of: Traffic) -> Optimisation | None:
+    """The answer where the server sends nothing that could be judged; None where it does."""
+    if of.messages.is_empty():
+        return not_decidable(metric, NO_MESSAGES)
+    return not_needed(metric, None, NOTHING_SENT) if of.down.is_empty() else None
+
+
+def nothing_fetched(
+    metric: Metric, of: Traffic, refetched: pl.DataFrame, measured: float | None, why: str
+) -> Optimisation | None:
+    """The answer where no GET follows a message (`measured`, `why`), or none could be seen."""
+    if (blank := nothing_sent(metric, of)) is not None:
+        return blank
+    if of.fetches.is_empty():
+        return not_decidable(metric, NO_HTTP)
+    return not_needed(metric, measured, why) if refetched.is_empty() else None
+
+
+def _answer(
+    metric: Metric, verdict: Judgement, measured: float | None, why: str, confidence: float
+) -> Optimisation:
     return Optimisation(
         id=metric.id,
-        verdict="not-needed",
+        verdict=verdict,
         metric=metric.name,
         measured=rounded(measured),
         threshold=metric.threshold,
         unit=metric.unit,
         saving="",
         why=why,
-        confidence=SURE,
+        confidence=confidence,
         against=[],
         evidence=[],
     )
-
-
-def not_decidable(metric: Metric, why: str) -> Optimisation:
-    """The evidence does not show the number; `why` says what to collect."""
-    return Optimisation(
-        id=metric.id,
-        verdict="not-decidable",
-        metric=metric.name,
-        measured=None,
-        threshold=metric.threshold,
-        unit=metric.unit,
-        saving="",
-        why=why,
-        confidence=0.0,
-        against=[],
-        evidence=[],
-    )
-
-
-NO_MESSAGES = (
-    "no message of the application can be read: collect a capture (with --keylog where it is TLS), "
-    "a HAR, or a JSON log with payloads"
-)
-NOTHING_SENT = "the server sends no message of the application"
-NO_HTTP = (
-    "no plain HTTP is seen beside the socket: record a HAR of the page, or capture the API's port "
-    "as well"
-)

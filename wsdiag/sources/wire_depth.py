@@ -77,6 +77,7 @@ def dissect(path: Path, pos: int, keys: bytes) -> list[str]:
 
 def _layers(path: Path, pos: int, ends: tuple[Endpoint, Endpoint], keys: bytes) -> Iterator[str]:
     import pyshark
+    from pyshark.capture.capture import TSharkCrashException
 
     with TemporaryDirectory(prefix="wsdiag-") as folder:
         part = Path(folder) / "connection.pcapng"
@@ -93,6 +94,8 @@ def _layers(path: Path, pos: int, ends: tuple[Endpoint, Endpoint], keys: bytes) 
             for packet in capture:
                 for layer in packet.layers:
                     yield from _fields(layer)
+        except TSharkCrashException:
+            yield "not dissected in depth: tshark gave up on this connection"
         finally:
             capture.close()
 

@@ -6,15 +6,7 @@ import polars as pl
 
 from wsdiag.advice import Optimisation
 from wsdiag.limits import Limits
-from wsdiag.review.answers import (
-    NO_HTTP,
-    NO_MESSAGES,
-    NOTHING_SENT,
-    Metric,
-    needed,
-    not_decidable,
-    not_needed,
-)
+from wsdiag.review.answers import Metric, needed, not_needed, nothing_fetched
 from wsdiag.review.rates import per_s
 from wsdiag.review.traffic import Traffic
 
@@ -26,14 +18,9 @@ BURSTS = 3
 def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
     """By the most identical GETs within a second, and by the share of bursts that repeat a GET."""
     metric = Metric(ID, "identical GETs within 1 s after a message", limits.burst_gets, "GETs")
-    if of.messages.is_empty():
-        return not_decidable(metric, NO_MESSAGES)
-    if of.down.is_empty():
-        return not_needed(metric, None, NOTHING_SENT)
-    if of.fetches.is_empty():
-        return not_decidable(metric, NO_HTTP)
-    if refetched.is_empty():
-        return not_needed(metric, 0, "no GET follows a message")
+    blank = nothing_fetched(metric, of, refetched, 0, "no GET follows a message")
+    if blank is not None:
+        return blank
     who = ["source", "client", "url"]
     windows = refetched.sort("at").rolling("at", period="1s", group_by=who).agg(n=pl.len())
     most = float(windows["n"].max() or 0)  # type: ignore[arg-type]

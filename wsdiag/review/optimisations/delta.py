@@ -6,14 +6,7 @@ import polars as pl
 
 from wsdiag.advice import Optimisation
 from wsdiag.limits import Limits
-from wsdiag.review.answers import (
-    NO_MESSAGES,
-    NOTHING_SENT,
-    Metric,
-    needed,
-    not_decidable,
-    not_needed,
-)
+from wsdiag.review.answers import Metric, needed, not_needed, nothing_sent
 from wsdiag.review.rates import median, per_s
 from wsdiag.review.traffic import Traffic
 
@@ -28,10 +21,8 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
         ID, "fields as in the message before of its kind", limits.delta_same_share, "share"
     )
     down = of.down
-    if of.messages.is_empty():
-        return not_decidable(metric, NO_MESSAGES)
-    if down.is_empty():
-        return not_needed(metric, None, NOTHING_SENT)
+    if (blank := nothing_sent(metric, of)) is not None:
+        return blank
     long = down.filter(pl.col("same").is_not_null() & (pl.col("size") >= LONG))
     same = median(long["same"])
     if same is None or len(long) < ENOUGH:

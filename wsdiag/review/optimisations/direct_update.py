@@ -7,13 +7,11 @@ import polars as pl
 from wsdiag.advice import Optimisation
 from wsdiag.limits import Limits
 from wsdiag.review.answers import (
-    NO_HTTP,
-    NO_MESSAGES,
-    NOTHING_SENT,
     Metric,
     needed,
     not_decidable,
     not_needed,
+    nothing_fetched,
 )
 from wsdiag.review.rates import median, per_s
 from wsdiag.review.traffic import Traffic
@@ -26,14 +24,9 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
     metric = Metric(
         ID, "fields of a refetched answer that the message had", limits.overlap, "share"
     )
-    if of.messages.is_empty():
-        return not_decidable(metric, NO_MESSAGES)
-    if of.down.is_empty():
-        return not_needed(metric, None, NOTHING_SENT)
-    if of.fetches.is_empty():
-        return not_decidable(metric, NO_HTTP)
-    if refetched.is_empty():
-        return not_needed(metric, None, "no GET follows a message: nothing is fetched twice")
+    why = "no GET follows a message: nothing is fetched twice"
+    if (blank := nothing_fetched(metric, of, refetched, None, why)) is not None:
+        return blank
     compared = refetched.filter(pl.col("overlap").is_not_null())
     if compared.is_empty():
         return not_decidable(

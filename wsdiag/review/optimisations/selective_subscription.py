@@ -8,12 +8,11 @@ from wsdiag.advice import Optimisation
 from wsdiag.limits import Limits
 from wsdiag.review.answers import (
     LIKELY,
-    NO_MESSAGES,
-    NOTHING_SENT,
     Metric,
     needed,
     not_decidable,
     not_needed,
+    nothing_sent,
 )
 from wsdiag.review.measures import unused
 from wsdiag.review.rates import per_s
@@ -31,10 +30,8 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
     """By the share of messages that no request and no message of the client refers to; where that
     is not seen, by the bytes that a fifth of many topics brings."""
     metric = Metric(ID, "messages that the client never refers to", limits.unused_share, "share")
-    if of.messages.is_empty():
-        return not_decidable(metric, NO_MESSAGES)
-    if of.down.is_empty():
-        return not_needed(metric, None, NOTHING_SENT)
+    if (blank := nothing_sent(metric, of)) is not None:
+        return blank
     judged = unused(of)
     if judged is not None:
         idle = judged.filter("unused")
