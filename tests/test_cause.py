@@ -71,6 +71,12 @@ because = "it does not"
 """
 BODY = """Preamble is ignored.
 
+## Why
+Because.
+
+## Advice
+Do it.
+
 ## Root cause
 The root, with a `## ` inside a line.
 
@@ -104,7 +110,7 @@ def test_a_file_is_read_whole() -> None:
         )
     ]
     assert cause.against == [Against(any=["missed-heartbeat"], factor=0.5, because="it does not")]
-    assert list(cause.sections) == ["Root cause", "Fix", "Prevention"]
+    assert list(cause.sections) == ["Why", "Advice", "Root cause", "Fix", "Prevention"]
     assert cause.sections["Fix"] == "Fix it.\n\n```nginx\n# a comment\n```"
 
 
@@ -134,7 +140,7 @@ def test_every_section_may_be_written(head: str) -> None:
         (file(body=BODY + "\n## Fun\nno\n"), "unknown heading Fun"),
         (file(body=BODY.replace("## Fix", "## fix")), "unknown heading fix"),
         (file(body=BODY.replace("## Fix", "### Fix")), "missing heading Fix"),
-        (file(body=""), "missing heading Fix, Prevention, Root cause"),
+        (file(body=""), "missing heading Advice, Fix, Prevention, Root cause, Why"),
     ],
 )
 def test_a_file_that_cannot_be_used(text: str, fault: str) -> None:

@@ -217,6 +217,7 @@ def context(**known: object) -> dict[str, object]:
     nothing: dict[str, object] = {
         "facts": Facts(),
         "explained": 0,
+        "them": "connections",
         "troubled": 0,
         "share": 0.0,
         "found": {},
@@ -256,6 +257,7 @@ def everything(**known: object) -> dict[str, object]:
     full = {
         "facts": facts,
         "explained": 41,
+        "them": "41 connections",
         "troubled": 63,
         "share": 41 / 63,
         "found": {detector: finding(detector) for detector in DETECTORS},
@@ -354,6 +356,18 @@ def test_every_section_renders(name: str, incident: Callable[[], dict[str, objec
     for heading in read(name).sections:
         text = section(name, heading).render(incident()).strip()
         assert faults(text) == [], f"{name}, {heading}:\n{text}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("heading", ["Why", "Advice"])
+def test_the_short_answer_is_one_sentence_that_fits_a_terminal(name: str, heading: str) -> None:
+    """80 columns, less the label before it; whatever is known and for every program and mark."""
+    each = [*(make() for _, make in incidents()), everything(them="12345 connections")]
+    each += [everything(marks=MARKS - {mark}) for mark in sorted(MARKS)]
+    for incident in each:
+        said = " ".join(section(name, heading).render(incident).replace("`", "").split())
+        assert len(said) <= 75, f"{len(said)}: {said}"
+        assert said.endswith("."), said
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -16,7 +16,11 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
+IN_SHORT = ("Why", "Advice")
+"""The headings of the answer in short: a sentence each, which fits a line of a terminal."""
+
 SECTIONS = (
+    *IN_SHORT,
     "Symptoms",
     "Server logs",
     "Network",
@@ -25,9 +29,9 @@ SECTIONS = (
     "Fix",
     "Prevention",
 )
-"""Headings a body may have; `Root cause`, `Fix` and `Prevention` it must have."""
+"""Headings a body may have."""
 
-REQUIRED = frozenset({"Root cause", "Fix", "Prevention"})
+REQUIRED = frozenset({*IN_SHORT, "Root cause", "Fix", "Prevention"})
 
 
 class CauseError(ValueError):

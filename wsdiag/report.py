@@ -184,6 +184,8 @@ class RootCause(msgspec.Struct, frozen=True, kw_only=True):
     `confidence` runs from 0 to 0.97; `share` is the part of the troubled connections it explains;
     `findings` are the ids that speak for it, `against` what speaks against it, in words,
     and `supported` what speaks for it besides the findings: where sources contradict each other.
+    `why` and `advice` are the answer in short, in Markdown: a sentence each, at most 75 characters
+    long as printed, so that it stands on one line of a terminal.
     """
 
     id: str
@@ -199,6 +201,8 @@ class RootCause(msgspec.Struct, frozen=True, kw_only=True):
     fix: str
     prevention: str
     supported: list[str] = []
+    why: str = ""
+    advice: str = ""
 
 
 class Disagreement(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from wsdiag.cause import Against, Cause, When
 from wsdiag.explain import explain, load_causes, ranking
 from wsdiag.report import RootCause
 
-TEXT = {"Root cause": "r", "Fix": "f", "Prevention": "p"}
+TEXT = {"Why": "w", "Advice": "a", "Root cause": "r", "Fix": "f", "Prevention": "p"}
 
 Library = Callable[..., None]
 

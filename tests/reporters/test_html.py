@@ -131,7 +131,7 @@ def test_every_chart_and_every_link_is_there(incident: Report) -> None:
 
 def test_the_answer_comes_before_everything(incident: Report) -> None:
     text = html.render(incident)
-    answer = [text.index(part) for part in ("<h1>", "Why:", "Change:", "Symptoms", "Verdicts</h2>")]
+    answer = [text.index(part) for part in ("<h1>", "Why:", "Fix:", "Symptoms", "Verdicts</h2>")]
     assert answer == sorted(answer)
 
 

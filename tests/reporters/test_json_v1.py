@@ -60,7 +60,7 @@ def test_wire_names_in_order() -> None:
     )
     assert " ".join(wire["causes"][0]) == (
         "id title confidence word share findings against symptoms investigation root_cause fix"
-        " prevention supported"
+        " prevention supported why advice"
     )
 
 

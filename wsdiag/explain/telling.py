@@ -8,7 +8,7 @@ from wsdiag import timers
 from wsdiag.explain.case import Candidate, Case, sessions
 from wsdiag.explain.investigation import symptoms
 from wsdiag.explain.nameless import missing
-from wsdiag.explain.prose import fill
+from wsdiag.explain.prose import fill, plural
 from wsdiag.finding import Confidence, Finding
 from wsdiag.report import Investigation, RootCause, pointer
 
@@ -53,6 +53,8 @@ def told(
         root_cause=_joined(sections["Root cause"], _chain(candidate, named)),
         fix=sections["Fix"],
         prevention=sections["Prevention"],
+        why=_line(sections["Why"]),
+        advice=_line(sections["Advice"]),
     )
 
 
@@ -66,6 +68,7 @@ def _context(
     return {
         "facts": case.facts,
         "explained": candidate.explained,
+        "them": plural(candidate.explained, "connection") if candidate.explained else "connections",
         "troubled": len(sessions(case.frame)),
         "share": candidate.share,
         "found": found,
@@ -129,6 +132,10 @@ def _citing(found: Mapping[str, Finding], formats: Mapping[str, str]) -> object:
         return ", ".join(list(first.values())[:3])
 
     return cite
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _joined(text: str, more: str) -> str:

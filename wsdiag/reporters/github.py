@@ -12,7 +12,7 @@ from itertools import groupby
 
 from wsdiag.finding import Finding, Severity
 from wsdiag.report import Report
-from wsdiag.reporters import prose, wording
+from wsdiag.reporters import wording
 from wsdiag.reporters.wording import flat
 
 MAX_OF_A_LEVEL = 10
@@ -22,10 +22,10 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: 
 def render(report: Report) -> str:
     """One command per line: the named cause, then each finding where its first proof stands."""
     answer = report.causes[0]
-    what = " ".join(it.text for it in prose.pieces(answer.root_cause) if it.kind == "text")
+    what = f"{answer.why} Fix: {answer.advice}" if answer.why else answer.title
     level = "error" if report.failing else "notice"
     title = f"{answer.title} ({wording.confidence(answer)})"
-    lines = [_command(level, {"title": title}, what or answer.title)]
+    lines = [_command(level, {"title": title}, what)]
     ranked = sorted(report.findings, key=lambda finding: list(_LEVELS).index(finding.severity))
     for severity, findings in groupby(ranked, key=lambda finding: finding.severity):
         room = MAX_OF_A_LEVEL - (_LEVELS[severity] == level)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
+from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
 
@@ -37,7 +38,7 @@ def render(report: Report) -> str:
         strip=sorted(report.verdicts, key=lambda verdict: verdict.verdict is not Outcome.BREACH),
         own=lambda text: _own(text, report),
         life=roll.timeline(report.life.moments) if report.life else "",
-        first=lambda text: _first(text, report),
+        sentence=lambda text: _line(nodes.sentence(text, report)),
         wording=wording,
         script=Markup(script),
         style=style(),
@@ -94,18 +95,16 @@ def _node(node: Node) -> str:
     if node.kind == "code":
         return f"<pre><code>{escape(node.text)}</code></pre>"
     tag = "li" if node.kind == "item" else "p"
-    return f"<{tag}>{''.join(_span(span) for span in node.line)}</{tag}>"
+    return f"<{tag}>{_line(node.line)}</{tag}>"
+
+
+def _line(spans: Iterable[Span]) -> Markup:
+    return Markup("".join(_span(span) for span in spans))
 
 
 def _span(span: Span) -> str:
     tag = _TAGS.get(span.kind)
     return f"<{tag}>{escape(span.text)}</{tag}>" if tag else escape(span.text)
-
-
-def _first(text: str, report: Report) -> Markup:
-    """The first paragraph, for the top of the page."""
-    told = next((node for node in nodes.own(text, report) if node.kind == "text"), None)
-    return Markup("".join(_span(span) for span in told.line)) if told else Markup("")
 
 
 def _text(name: str) -> str:

@@ -25,6 +25,8 @@ def render(report: Report) -> str:
         ("cause", answer.id),
         ("title", answer.title),
         ("confidence", f"{answer.confidence:.2f}"),
+        ("why", answer.why),
+        ("advice", answer.advice),
         ("tool", report.tool),
     ):
         ElementTree.SubElement(properties, "property", name=name, value=flat(value))

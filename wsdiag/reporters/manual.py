@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from wsdiag.cause import SECTIONS, Against, Cause, Condition, Support, When
+from wsdiag.cause import IN_SHORT, SECTIONS, Against, Cause, Condition, Support, When
 from wsdiag.event import KIND_MANUAL
 from wsdiag.finding import Confidence
 from wsdiag.targets import Targets
@@ -86,7 +86,8 @@ def _causes(causes: Mapping[str, Cause]) -> Iterable[Topic]:
         for heading in SECTIONS:
             text = cause.sections.get(heading, "")
             # What a template fills with an incident's numbers says little without them.
-            if text and (heading in _ALWAYS or not _TEMPLATE.search(text)):
+            told = heading in _ALWAYS or not _TEMPLATE.search(text)
+            if text and told and heading not in IN_SHORT:
                 parts += [f"## {heading}", _without_template(text)]
         if cause.sources:
             parts += ["## Sources", "\n".join(f"- {source}" for source in cause.sources)]

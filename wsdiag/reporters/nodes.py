@@ -110,6 +110,11 @@ def own(text: str, report: Report, depth: int = 0) -> list[Node]:
     ]
 
 
+def sentence(text: str, report: Report) -> tuple[Span, ...]:
+    """One line of our own Markdown."""
+    return tuple(span for node in own(text, report)[:1] for span in node.line)
+
+
 def _spans(text: str, quoted: list[Span]) -> tuple[Span, ...]:
     spans, end = [], 0
     for found in _INLINE.finditer(text):

@@ -6,12 +6,10 @@ happened; the tables at the end count least.
 
 from __future__ import annotations
 
-import re
-
 from wsdiag.finding import Evidence, Finding
 from wsdiag.report import Report, RootCause
 from wsdiag.reporters import appendix, roll, timeline, wording
-from wsdiag.reporters.nodes import Block, Node, Span, item, more, own, paragraph, words
+from wsdiag.reporters.nodes import Block, Node, Span, item, more, own, paragraph, sentence, words
 from wsdiag.reporters.wording import cut, flat
 
 MAX_FINDINGS, MAX_POINTERS, MAX_OTHERS = 5, 3, 5
@@ -23,7 +21,7 @@ def blocks(report: Report) -> list[Block]:
     """All parts of the report that hold something, in the template's order."""
     answer = report.causes[0]
     made = [
-        Block("title", 0, (), f"WebSocket Debug: {_title(report)}", level=2),
+        Block("title", 0, _answer(report, answer), f"WebSocket Debug: {_title(report)}", level=2),
         _symptoms(report, answer),
         _timeline(report),
         _investigation(report, answer),
@@ -45,6 +43,18 @@ def blocks(report: Report) -> list[Block]:
 
 def _title(report: Report) -> str:
     return cut(flat(report.issue or report.causes[0].title), NAME_WIDTH)
+
+
+def _answer(report: Report, answer: RootCause) -> tuple[Node, ...]:
+    """Why and what to change, before anything else; what, where the title does not say it."""
+    told = (("Why:", answer.why), ("Fix:", answer.advice))
+    lines = [
+        item(Span(label, "strong"), Span(" "), *sentence(text, report))
+        for label, text in told
+        if text
+    ]
+    what = Span(f"{flat(answer.title)}, {wording.confidence(answer)}")
+    return (item(Span("What:", "strong"), Span(" "), what), *lines) if report.issue else (*lines,)
 
 
 def _symptoms(report: Report, answer: RootCause) -> Block:
@@ -204,30 +214,12 @@ def _other_causes(report: Report) -> Block:
         item(
             Span(flat(cause.title), "strong"),
             Span(f", {wording.confidence(cause)}: "),
-            *first_sentence(own(cause.root_cause, report)),
+            *sentence(cause.why, report),
         )
         for cause in others[:MAX_OTHERS]
     ]
     nodes += more(len(others) - MAX_OTHERS)
     return Block("other causes", 5, tuple(nodes), "Other causes that also hold")
-
-
-def first_sentence(nodes: list[Node]) -> tuple[Span, ...]:
-    """The first sentence of a text, with the first line of the code that it leads to.
-
-    A full stop inside code ends no sentence.
-    """
-    kept: list[Span] = []
-    at = next((place for place, node in enumerate(nodes) if node.kind == "text"), len(nodes))
-    for span in nodes[at].line if nodes[at:] else ():
-        first = re.match(r".*?[.!?](?=\s|$)", span.text) if span.kind == "text" else None
-        kept.append(span._replace(text=first[0]) if first else span)
-        if first:
-            break
-    code = next((node.text for node in nodes[at + 1 : at + 2] if node.kind == "code"), "")
-    if code and kept and kept[-1].text.endswith(":"):
-        kept += [Span(" "), Span(code.splitlines()[0].strip(), "code")]
-    return tuple(kept)
 
 
 def _other_findings(report: Report) -> Block:

@@ -6,7 +6,6 @@ Evidence goes through `Text` objects and never through rich's markup, so `[bold]
 from __future__ import annotations
 
 import io
-import re
 from collections import Counter
 
 from rich.console import Console
@@ -16,7 +15,7 @@ from rich.text import Text
 
 from wsdiag.finding import Evidence, Finding
 from wsdiag.report import Outcome, Report, RootCause, Verdict
-from wsdiag.reporters import nodes, outline, timeline, wording
+from wsdiag.reporters import nodes, timeline, wording
 from wsdiag.reporters.layout import indented, markdown, more, plain_console, section
 from wsdiag.reporters.wording import flat
 
@@ -25,7 +24,6 @@ FEW = {"findings": 4, "pointers": 3, "others": 4, "inputs": 8, "unjudged": 4}
 WIDTH, MIN_WIDTH, MAX_WIDTH = 80, 40, 120
 TARGETED = ("connect-latency", "message-latency", "reconnect-time")
 """The detectors whose number is shown where it keeps its target, too."""
-_POINTERS = re.compile(r" \([^()\s]+[:#]\d+(?:, [^()\s]+[:#]\d+)*\)")
 _STYLES = {"breach": "red", "pass": "green", "not-applicable": "dim", "error": "yellow"}
 
 
@@ -36,25 +34,23 @@ def render(
     `color`. `detail`: 0 the answer alone, 1 the report, 2 with all evidence and every verdict."""
     target = io.StringIO()
     console = plain_console(target, max(MIN_WIDTH, min(width or WIDTH, MAX_WIDTH)), color=color)
-    _answer(console, report, whole=not detail)
+    _answer(console, report)
     if detail:
         _whole(console, report, everything=detail > 1)
     return "\n".join(line.rstrip() for line in target.getvalue().splitlines()) + "\n"
 
 
-def _answer(console: Console, report: Report, *, whole: bool) -> None:
-    """Three lines: what with how sure, why, what to change; wrapped where they stand alone."""
+def _answer(console: Console, report: Report) -> None:
+    """Three lines: what with how sure, why, what to change."""
     answer = report.causes[0]
     sure = Text(f"  {wording.confidence(answer)}", style="cyan")
     title = Text(flat(answer.title), style="bold")
     title.truncate(console.width - len(sure), overflow="ellipsis")
     console.print(title.append(sure))
-    for label, text in (("Why", answer.root_cause), ("Fix", answer.fix)):
-        spans = outline.first_sentence(nodes.own(text, report))
-        sentence = _POINTERS.sub("", "".join(span.text for span in spans))
-        line = Text(f"{label}  ", style="bold").append(flat(sentence), style="default")
-        if not whole:
-            line.truncate(console.width, overflow="ellipsis")
+    for label, told in (("Why", answer.why), ("Fix", answer.advice)):
+        line = Text(f"{label}  ", style="bold")
+        for span in nodes.sentence(told, report):
+            line.append(span.text, style="cyan" if span.kind == "code" else "default")
         console.print(line)
 
 
