@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -34,6 +35,16 @@ def test_layers_down_to_the_frame(capture: Path) -> None:
     ports = sorted(int(end.rpartition(":")[2]) for end in ping["conn"].split("-"))
     assert all(f"tcp.port == {port}" in lines[-1] for port in ports)
     assert lines[-2].endswith(f"frame.number == {ping['pos']}")
+
+
+@needs_tshark
+def test_others_can_start_programs_afterwards() -> None:
+    wire_depth.dissect(KILLED, 30, b"")
+
+    async def start() -> int:
+        return await (await asyncio.create_subprocess_exec("true")).wait()
+
+    assert asyncio.run(start()) == 0
 
 
 @needs_tshark

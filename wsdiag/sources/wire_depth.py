@@ -7,7 +7,10 @@ happened. Raw bytes, payloads, cookies and other credentials are not among them.
 
 from __future__ import annotations
 
+import asyncio
+import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -69,10 +72,31 @@ def dissect(path: Path, pos: int, keys: bytes) -> list[str]:
     find = ["Wireshark", f"  this packet: frame.number == {pos}", f"  its connection: {ports}"]
     try:
         tshark.found()
-        return [*_layers(path, pos, ends, keys + notes.keys), *find]
+        with _event_loop():
+            return [*_layers(path, pos, ends, keys + notes.keys), *find]
     except (tshark.Unusable, ImportError) as problem:
         missing = problem if isinstance(problem, tshark.Unusable) else "pyshark is not installed"
         return [f"not dissected in depth: {missing}", *find]
+
+
+@contextmanager
+def _event_loop() -> Iterator[None]:
+    """A loop for pyshark, and afterwards a process that can start programs as before.
+
+    pyshark takes the thread's loop, and binds the process's watcher of child processes to it for
+    good; with that watcher nobody else could start a program by asyncio.
+    """
+    watch: Any = asyncio.set_child_watcher  # typed as if None, the default, were no watcher
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            watch(None)
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 def _layers(path: Path, pos: int, ends: tuple[Endpoint, Endpoint], keys: bytes) -> Iterator[str]:
