@@ -124,13 +124,19 @@ def usage(topics: Iterable[Topic]) -> str:
 
 def thresholds() -> str:
     """review.md with the table of a review's thresholds renewed."""
-    properties = msgspec.json.schema(Limits)["$defs"]["Limits"]["properties"]
+    info = msgspec.inspect.type_info(Limits)
+    assert isinstance(info, msgspec.inspect.StructType)
     rows = "".join(
-        f"| `{name}` | {told['default']:g} | {told['description']} |\n"
-        for name, told in properties.items()
+        f"| `{field.name}` | {field.default:g} | {_said(field.type)} |\n" for field in info.fields
     )
-    table = f"| threshold | default | meaning |\n| --- | ---: | --- |\n{rows}"
+    table = f"| threshold | default | meaning | where it comes from |\n| --- | ---: | --- | --- |\n{rows}"
     return renewed(DOCS / "review.md", {"limits": table})
+
+
+def _said(meta: Any) -> str:
+    """A threshold's meaning and its origin."""
+    told = meta.extra_json_schema["description"]
+    return f"{told} | {(meta.extra or {}).get('origin', 'a starting point')}"
 
 
 def readme() -> str:

@@ -54,7 +54,10 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sync(msgspec.Struct, frozen=True, kw_only=True):
-    """How clients keep their state: what they do, and what fits."""
+    """How clients keep their state: what they do, and what fits the users and updates of topics.
+
+    `verdict` is needed only where the difference costs something that is seen.
+    """
 
     in_use: Strategy
     advised: Strategy | None
@@ -62,6 +65,7 @@ class Sync(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     confidence: float
     measured: dict[str, float]
+    against: list[str]
     evidence: list[Proof]
 
 
@@ -82,12 +86,16 @@ class Optimisation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deviation(msgspec.Struct, frozen=True, kw_only=True):
-    """One way in which messages of an event differ from the reference or the schema."""
+    """One way in which messages of an event differ from the reference or the schema.
+
+    `shape` is the payload of the example: names, masked, and types.
+    """
 
     event: str
     what: str
     count: int
     share: float
+    shape: str
     example: Proof
 
 
@@ -158,10 +166,13 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
 
     verdict: Judgement
     why: str
+    confidence: float
     topics: list[Topic]
     hot: list[str]
     unread: list[str]
     fan_out: float | None
+    against: list[str]
+    evidence: list[Proof]
 
 
 class Measures(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,17 +206,14 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-class Review(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole answer. `protocol` is that of the busiest path, `paths` has them all.
+class Answers(msgspec.Struct, frozen=True, kw_only=True):
+    """What the traffic answers. `protocol` is that of the busiest path, `paths` has them all.
 
-    `remarks` say what of the evidence was left out.
+    `collect` says what would decide the open questions, `remarks` what was left out.
     """
 
     schema: str = SCHEMA
-    tool: str
     feature: str
-    window: Window
-    inputs: list[Input]
     protocol: Protocol
     paths: list[Protocol]
     sync: Sync
@@ -218,6 +226,14 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     checklist: list[CheckItem]
     collect: list[str]
     remarks: list[str]
+
+
+class Review(Answers, frozen=True, kw_only=True):
+    """The answers, and what they were read from."""
+
+    tool: str
+    window: Window
+    inputs: list[Input]
     redactions: list[Redaction]
     redacted: bool = True
     limits: Limits = Limits()

@@ -9,18 +9,17 @@ import msgspec
 
 from wsdiag import sources
 from wsdiag.account import EXCERPT_CHARACTERS
-from wsdiag.advice import Proof
+from wsdiag.advice import Answers, Proof
 from wsdiag.contents import Notebook
 from wsdiag.gather import Gathered
 from wsdiag.redact import Redactor
-from wsdiag.review import Answers
 
 
 def advised(
     answers: Answers, gathered: Gathered, redactor: Redactor, notebook: Notebook
 ) -> dict[str, Any]:
     """The answers of a review as its fields, each proof with its excerpt."""
-    told: dict[str, Any] = answers._asdict()
+    told: dict[str, Any] = msgspec.structs.asdict(answers)
     wanted: dict[str, set[int]] = {}
     for proof in _proofs(told):
         wanted.setdefault(proof.source, set()).add(proof.pos)

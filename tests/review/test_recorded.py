@@ -66,13 +66,19 @@ def test_envelopes(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_every_answer_that_asks_for_a_change_has_a_proof(case: str) -> None:
-    for one in told(case).optimisations:
-        assert not one.evidence or one.verdict == "needed"
-        assert one.evidence or one.verdict != "needed" or one.id == "memory-per-subscription"
-        assert all(proof.excerpt for proof in one.evidence)
-        assert one.confidence <= 0.7
+def test_every_answer_has_a_number_a_proof_and_its_doubts(case: str) -> None:
+    review = told(case)
+    answers = [review.sync, review.topology, *review.paths, *review.optimisations]
+    for one in answers:
         assert one.why
+        assert one.confidence <= 0.7
+        if one.verdict != "not-decidable":
+            assert one.evidence
+            assert one.confidence > 0
+        assert all(proof.excerpt for proof in one.evidence)
+    for judged in (review.sync, review.protocol):
+        assert judged.against
+        assert judged.measured
 
 
 @pytest.mark.parametrize("case", CASES)

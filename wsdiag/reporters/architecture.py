@@ -53,10 +53,11 @@ def _decision(review: Review) -> list[Node]:
         _labelled("Protocol", f"keep {choice}, nothing needed" if keep else choice),
         _why(protocol.why, protocol.confidence, depth=1),
         *_proofs(protocol.evidence, depth=1),
-        *(item(Span("against it: "), *_told(reason), depth=1) for reason in protocol.against),
+        *_against(protocol.against, depth=1),
         _labelled("Sync strategy", _sync(review)),
         _why(sync.why, sync.confidence, depth=1),
         *_proofs(sync.evidence, depth=1),
+        *_against(sync.against, depth=1),
         _labelled("Measured", ", ".join(_measured(review))),
     ]
     return [node for node in nodes if node.line]
@@ -68,7 +69,9 @@ def _sync(review: Review) -> str:
         return "not decidable"
     if sync.advised == sync.in_use:
         return f"{NAMES[sync.in_use]}, as it is"
-    return f"{NAMES[sync.advised]} instead of {NAMES[sync.in_use]}"
+    if sync.verdict == "needed":
+        return f"{NAMES[sync.advised]} instead of {NAMES[sync.in_use]}"
+    return f"{NAMES[sync.in_use]}, as it is; {NAMES[sync.advised]} would do as well"
 
 
 def _labelled(label: str, text: str) -> Node:
@@ -82,6 +85,10 @@ def _told(text: str) -> tuple[Span, ...]:
 def _why(text: str, confidence: float, depth: int) -> Node:
     sure = (Span(f" (confidence {confidence:.2f})"),) if confidence else ()
     return item(*_told(text), *sure, depth=depth)
+
+
+def _against(reasons: list[str], depth: int) -> list[Node]:
+    return [item(Span("against it: "), *_told(reason), depth=depth) for reason in reasons]
 
 
 def _proofs(proofs: list[Proof], depth: int) -> list[Node]:
@@ -153,19 +160,37 @@ def _optimisations(review: Review) -> list[Node | Grid]:
             words(f"{MARKS[one.verdict]} {one.id}"),
             words(one.verdict.replace("-", " ")),
             words(_number(one)),
-            _told(one.why),
+            words(f"{one.confidence:.2f}" if one.confidence else ""),
+            (*_told(one.why), *_pointer(one.evidence)),
         )
         for one in ranked
     )
-    nodes: list[Node | Grid] = [Grid(("optimisation", "verdict", "measured", "why"), rows)]
+    head = ("optimisation", "verdict", "measured", "confidence", "why")
+    nodes: list[Node | Grid] = [Grid(head, rows)]
     for one in ranked:
         if one.verdict == "needed":
-            sure = f" (confidence {one.confidence:.2f})"
-            saves = Span(f": saves about {one.saving}{sure}")
+            saves = Span(f": saves about {one.saving}")
             nodes.append(item(Span(one.id, "strong"), saves))
-            nodes += [item(Span("against it: "), *_told(reason), depth=1) for reason in one.against]
             nodes += _proofs(one.evidence, depth=1)
-    return nodes
+            nodes += _against(one.against, depth=1)
+    return nodes + _doubts(ranked)
+
+
+def _doubts(ranked: list[Optimisation]) -> list[Node]:
+    """What speaks against what is not needed, each reason once."""
+    reasons: dict[str, list[str]] = {}
+    for one in ranked:
+        if one.verdict == "not-needed":
+            for reason in one.against:
+                reasons.setdefault(reason, []).append(one.id)
+    return [
+        item(Span(f"against it ({', '.join(ids)} not needed): "), *_told(reason))
+        for reason, ids in reasons.items()
+    ]
+
+
+def _pointer(proofs: list[Proof]) -> tuple[Span, ...]:
+    return (Span(" "), *words(proofs[0].pointer, "code")) if proofs else ()
 
 
 def _number(one: Optimisation) -> str:
@@ -183,10 +208,11 @@ def _design(review: Review) -> Block:
             words(f"{kind.trigger} ({kind.envelope})"),
             words(kind.payload, "code"),
             words(f"{kind.messages:,}, {amount(kind.per_s)}/s, {amount(kind.median_bytes)} bytes"),
+            words(f"{kind.conforming_share:.0%}{', drifting' if kind.drifting else ''}"),
         )
         for kind in kinds[:MAX_ROWS]
     )
-    head = ("Event", "Topic", "Trigger", "Payload", "Measured")
+    head = ("Event", "Topic", "Trigger", "Payload", "Measured", "Conforming")
     nodes: list[Node | Grid] = [Grid(head, rows)] if rows else []
     nodes += more(len(kinds) - MAX_ROWS)
     events = review.events
@@ -207,6 +233,8 @@ def _deviations(review: Review) -> Block:
         told = f": {flat(one.what)}, {plural(one.count, 'message')} ({one.share:.0%}) "
         pointer = words(one.example.pointer, "code")
         nodes.append(item(*words(one.event, "code"), Span(told), *pointer))
+        shape = cut(flat(one.shape), EXCERPT_WIDTH)
+        nodes += [item(Span("such as "), *words(shape, "code"), depth=1)] if shape else []
     nodes += more(len(review.events.deviations) - MAX_ROWS)
     for fault in review.events.topic_violations[:MAX_ROWS]:
         counted = (plural(fault.topics, "topic"), plural(fault.messages, "message"))
@@ -230,9 +258,18 @@ def _topology(review: Review) -> Block:
     )
     head = ("topic", "subscribers", "messages", "deliveries", "clients refer to it")
     nodes: list[Node | Grid] = [Grid(head, rows)] if rows else []
-    nodes.append(paragraph(*words(f"{topology.why[:1].upper()}{topology.why[1:]}.")))
+    nodes += more(review.facts.topics - len(rows)) if rows else ()
+    if topology.fan_out is not None:
+        told = f"Each message goes to {amount(topology.fan_out)} connections on the average."
+        nodes.append(paragraph(*words(told)))
+    nodes.append(_why(f"{topology.why[:1].upper()}{topology.why[1:]}", topology.confidence, 0))
+    nodes += [*_proofs(topology.evidence, depth=1), *_against(topology.against, depth=1)]
     if topology.hot:
-        nodes.append(paragraph(Span("Hot: "), *words(", ".join(topology.hot), "code")))
+        told = "Hot, with more than half of all deliveries: "
+        nodes.append(item(Span(told), *words(", ".join(topology.hot), "code")))
+    if topology.unread:
+        told = "Nobody refers to: "
+        nodes.append(item(Span(told), *words(", ".join(topology.unread), "code")))
     return Block("topology", 6, tuple(nodes), "Publish and Subscribe")
 
 

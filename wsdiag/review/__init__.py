@@ -7,9 +7,8 @@ the evidence does not show is not decidable, with what to collect.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from wsdiag.advice import Events, Measures, Optimisation, Protocol, Sync, Topology
+from wsdiag.advice import Answers, Optimisation, Protocol, Sync, Topology
 from wsdiag.contents import MAX_MESSAGES
 from wsdiag.limits import Limits
 from wsdiag.report import CheckItem
@@ -17,28 +16,9 @@ from wsdiag.review import checklist as items
 from wsdiag.review import events as structure
 from wsdiag.review import measures, protocol, refetch, steps, sync, topology
 from wsdiag.review.optimisations import judge
-from wsdiag.review.steps import Step
 from wsdiag.review.traffic import Traffic, traffic
 
-__all__ = ["Answers", "Traffic", "answer", "traffic"]
-
-
-class Answers(NamedTuple):
-    """All answers, as the Review has them."""
-
-    feature: str
-    protocol: Protocol
-    paths: list[Protocol]
-    sync: Sync
-    optimisations: list[Optimisation]
-    events: Events
-    topology: Topology
-    facts: Measures
-    stacks: list[str]
-    steps: list[Step]
-    checklist: list[CheckItem]
-    collect: list[str]
-    remarks: list[str]
+__all__ = ["Traffic", "answer", "traffic"]
 
 
 def answer(
@@ -47,11 +27,12 @@ def answer(
     """Every question put to the traffic; `checked` is the debug method's checklist."""
     refetched = refetch.refetches(of)
     paths = protocol.paths(of, limits) or [protocol.protocol(of, None, limits)]
-    facts = measures.measures(of, refetched)
+    delivered = measures.deliveries(of)
+    facts = measures.measures(of, refetched, delivered)
     synced = sync.sync(of, refetched, limits)
     judged = judge(of, refetched, limits)
     events = structure.events(of, limits, schema)
-    topics = topology.topology(of, facts.publish_to_delivery_ms, limits)
+    topics = topology.topology(of, facts, delivered, limits)
     checklist = items.checklist(of, checked)
     return Answers(
         feature=paths[0].path or "",

@@ -30,7 +30,12 @@ NO_MESSAGES = (
     "no message of the application can be read: collect a capture (with --keylog where it is TLS), "
     "a HAR, or a JSON log with payloads"
 )
+QUIETER = "it is the number of the time that was seen: at a busier hour it may be another"
 NOTHING_SENT = "the server sends no message of the application"
+BY_NAME = (
+    "a GET counts as following where its URL names what the message is about, or where it nearly "
+    "always comes after one"
+)
 NO_HTTP = (
     "no plain HTTP is seen beside the socket: record a HAR of the page, or capture the API's port "
     "as well"
@@ -57,9 +62,21 @@ def needed(
     )
 
 
-def not_needed(metric: Metric, measured: float | None, why: str) -> Optimisation:
-    """The number is within its threshold."""
-    return _answer(metric, "not-needed", measured, why, SURE)
+def not_needed(
+    metric: Metric,
+    measured: float | None,
+    why: str,
+    rows: pl.DataFrame,
+    formats: Mapping[str, str],
+    *,
+    against: Sequence[str] = (),
+) -> Optimisation:
+    """The number is within its threshold; `rows` are what it was measured on."""
+    return msgspec.structs.replace(
+        _answer(metric, "not-needed", measured, why, SURE),
+        against=list(against),
+        evidence=proofs(rows, formats),
+    )
 
 
 def not_decidable(metric: Metric, why: str) -> Optimisation:
@@ -71,7 +88,12 @@ def nothing_sent(metric: Metric, of: Traffic) -> Optimisation | None:
     """The answer where the server sends nothing that could be judged; None where it does."""
     if of.messages.is_empty():
         return not_decidable(metric, NO_MESSAGES)
-    return not_needed(metric, None, NOTHING_SENT) if of.down.is_empty() else None
+    return nothing_measured(metric, of, NOTHING_SENT) if of.down.is_empty() else None
+
+
+def nothing_measured(metric: Metric, of: Traffic, why: str) -> Optimisation:
+    """Nothing is there that the number could be large of; what was seen instead is the proof."""
+    return not_needed(metric, None, why, of.messages, of.formats)
 
 
 def nothing_fetched(
@@ -82,7 +104,9 @@ def nothing_fetched(
         return blank
     if of.fetches.is_empty():
         return not_decidable(metric, NO_HTTP)
-    return not_needed(metric, measured, why) if refetched.is_empty() else None
+    if refetched.is_empty():
+        return not_needed(metric, measured, why, of.fetches, of.formats, against=[BY_NAME])
+    return None
 
 
 def _answer(

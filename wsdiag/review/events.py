@@ -56,7 +56,7 @@ def _deviations(whole: pl.DataFrame, of: Traffic) -> list[Deviation]:
         each.explode("deviations")
         .drop_nulls("deviations")
         .group_by("event", "deviations", maintain_order=True)
-        .agg(pl.len(), pl.col("all", "source", "pos").first())
+        .agg(pl.len(), pl.col("all", "source", "pos", "shape").first())
         .sort("len", "event", "deviations", descending=[True, False, False])
     )
     return [
@@ -65,6 +65,7 @@ def _deviations(whole: pl.DataFrame, of: Traffic) -> list[Deviation]:
             what=row["deviations"],
             count=row["len"],
             share=round(row["len"] / row["all"], 4),
+            shape=row["shape"] or "",
             example=proof(row["source"], row["pos"], of.formats),
         )
         for row in counted.head(MOST).iter_rows(named=True)

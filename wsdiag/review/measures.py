@@ -15,8 +15,8 @@ SOON = pl.duration(seconds=10)
 """A message that comes later than this is no delivery of what was published."""
 
 
-def measures(of: Traffic, refetched: pl.DataFrame) -> Measures:
-    """All of them."""
+def measures(of: Traffic, refetched: pl.DataFrame, delivered: pl.DataFrame) -> Measures:
+    """All of them; `delivered` as `deliveries`."""
     down, up = of.down, of.up
     named = [
         column
@@ -48,7 +48,7 @@ def measures(of: Traffic, refetched: pl.DataFrame) -> Measures:
         if len(of.fetches) and len(down)
         else None,
         overlap=rounded(median(refetched["overlap"])),
-        publish_to_delivery_ms=delivery(of),
+        publish_to_delivery_ms=_delivery(delivered["ms"]),
         idle_share=_idle(of) if readable else None,
     )
 
@@ -83,9 +83,14 @@ def _who() -> pl.Expr:
     return pl.concat_str(pl.col("source"), pl.col("client").fill_null(""), separator=" ")
 
 
-def delivery(of: Traffic) -> Delivery:
+def deliveries(of: Traffic) -> pl.DataFrame:
     """From a client's message to its copies at the others, joined by the correlation id, else by
-    the whole text; both ends are on the clock of one input."""
+    the whole text; both ends are on the clock of one input.
+
+    The copies with `source` and `pos`, and `ms`, how long each took.
+    """
+    took = (pl.col("at") - pl.col("sent")).alias("took")
+    none = pl.DataFrame(schema={"source": pl.String, "pos": pl.Int64, "ms": pl.Float64})
     for column in ("trace", "text"):
         sent = (
             of.messages.filter(APP & UP & pl.col(column).is_not_null())
@@ -94,21 +99,24 @@ def delivery(of: Traffic) -> Delivery:
             .select("source", column, sent="at", by="session")
         )
         got = of.messages.filter(APP & DOWN & pl.col(column).is_not_null()).select(
-            "source", column, "at", "session"
+            "source", "pos", column, "at", "session"
         )
-        pairs = got.join(sent, on=["source", column]).filter(
-            (pl.col("at") >= pl.col("sent"))
-            & (pl.col("at") - pl.col("sent") <= SOON)
+        pairs = got.join(sent, on=["source", column], maintain_order="left").with_columns(took)
+        pairs = pairs.filter(
+            (pl.col("took") >= pl.duration(seconds=0))
+            & (pl.col("took") <= SOON)
             & (pl.col("session") != pl.col("by"))
         )
         if len(pairs):
-            ms = (pairs["at"] - pairs["sent"]).dt.total_microseconds() / 1e3
-            return Delivery(
-                n=len(pairs),
-                p50=rounded(quantile(ms, 0.5)),
-                p95=rounded(quantile(ms, 0.95)),
-            )
-    return Delivery()
+            ms = pl.col("took").dt.total_microseconds() / 1e3
+            return pairs.select("source", "pos", ms=ms)
+    return none
+
+
+def _delivery(ms: pl.Series) -> Delivery:
+    if ms.is_empty():
+        return Delivery()
+    return Delivery(n=len(ms), p50=rounded(quantile(ms, 0.5)), p95=rounded(quantile(ms, 0.95)))
 
 
 def _idle(of: Traffic) -> float | None:

@@ -94,7 +94,7 @@ def _choice(
             f"both sides talk: {talkers} of {len(of.sessions)} connections sent {said_up} messages "
             f"of the application, {len(down)} came from the server"
         )
-        return "websocket", why, SURE, [], up
+        return "websocket", why, SURE, _posted(of), up
     rate = per_s(len(down), minutes)
     gap_s = (median(gaps_ms(down, "session")) or 0.0) / 1000
     seldom = rate < limits.poll_below_per_min or gap_s * limits.poll_below_per_min >= A_MINUTE_S
@@ -122,6 +122,15 @@ def _choice(
     return None, why, 0.0, [], down
 
 
+def _posted(of: Traffic) -> list[str]:
+    """Against a WebSocket: with how many requests the same would go without one."""
+    hourly = per_s(len(of.up), of.seconds / 3600)
+    return [
+        f"server-sent events and {hourly:,.0f} POSTs an hour for each client would carry the same, "
+        "a round trip later"
+    ]
+
+
 def _beyond_the_first(of: Traffic) -> pl.DataFrame:
     """What clients say, but for one word each at the beginning: it asks for what is to come."""
     opened = of.sessions.select("session", "opened")
@@ -138,15 +147,26 @@ def _unstable(of: Traffic, limits: Limits) -> str:
     tried, failed = len(of.tries), int(of.tries["failed"].sum())
     if failed >= FEW_UNSTABLE and failed >= limits.handshake_failure_share * tried:
         reasons.append(f"{failed} of {tried} upgrades failed on the way")
+    hours, seen = of.seconds / 3600, of.seconds >= 60 * limits.poll_minutes
     lost = of.sessions.filter(~pl.col("clean"))
-    hours, clients = of.seconds / 3600, max(of.sessions["client"].n_unique(), 1)
-    seen = of.seconds >= 60 * limits.poll_minutes
     if seen and len(lost) >= FEW_UNSTABLE and lost["client"].n_unique() >= 2:
-        rate = per_s(len(lost) / clients, hours / clients)
+        rate = per_s(len(lost), hours)
         if rate >= limits.network_changes_per_hour:
             reasons.append(
                 f"{len(lost)} connections were lost without a Close, {rate:.1f} an hour of use"
             )
+    changes = of.went_offline
+    if (
+        seen
+        and changes >= FEW_UNSTABLE
+        and per_s(changes, hours) >= limits.network_changes_per_hour
+    ):
+        reasons.append(
+            f"browsers were offline {changes} times, {per_s(changes, hours):.1f} an hour of use"
+        )
+    hidden = of.hidden_s / of.seconds if of.seconds > 0 else 0.0
+    if seen and hidden >= limits.hidden_share:
+        reasons.append(f"pages were hidden or frozen for {hidden:.0%} of the time")
     known = of.sessions["mobile"].drop_nulls()
     if len(known) >= FEW_UNSTABLE and known.sum() >= limits.mobile_share * len(known):
         reasons.append(f"{known.sum()} of {len(known)} clients are mobile browsers")

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.advice import Delivery, Judgement, Topic, Topology
+from wsdiag.advice import Delivery, Judgement, Measures, Topic, Topology
 from wsdiag.limits import Limits
+from wsdiag.review.answers import LIKELY, SURE
 from wsdiag.review.measures import unused
+from wsdiag.review.proofs import proofs
 from wsdiag.review.rates import per_s
 from wsdiag.review.traffic import Traffic
 
 MOST = 15
+ENOUGH = 20
+"""So many deliveries at least make a 95th percentile."""
+ONE_CLOCK = "it is measured where the evidence was taken; the way to the clients comes on top"
 HOT_OF, HOT_SHARE = 5, 0.5
 """Of at least so many topics, one that takes half of all deliveries is hot."""
 
 
-def topology(of: Traffic, delivered: Delivery, limits: Limits) -> Topology:
-    """The topics, the busiest first; the verdict is on publish to delivery."""
-    verdict, why = _verdict(delivered, limits)
+def topology(of: Traffic, facts: Measures, delivered: pl.DataFrame, limits: Limits) -> Topology:
+    """The topics, the busiest first; the verdict is on publish to delivery.
+
+    `delivered` as `measures.deliveries`; the slowest of them are the proof.
+    """
+    verdict, why = _verdict(facts.publish_to_delivery_ms, limits)
     named = of.messages.filter(
         pl.col("topic").is_not_null() & pl.col("role").is_in(["app", "answer", "subscribe"])
     )
@@ -60,10 +68,13 @@ def topology(of: Traffic, delivered: Delivery, limits: Limits) -> Topology:
     return Topology(
         verdict=verdict,
         why=why,
+        confidence=SURE if len(delivered) >= ENOUGH else LIKELY if len(delivered) else 0.0,
         topics=topics[:MOST],
         hot=hot,
         unread=[one.topic for one in topics if one.reacted is False][:MOST],
         fan_out=round(everything / originals, 2) if originals else None,
+        against=[ONE_CLOCK] if len(delivered) else [],
+        evidence=proofs(delivered.sort("ms", descending=True), of.formats),
     )
 
 

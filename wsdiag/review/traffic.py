@@ -40,6 +40,9 @@ class Traffic(NamedTuple):
     vantages: frozenset[str]
     formats: Mapping[str, str]
     memory: Mapping[str, float | None]  # bytes, as connections.memory.cost
+    samples: pl.DataFrame  # source and pos of what states the server's memory
+    went_offline: int  # times that a page was told so
+    hidden_s: float  # seconds that pages were hidden or frozen while connections were open
 
     @property
     def app(self) -> pl.DataFrame:
@@ -97,6 +100,7 @@ def traffic(
         how="left",
     ).sort("at", "source", "pos", nulls_last=True, maintain_order=True)
     table = story.connections.collect()
+    pages = events.filter((pl.col("kind") == "page") & pl.col("ts").is_not_null()).collect()
     used = set(legs["source"].unique())
     fetches = _fetches(_timed(notebook.fetches(), clocks, window), hands, legs, used)
     sessions = _sessions(table, messages, hands, legs)
@@ -117,6 +121,11 @@ def traffic(
         vantages=frozenset(table["vantages"].explode().drop_nulls()),
         formats=formats,
         memory=memory.cost(story.events, story.connections).collect().row(0, named=True),
+        went_offline=int((pages["reason"] == "page offline").sum()),
+        hidden_s=_hidden_s(pages, sessions),
+        samples=events.filter((pl.col("kind") == "memory") & pl.col("bytes").is_not_null())
+        .select("source", "pos")
+        .collect(),
     )
 
 
@@ -127,6 +136,23 @@ def _until(sessions: pl.DataFrame, end: datetime) -> pl.DataFrame:
     return sessions.filter(pl.col("opened") <= end).with_columns(
         over=over, seconds=took.clip(0).fill_null(0.0)
     )
+
+
+def _hidden_s(pages: pl.DataFrame, sessions: pl.DataFrame) -> float:
+    """For how long of the connections' time their page was hidden or frozen; each source with
+    states of a page tells of one page."""
+    opened, over = sessions["opened"].min(), sessions["over"].max()
+    if pages.is_empty() or opened is None or over is None:
+        return 0.0
+    until = pl.col("ts").shift(-1).over("source").fill_null(pl.lit(over))
+    away = (
+        pages.filter(pl.col("reason").is_in(["page hidden", "page frozen", "page visible"]))
+        .sort("ts")
+        .select("reason", since=pl.max_horizontal("ts", pl.lit(opened)), until=until)
+        .filter(pl.col("reason") != "page visible")
+    )
+    took = (away["until"] - away["since"]).dt.total_microseconds() / 1e6
+    return float(took.clip(0).sum())
 
 
 def _failed_on_the_way() -> pl.Expr:

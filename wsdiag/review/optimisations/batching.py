@@ -6,7 +6,7 @@ import polars as pl
 
 from wsdiag.advice import Optimisation
 from wsdiag.limits import Limits
-from wsdiag.review.answers import NO_MESSAGES, Metric, needed, not_decidable, not_needed
+from wsdiag.review.answers import NO_MESSAGES, QUIETER, Metric, needed, not_decidable, not_needed
 from wsdiag.review.rates import gaps_ms, kept_up, median
 from wsdiag.review.traffic import Traffic
 
@@ -29,7 +29,9 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
         return not_decidable(metric, NO_MESSAGES)
     rate = kept_up(down, "session")
     if rate is None:
-        return not_needed(metric, None, "no connection gets messages for as long as 5 s")
+        return not_needed(
+            metric, None, "no connection gets messages for as long as 5 s", down, of.formats
+        )
     gap, size = median(gaps_ms(down, "session")), median(down["size"]) or 0.0
     close = (
         len(down) >= ENOUGH
@@ -42,7 +44,7 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
         f"{rate:.3g} messages/s for 5 s, {gap or 0:.0f} ms apart and {size:.0f} bytes at the median"
     )
     if rate <= limits.batch_frames_per_s and not close:
-        return not_needed(metric, rate, told)
+        return not_needed(metric, rate, told, down, of.formats, against=[QUIETER])
     kept = 1000 / FRAME_MS
     small = float((down["size"] < 100).mean() or 0)  # type: ignore[arg-type]
     return needed(

@@ -9,10 +9,12 @@ from wsdiag.limits import Limits
 from wsdiag.review.answers import (
     NO_MESSAGES,
     NOTHING_SENT,
+    QUIETER,
     Metric,
     needed,
     not_decidable,
     not_needed,
+    nothing_measured,
 )
 from wsdiag.review.rates import median, per_s
 from wsdiag.review.traffic import Traffic
@@ -33,21 +35,23 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
     if of.messages.is_empty():
         return not_decidable(metric, NO_MESSAGES)
     if down.is_empty():
-        return not_needed(metric, None, NOTHING_SENT)
+        return nothing_measured(metric, of, NOTHING_SENT)
     size = median(down["size"]) or 0.0
     flow = per_s(float(down["size"].sum()), of.span_s)
     if (down["bytes"] < down["size"]).any():
-        return not_needed(metric, size, "permessage-deflate is in use")
+        return not_needed(metric, size, "permessage-deflate is in use", down, of.formats)
     if size <= limits.compress_bytes and flow <= limits.compress_bytes_per_s:
-        return not_needed(metric, size, f"{size:.0f} bytes at the median, {flow:,.0f} bytes/s")
+        told = f"{size:.0f} bytes at the median, {flow:,.0f} bytes/s"
+        return not_needed(metric, size, told, down, of.formats, against=[QUIETER])
     known = of.sessions["deflate"].drop_nulls()
     if known.is_empty():
         return not_decidable(metric, NO_HANDSHAKE)
     if known.all():
-        return not_needed(metric, size, "permessage-deflate is negotiated")
+        return not_needed(metric, size, "permessage-deflate is negotiated", down, of.formats)
     left = median(down["packed"])
     if left is None or left > SHRINKS:
-        return not_needed(metric, size, "what is sent hardly shrinks, or is too short to")
+        told = "what is sent hardly shrinks, or is too short to"
+        return not_needed(metric, size, told, down, of.formats)
     return needed(
         metric,
         size,

@@ -6,7 +6,7 @@ import polars as pl
 
 from wsdiag.advice import Optimisation
 from wsdiag.limits import Limits
-from wsdiag.review.answers import Metric, needed, not_needed, nothing_fetched
+from wsdiag.review.answers import QUIETER, Metric, needed, not_needed, nothing_fetched
 from wsdiag.review.rates import per_s
 from wsdiag.review.traffic import Traffic
 
@@ -30,7 +30,7 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
     share = repeating / bursts if bursts else 0.0
     if most < limits.burst_gets and not (bursts >= BURSTS and share > limits.burst_share):
         why = f"at most {most:.0f} identical GETs within a second, {len(repeats)} repeats in all"
-        return not_needed(metric, most, why)
+        return not_needed(metric, most, why, refetched, of.formats, against=[QUIETER])
     return needed(
         metric,
         most,
@@ -40,6 +40,7 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
         "refetches repeat one of the second before",
         repeats,
         of.formats,
+        against=["a page that is to show each state in between wants every one of them"],
     )
 
 

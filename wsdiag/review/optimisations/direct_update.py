@@ -7,6 +7,7 @@ import polars as pl
 from wsdiag.advice import Optimisation
 from wsdiag.limits import Limits
 from wsdiag.review.answers import (
+    QUIETER,
     Metric,
     needed,
     not_decidable,
@@ -37,9 +38,10 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
     told = f"{len(compared)} refetches, {took or 0:.0f} ms at the median, {rate:.2g} a second"
     if overlap < limits.overlap:
         why = f"a message brings {overlap:.0%} of what the GET returns: sockets notify, GETs fetch"
-        return not_needed(metric, overlap, why)
+        return not_needed(metric, overlap, why, compared, of.formats)
     if (took or 0) <= limits.refetch_ms and rate <= limits.refetch_per_s:
-        return not_needed(metric, overlap, f"{told}: too few and too fast to matter")
+        told += ": too few and too fast to matter"
+        return not_needed(metric, overlap, told, compared, of.formats, against=[QUIETER])
     doubled = compared.filter(pl.col("overlap") >= limits.overlap)
     size = median(doubled["bytes"]) or 0.0
     saved = per_s(len(doubled), of.span_s)
@@ -51,4 +53,5 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
         "update",
         doubled,
         of.formats,
+        against=["what the server computes for each reader cannot come in a message to all"],
     )

@@ -10,6 +10,7 @@ from wsdiag.review.answers import Metric, needed, not_decidable, not_needed
 from wsdiag.review.traffic import Traffic
 
 ID = "memory-per-subscription"
+A_LINE = "it is the slope of a line through the stated sizes: a cache that fills looks the same"
 UNKNOWN = (
     "no log states the server's memory beside connections or subscriptions that come and go: log "
     "its resident size every few seconds"
@@ -28,8 +29,8 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
         kib = cost / 1024
         told = f"{kib:,.0f} KiB for each live {what}"
         if kib <= limits.kilobytes_per_subscription:
-            return not_needed(metric, kib, told)
+            return not_needed(metric, kib, told, of.samples, of.formats)
         saved = (kib - limits.kilobytes_per_subscription) * len(of.sessions)
         saving = f"{saved:,.0f} KiB for the {len(of.sessions)} connections seen"
-        return needed(metric, kib, told, saving, of.messages.clear(), of.formats)
+        return needed(metric, kib, told, saving, of.samples, of.formats, against=[A_LINE])
     return not_decidable(metric, UNKNOWN)

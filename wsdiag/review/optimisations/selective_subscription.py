@@ -38,11 +38,12 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
         share = len(idle) / len(judged)
         told = f"{len(idle)} of {len(judged)} messages, {int(idle['size'].sum()):,} bytes"
         if share <= limits.unused_share:
-            return not_needed(metric, share, f"{told} are about what the client never refers to")
+            told += " are about what the client never refers to"
+            return not_needed(metric, share, told, judged, of.formats)
         many = _things(judged)
         if many <= limits.topics_per_client:
             why = f"{told} are about what the client only hears of, but of {many} topics or things"
-            return not_needed(metric, share, why)
+            return not_needed(metric, share, why, idle, of.formats)
         saved, flow = (per_s(float(it), of.span_s) for it in (len(idle), idle["size"].sum()))
         return needed(
             metric,
@@ -76,7 +77,8 @@ def _by_bytes(of: Traffic, limits: Limits, unknown: Metric) -> Optimisation:
         return not_decidable(unknown, UNKNOWN)
     if many.is_empty():
         most = int(of_client["n"].max() or 0)  # type: ignore[arg-type]
-        return not_needed(metric, None, f"at most {most} topics for a client")
+        told = f"at most {most} topics for a client"
+        return not_needed(metric, None, told, named, of.formats, against=[UNKNOWN])
     shares = [
         sum(sizes[: max(1, int(len(sizes) * A_FIFTH))]) / max(sum(sizes), 1)
         for sizes in many["of"].to_list()

@@ -6,7 +6,7 @@ import polars as pl
 
 from wsdiag.advice import Optimisation
 from wsdiag.limits import Limits
-from wsdiag.review.answers import NO_MESSAGES, Metric, needed, not_decidable, not_needed
+from wsdiag.review.answers import NO_MESSAGES, QUIETER, Metric, needed, not_decidable, not_needed
 from wsdiag.review.rates import kept_up
 from wsdiag.review.traffic import Traffic
 
@@ -20,10 +20,11 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
     if of.messages.is_empty():
         return not_decidable(metric, NO_MESSAGES)
     if up.is_empty():
-        return not_needed(metric, 0, "clients send nothing")
+        return not_needed(metric, 0, "clients send nothing", of.messages, of.formats)
     rate = kept_up(up.with_columns(pl.col("event").fill_null("")), "session", "event")
     if rate is None or rate <= limits.throttle_per_s:
-        return not_needed(metric, rate, f"at most {rate or 0:.3g} messages/s of one type for 5 s")
+        told = f"at most {rate or 0:.3g} messages/s of one type for 5 s"
+        return not_needed(metric, rate, told, up, of.formats, against=[QUIETER])
     senders = up["session"].n_unique()
     event = next(iter(up["event"].mode().sort().to_list()), None)
     return needed(
