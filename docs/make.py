@@ -129,8 +129,8 @@ def thresholds() -> str:
     rows = "".join(
         f"| `{field.name}` | {field.default:g} | {_said(field.type)} |\n" for field in info.fields
     )
-    table = f"| threshold | default | meaning | where it comes from |\n| --- | ---: | --- | --- |\n{rows}"
-    return renewed(DOCS / "review.md", {"limits": table})
+    head = "| threshold | default | meaning | where it comes from |\n| --- | ---: | --- | --- |\n"
+    return renewed(DOCS / "review.md", {"limits": head + rows})
 
 
 def _said(meta: Any) -> str:

@@ -35,9 +35,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ] = 0.02
     network_changes_per_hour: Annotated[
         Positive,
-        Meta(
-            description="connections lost without a Close, or times offline, an hour of use: unstable"
-        ),
+        Meta(description="connections lost without a Close, or times offline, an hour: unstable"),
     ] = 2.0
     mobile_share: Annotated[
         Share, Meta(description="share of mobile browsers from which a fallback is needed")
@@ -116,9 +114,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Positive,
         Meta(
             description="median text above which compression pays",
-            extra={
-                "origin": "the default of `ws` and Socket.IO: below it deflate costs more than it saves"
-            },
+            extra={"origin": "the default of `ws` and Socket.IO: less costs more than it saves"},
         ),
     ] = 1024.0
     compress_bytes_per_s: Annotated[

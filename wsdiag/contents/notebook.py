@@ -156,6 +156,7 @@ class Notebook:
         media: str = "",
         encoding: str = "",
         size: int | None = None,
+        late_ms: float = 0.0,
     ) -> None:
         """Note a plain HTTP exchange; `body` is as much of the answer as is known."""
         if len(self._rows["fetches"]) >= MAX_FETCHES:
@@ -169,6 +170,7 @@ class Notebook:
                 pos,
                 ts,
                 client,
+                late_ms,
                 method,
                 self._mask(target.partition("?")[0]),
                 shape.digest(target),

@@ -39,6 +39,7 @@ FETCHES = pl.Schema(
         "pos": pl.Int64(),
         "ts": pl.Int64(),
         "client": pl.String(),  # masked host, or "browser" in a HAR
+        "late_ms": pl.Float64(),  # so much later it may have been: its stamp is cut to whole steps
         "method": pl.String(),
         "path": pl.String(),  # masked, without query
         "url": pl.UInt32(),  # digest of path and query

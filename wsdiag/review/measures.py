@@ -59,15 +59,15 @@ def unused(of: Traffic) -> pl.DataFrame | None:
     None where the evidence does not show what clients refer to: nothing that came is referred to.
     """
     named = pl.col("entity").is_not_null() | pl.col("topic_id").is_not_null()
-    down = of.down.filter(named).with_columns(who=_who())
+    down = of.down.filter(named).rename({"whose": "who"})
     if down.is_empty():
         return None
-    gets = of.fetches.with_columns(who=_who())
+    gets = of.fetches.rename({"whose": "who"})
     told = [
         gets.select("who", ref=column).explode("ref").drop_nulls("ref")
         for column in ("ids", "holds")
     ]
-    up = of.up.with_columns(who=_who())
+    up = of.up.rename({"whose": "who"})
     told += [up.select("who", ref=column).drop_nulls("ref") for column in ("entity", "topic_id")]
     refs = pl.concat(told).unique()
     hit = refs.with_columns(hit=pl.lit(value=True))
@@ -77,10 +77,6 @@ def unused(of: Traffic) -> pl.DataFrame | None:
     used = pl.coalesce("by_entity", "by_topic").fill_null(value=False)
     judged = judged.with_columns(unused=~used)
     return None if judged["unused"].all() else judged
-
-
-def _who() -> pl.Expr:
-    return pl.concat_str(pl.col("source"), pl.col("client").fill_null(""), separator=" ")
 
 
 def deliveries(of: Traffic) -> pl.DataFrame:

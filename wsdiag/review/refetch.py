@@ -27,6 +27,7 @@ REFETCHES = pl.Schema(
         "pos": pl.Int64(),
         "at": pl.Datetime("us", "UTC"),
         "client": pl.String(),
+        "whose": pl.String(),
         "url": pl.UInt32(),
         "path": pl.String(),
         "ms": pl.Float64(),
@@ -39,6 +40,8 @@ REFETCHES = pl.Schema(
     }
 )
 
+GET_COLUMNS = ("source", "pos", "at", "client", "whose", "url", "path", "ms", "bytes")
+
 
 def refetches(of: Traffic) -> pl.DataFrame:
     """The GETs that a message caused, as REFETCHES."""
@@ -50,9 +53,8 @@ def refetches(of: Traffic) -> pl.DataFrame:
         return pl.DataFrame(schema=REFETCHES)
     columns = ("at", "pos", "entity", "topic_id", "signal", "fields")
     rows = []
-    for (source, client), mine in gets.group_by("source", "client", maintain_order=True):
-        same = pl.col("client").eq_missing(pl.lit(client)) & (pl.col("source") == source)
-        messages = list(down.filter(same).select(columns).iter_rows(named=True))
+    for (whose,), mine in gets.group_by("whose", maintain_order=True):
+        messages = list(down.filter(whose=whose).select(columns).iter_rows(named=True))
         times = [_us(message["at"]) for message in messages]
         rows += [
             row
@@ -64,8 +66,8 @@ def refetches(of: Traffic) -> pl.DataFrame:
 
 
 def _row(get: dict[str, Any], messages: list[dict[str, Any]], times: list[int]) -> Any:
-    now = _us(get["at"])
-    end = bisect_right(times, now)
+    now, late = _us(get["at"]), round(get["late_ms"] * 1000)
+    end = bisect_right(times, now + late)
     begin = max(bisect_left(times, now - SOON_US), end - MOST_BEFORE)
     if begin >= end:
         return None
@@ -75,9 +77,9 @@ def _row(get: dict[str, Any], messages: list[dict[str, Any]], times: list[int]) 
     answer, brought = set(get["fields"] or ()), set(message["fields"] or ())
     known = about is not None and bool(answer) and message["fields"] is not None
     return (
-        *(get[name] for name in ("source", "pos", "at", "client", "url", "path", "ms", "bytes")),
+        *(get[name] for name in GET_COLUMNS),
         message["pos"],
-        (now - _us(message["at"])) / 1000,
+        max(now - _us(message["at"]), 0) / 1000,
         about is not None,
         bool(message["signal"]),
         len(answer & brought) / len(answer) if known else None,
@@ -99,7 +101,8 @@ def _by_habit(found: pl.DataFrame, gets: pl.DataFrame, down: pl.DataFrame) -> pl
         return pl.lit(value=False)
     after = found.group_by("url").agg(after=pl.len())
     habitual = (
-        gets.group_by("url")
+        gets.filter(pl.col("late_ms") < SOON_US / 1000)
+        .group_by("url")
         .agg(all=pl.len())
         .join(after, on="url")
         .filter((pl.col("after") >= SAME_URL) & (pl.col("after") >= SAME_URL_SHARE * pl.col("all")))

@@ -16,6 +16,9 @@ APP = pl.col("role").is_in(["app", "answer"])
 UP, DOWN = pl.col("dir") == "c2s", pl.col("dir") == "s2c"
 
 
+WHOSE = pl.concat_str(pl.col("source"), pl.col("client").fill_null(""), separator=" ")
+"""Who spoke or asked, in the words of the input that saw it."""
+
 CHOSEN = (301, 302, 307, 308, 400, 401, 403, 404, 429, 500, 503)
 """Answers of a server that it would give to polling as well: no fallback helps."""
 
@@ -24,8 +27,10 @@ class Traffic(NamedTuple):
     """What crossed the sockets, and the plain HTTP beside them.
 
     `messages` has MESSAGES of the one sighting that was chosen of each connection, with `session`,
-    `client` and `at` (the time on the reference's clock); `fetches` has FETCHES with `at`, each
-    once. `sessions` has one row for each connection that was open: session, client, user, path,
+    `client`, `at` (the time on the reference's clock) and `whose` (the client, as far as its input
+    knows it); `fetches` has FETCHES with `at` and the same `whose`, each once.
+
+    `sessions` has one row for each connection that was open: session, client, user, path,
     opened, over, seconds, c2s and s2c (messages of any kind), beats, deflate, mobile, clean (it
     ended with a Close, or lives), back (seconds until the client was there again). `tries` has one
     row for each upgrade: path, failed (on the way, not by choice).
@@ -99,10 +104,12 @@ def traffic(
         on=["source", "conn"],
         how="left",
     ).sort("at", "source", "pos", nulls_last=True, maintain_order=True)
+    messages = messages.with_columns(whose=WHOSE)
     table = story.connections.collect()
     pages = events.filter((pl.col("kind") == "page") & pl.col("ts").is_not_null()).collect()
     used = set(legs["source"].unique())
     fetches = _fetches(_timed(notebook.fetches(), clocks, window), hands, legs, used)
+    fetches = _attributed(fetches, messages)
     sessions = _sessions(table, messages, hands, legs)
     if notebook.cut:
         end = messages.filter(pl.col("source").is_in(notebook.cut))["at"].max()
@@ -222,6 +229,21 @@ def _fetches(
         most = rows.group_by("source").len().sort("len", "source", descending=[True, False])
         rows = rows.filter(pl.col("source") == most["source"][0])
     return rows.sort("at", "pos", nulls_last=True, maintain_order=True)
+
+
+def _attributed(fetches: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
+    """The exchanges with `whose`; those that only a log without messages tells of belong to the
+    client of the same address, else to the only one that there is, and are left out else."""
+    fetches = fetches.with_columns(whose=WHOSE)
+    heard = messages.select("source", "client", "whose").unique()
+    foreign = ~pl.col("source").is_in(heard["source"].to_list())
+    if fetches.filter(foreign).is_empty() or heard.is_empty():
+        return fetches
+    own = heard.drop_nulls("client").unique("client", keep="none").select("client", its="whose")
+    only = heard["whose"][0] if len(heard) == 1 else None
+    named = fetches.join(own, on="client", how="left", maintain_order="left")
+    whose = pl.when(foreign).then(pl.coalesce("its", pl.lit(only, pl.String))).otherwise("whose")
+    return named.with_columns(whose=whose).drop("its").filter(pl.col("whose").is_not_null())
 
 
 def _sessions(

@@ -61,8 +61,9 @@ def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict
 
 def read(item: InputFile, config: Config) -> Reading:
     """The events of every line."""
-    from wsdiag.sources import text_reader
+    from wsdiag.sources import log_fetches, text_reader
 
+    log_fetches.note(item, config)
     return text_reader.read(item, config)
 
 

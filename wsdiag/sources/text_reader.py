@@ -44,7 +44,7 @@ def read_lines(item: InputFile, config: Config, lines: Iterable[tuple[int, str]]
 
 def _reader(item: InputFile, config: Config) -> BlockReader:
     formats = formats_with(tuple(config.formats))
-    return BlockReader(_clock(item, config), formats, bool(_CLIENT_NAME.search(item.name)))
+    return BlockReader(clock_of(item, config), formats, bool(_CLIENT_NAME.search(item.name)))
 
 
 def _reading(
@@ -77,7 +77,8 @@ def _reading(
     )
 
 
-def _clock(item: InputFile, config: Config) -> Clock:
+def clock_of(item: InputFile, config: Config) -> Clock:
+    """The clock of a log, not yet read."""
     changed = datetime.fromtimestamp(item.path.stat().st_mtime, UTC)
     known = None
     for line in item.head().decode("utf-8", "replace").splitlines()[:HEAD_LINES]:

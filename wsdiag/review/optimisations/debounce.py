@@ -21,7 +21,7 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
     blank = nothing_fetched(metric, of, refetched, 0, "no GET follows a message")
     if blank is not None:
         return blank
-    who = ["source", "client", "url"]
+    who = ["whose", "client", "url"]
     windows = refetched.sort("at").rolling("at", period="1s", group_by=who).agg(n=pl.len())
     most = float(windows["n"].max() or 0)  # type: ignore[arg-type]
     gap = pl.col("at").diff().over(who)
@@ -46,7 +46,7 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
 
 def _bursts(of: Traffic, repeats: pl.DataFrame) -> tuple[int, int]:
     """How many bursts of at least two messages there were, and in how many a GET was repeated."""
-    who = ["source", "client"]
+    who = ["whose"]
     new = (pl.col("at").diff().over(who) > pl.duration(seconds=1)).fill_null(value=True)
     bursts = (
         of.down.sort("at")
@@ -55,7 +55,7 @@ def _bursts(of: Traffic, repeats: pl.DataFrame) -> tuple[int, int]:
         .agg(begin=pl.col("at").min(), end=pl.col("at").max(), n=pl.len())
         .filter(pl.col("n") >= 2)
     )
-    inside = bursts.join(repeats.select(*who, "at"), on=who, nulls_equal=True).filter(
+    inside = bursts.join(repeats.select(*who, "at"), on=who).filter(
         (pl.col("at") >= pl.col("begin")) & (pl.col("at") <= pl.col("end") + pl.duration(seconds=1))
     )
     return len(bursts), len(inside.select(*who, "burst").unique())
