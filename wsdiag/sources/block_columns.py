@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
@@ -19,6 +20,7 @@ from wsdiag.sources.line_wrapper import ESCAPE, IN_PARTS, WRAPPED, WRAPPED_ONCE
 from wsdiag.sources.open_connections import Row
 from wsdiag.sources.told_lines import ToldLines
 
+_IS_WRAPPED = re.compile(WRAPPED).match
 _PLAIN = r"^[\t -~]*$"
 _FIRST = 20
 """Lines of which one is wrapped where a log is."""
@@ -116,7 +118,7 @@ class BlockColumns:
         self._bare = View(lines, plain, clock, gates)
         self._plain, self._clock, self._gates = plain, clock, gates
         self._inner: dict[str, View] = {}
-        self._is_wrapped = lines.head(_FIRST).str.contains(WRAPPED).any()
+        self._is_wrapped = any(map(_IS_WRAPPED, lines.head(_FIRST)))
         self._behind = block.first + len(lines)
         self._rows: list[pl.DataFrame] = []
         self._runs: list[tuple[pl.DataFrame, list[Row]]] = []

@@ -119,6 +119,7 @@ class BlockReader(LogReader):
             for passing in (
                 self._pass_known,
                 self._pass_frames,
+                self._pass_talk,
                 self._pass_silent,
                 self._pass_records,
             ):
@@ -164,6 +165,30 @@ class BlockReader(LogReader):
                 self._unparsed, self._traceback = None, None
                 self._twin = (framed.message(view.lines[ahead - 1]), True, count)
                 return ahead
+        return at
+
+    def _pass_talk(self, view: View, at: int) -> int:
+        """Read the other lines of a transcript of which all but their message is known."""
+        if self._twin[0] and not self._twin[1]:
+            return at
+        for shape in self._shapes:
+            framed = view.of_shape(shape, self._last)
+            while told := framed.talk(at):
+                message, instant = told
+                rows = self._transcript.rows(message, self._read + 1)
+                if rows is None:
+                    break
+                self._read += 1
+                self.seen[TRANSCRIPT] += 1
+                self.lines["parsed" if rows else "ignored"] += 1
+                self._client = self._client or self._transcript.client
+                framed.heard(instant)
+                for row in rows:
+                    row |= {"ts": instant, "pos": self._read}
+                self.rows.extend(rows)
+                self._unparsed, self._traceback = None, None
+                self._twin = (message, True, len(rows))
+                at += 1
         return at
 
     def _pass_silent(self, view: View, at: int) -> int:

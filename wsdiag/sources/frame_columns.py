@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,8 @@ _FRAME = (
     r"\[(?:binary, |text, )?\d{1,15} bytes?\]|% (?:sent|received) keepalive p[io]ng\b.*)$"
 )
 _IS_FRAME = re.compile(_FRAME)
+_TALK = r"(?:[<>] |= connection is ).*\S$"
+_FIGURE = re.compile(r"\d")
 _MAY_HIDE = r"\b(?:25|3a|3d|5c)\b|^(?:.. ){4}"
 """Payloads, in hexadecimal, in which a secret might stand: shorter ones have a `=`, a `:` or an
 escape."""
@@ -50,7 +53,16 @@ class Shape(NamedTuple):
     @property
     def pattern(self) -> str:
         """What each line with a frame matches whose beginning differs in its digits only."""
-        return "^" + re.sub(r"\d", lambda _: r"\d", re.escape(self.head)) + _FRAME
+        return self._begun + _FRAME
+
+    @property
+    def talk(self) -> str:
+        """What each line matches that begins so and tells a header, a frame or a state."""
+        return self._begun + _TALK
+
+    @property
+    def _begun(self) -> str:
+        return "^" + _FIGURE.sub(lambda _: r"\d", re.escape(self.head))
 
 
 def shape_of(line: str) -> Shape | None:
@@ -84,15 +96,24 @@ class FrameColumns:
     ) -> None:
         """`gates`: the formats that may read a line otherwise; by line first, then by message."""
         self.shape, self._clock = shape, clock
-        places = (plain & lines.str.contains(shape.pattern)).arg_true()
+        framed = plain & lines.str.contains(shape.pattern)
+        others = (plain & ~framed).arg_true()
+        talk = others.filter(lines.gather(others).str.contains(shape.talk))
+        places = framed.clone().scatter(talk, True).arg_true()
         texts = lines.gather(places)
         quiet = ~_loud(shape, texts, gates, last)
         texts, places = texts.filter(quiet), places.filter(quiet)
         begin, end = shape.stamp.start, shape.stamp.stop
         self._times = times(texts.str.slice(begin, end - begin), clock)
         known = self._times.at.is_not_null()
-        self._texts, self._at = texts.filter(known), self._times.at.filter(known)
-        self._places = places.filter(known).cast(pl.Int64).to_numpy()
+        texts, places, at = texts.filter(known), places.filter(known), self._times.at.filter(known)
+        is_frame = framed.gather(places)
+        self._texts, self._at = texts.filter(is_frame), at.filter(is_frame)
+        self._places = places.filter(is_frame).cast(pl.Int64).to_numpy()
+        told = texts.filter(~is_frame).str.slice(shape.said)
+        self._talk = dict(
+            zip(places.filter(~is_frame), zip(told, at.filter(~is_frame), strict=True), strict=True)
+        )
         self._mark = self._texts.str.slice(len(shape.head), 1)
         self._telling = (self._mark != "%").to_numpy()
         self._of_run = np.full(len(self._places), -1)
@@ -100,6 +121,14 @@ class FrameColumns:
         settled = np.zeros(len(lines) + 1, np.bool_)
         settled[self._places] = True
         self.unsettled = np.flatnonzero(~settled).tolist()
+
+    def talk(self, at: int) -> tuple[str, datetime] | None:
+        """What a line says behind its head, and when, where it is no frame but of the shape."""
+        return self._talk.get(at)
+
+    def heard(self, instant: datetime) -> None:
+        """Such a line was read, too."""
+        self._clock.passed(instant, self._times.resolution_ms, self._times.zoned)
 
     def pass_over(self, begin: int, end: int) -> tuple[int, Row]:
         """Pass over lines; how many of them have a frame, and what the rows of these share."""
@@ -157,21 +186,30 @@ def _chosen(texts: pl.Series, of: Mapping[str, str], kind: pl.DataType) -> pl.Se
 
 
 def _loud(shape: Shape, texts: pl.Series, gates: Sequence[Gates], last: Format | None) -> pl.Series:
-    """True for a line that a format may read, or that tells of a program."""
-    loud = texts.str.contains_any([mark for mark in STACK_MARKS if mark not in shape.head])
-    for gate, part in zip(gates, (texts, texts.str.slice(shape.said)), strict=True):
-        always = [made for made in gate.formats if any(map(shape.head.__contains__, made.needs))]
-        for made in always:
-            loud |= made.gate.matches(part)
-        others = [made for made in gate.formats if made not in always]
-        needs = [need for made in others for need in made.needs]
-        places = part.str.contains_any(needs).arg_true()
-        some = part.gather(places)
-        there = set(some.str.extract_many(needs, overlapping=True).explode().unique())
-        for made in others:
-            if not there.isdisjoint(made.needs):
-                hit = some.str.contains_any(list(made.needs)) & made.gate.matches(some)
-                loud = loud.scatter(places.filter(hit), True)
+    """True for a line that a format may read, or that tells of a program.
+
+    What is looked for stands either in the beginning that all lines share, or is found in one
+    search for all of it behind that.
+    """
+    marks = [mark for mark in STACK_MARKS if mark not in shape.head]
+    needs = [need for gate in gates for need in gate.needs]
+    begun = _FIGURE.sub("0", shape.head)
+    signs = [sign for sign in (*marks, *needs) if _FIGURE.sub("0", sign) not in begun]
+    overlap = max(map(len, signs)) - 1
+    behind = texts.str.slice(max(len(shape.head) - overlap, 0))
+    places = behind.str.contains_any(signs).arg_true()
+    some = texts.gather(places)
+    found = some.str.contains_any(marks)
+    loud = pl.repeat(False, len(texts), eager=True)
+    for gate, start in zip(gates, (0, shape.said), strict=True):
+        for made in gate.formats:
+            if all(need in signs for need in made.needs):
+                wanted = some.str.slice(start).str.contains_any(list(made.needs)) & ~found
+                hit = made.gate.matches(some.filter(wanted).str.slice(start))
+                found = found.scatter(wanted.arg_true(), hit)
+            else:
+                loud |= made.gate.matches(texts.str.slice(start))
+    loud = loud.scatter(places.filter(found), True)
     return loud | last.gate.matches(texts) if last else loud
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from wsdiag import progress
@@ -32,7 +31,7 @@ class Block(NamedTuple):
     cut: frozenset[int] = frozenset()
 
 
-_BLANK, _PRINTABLE = np.uint8(ord(" ")), ord("~") - ord(" ")
+_PLAIN = bytes(range(ord(" "), ord("~") + 1)) + b"\n\r\t"
 
 
 def blocks(path: Path, notes: Counter[str]) -> Iterator[Block]:
@@ -81,8 +80,7 @@ def _block(first: int, chunk: bytes, notes: Counter[str]) -> Block:
 
 def _is_printable(body: bytes) -> bool:
     """True where nothing but what ends lines and tabulators is between the printed characters."""
-    others = np.count_nonzero(np.frombuffer(body, np.uint8) - _BLANK > _PRINTABLE)
-    return bool(others == sum(map(body.count, (b"\n", b"\r", b"\t"))))
+    return not body.translate(None, _PLAIN)
 
 
 def _line(raw: bytes, notes: Counter[str]) -> str | None:
