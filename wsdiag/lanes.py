@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from math import floor
 
 import polars as pl
 
@@ -52,7 +51,8 @@ def clocks(story: Story) -> list[Histogram]:
         pl.col("gone") & (pl.col("frameless") | ~pl.col("code").is_in(POLITE_CODES))
     )
     late = (pl.col("ended") - pl.col("expires")).dt.total_microseconds() / 1e6
-    times = counted(ends).select(idle="idle_s", age="age_s", token=late).collect()
+    wall = pl.col("ended").dt.epoch("us") / 1e6
+    times = counted(ends).select(idle="idle_s", age="age_s", token=late, wall=wall).collect()
     return [
         _histogram(clock, column.drop_nulls())
         for clock in times.columns
@@ -63,10 +63,12 @@ def clocks(story: Story) -> list[Histogram]:
 def _histogram(clock: str, times: pl.Series) -> Histogram:
     low, high = float(times.min()), float(times.max())  # type: ignore[arg-type]  # numbers
     step = next((step for step in STEPS_S if (high - low) / step < MAX_BARS), (high - low) / 30)
-    first = floor(low / step)
-    counts = Counter(floor(time / step) - first for time in times)
+    first = round(low / step)
+    # A bar stands around a round number: ends at 59.9 s and at 60.1 s are those of one timer.
+    counts = Counter(round(time / step) - first for time in times)
     return Histogram(
         clock=clock,
-        edges_s=[round((first + place) * step, 3) for place in range(max(counts) + 1)],
+        step_s=step,
+        edges_s=[round((first + place - 0.5) * step, 3) for place in range(max(counts) + 1)],
         counts=[counts[place] for place in range(max(counts) + 1)],
     )

@@ -333,15 +333,17 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Histogram(msgspec.Struct, frozen=True, kw_only=True):
-    """How many abnormal ends stood at which time of a clock: `counts[i]` from `edges_s[i]` on.
+    """How many abnormal ends stood at which time of a clock: `counts[i]` from `edges_s[i]` on, for
+    `step_s` seconds.
 
-    `clock`: idle (silence before the end), age (of the connection) or token (from its expiry to
-    the end, negative before it).
+    `clock`: idle (silence before the end), age (of the connection), token (from its expiry to the
+    end, negative before it) or wall (the time of the end, in seconds since 1970 UTC).
     """
 
     clock: str
     edges_s: list[float]
     counts: list[int]
+    step_s: float = 0.0
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,6 +43,33 @@ def test_equal_silences_that_the_proxy_ends() -> None:
 
 
 @pytest.mark.parametrize(
+    ("ages", "measured", "at_most"),
+    [
+        ([60.0, 71.2, 95.5, 143.0], 60.0, True),
+        ([60.0, 60.2, 60.1, 60.0], 60.05, False),  # nobody spoke: the age is the silence
+    ],
+)
+def test_a_logged_timer_and_ages_alone_bound_the_silence(
+    ages: list[float], measured: float, at_most: bool
+) -> None:
+    """nginx's error log names its timer, the access log how long each connection lived."""
+    rows = [
+        r
+        for n, age in enumerate(ages)
+        for r in (
+            row("open", 9.0 * n, f"*{n}", PROXY, ms=5.0),
+            row("timeout", 9.0 * n + age, f"*{n}", PROXY, reason=NGINX),
+            row("end", 9.0 * n + age, f"*{n}", PROXY, reason="timeout", ms=age * 1000),
+        )
+    ]
+    said = judge(NAME, rows)
+    (finding,) = said.findings
+    assert finding["measured"] == pytest.approx(measured, abs=0.06)
+    assert ("silence-at-most" in said.traits) is at_most
+    assert ("after at most 60.0 s of silence" in finding["message"]) is at_most
+
+
+@pytest.mark.parametrize(
     ("ages", "found"),
     [
         ([43.5, 43.7, 43.9, 44.1, 44.3, 44.5], 0),  # people who leave after about as long

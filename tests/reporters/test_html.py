@@ -6,17 +6,19 @@ import hashlib
 import re
 import shutil
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import crowd
 import msgspec
 import pytest
 import sample
 
 from wsdiag.pipeline import diagnose
-from wsdiag.report import Connection, Directions, LastBytes, Report
+from wsdiag.report import Report
 from wsdiag.reporters import html
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -45,39 +47,6 @@ class Page(HTMLParser):
 
     def named(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]
-
-
-def connection(number: int, **known: Any) -> Connection:
-    return Connection(
-        **{
-            "session": f"s-{number:010x}",
-            "user": None,
-            "key": None,
-            "client_port": None,
-            "path": "/live",
-            "attempted": None,
-            "opened": sample.at(number / 10),
-            "status": None,
-            "refused": False,
-            "handshake_ms": 3.0,
-            "messages": Directions(),
-            "pings": 0,
-            "last_byte": LastBytes(),
-            "closed": None,
-            "closed_by": "proxy",
-            "close_code": None,
-            "reason": None,
-            "reported": {},
-            "end": "fin",
-            "ended": sample.at(number / 10 + 60),
-            "idle_s": 60.0,
-            "duration_s": 60.0,
-            "reconnected_after_s": None,
-            "vantages": ["network"],
-            "sources": ["wire.pcap"],
-        }
-        | known
-    )
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +102,28 @@ def test_the_answer_comes_before_everything(incident: Report) -> None:
     text = html.render(incident)
     answer = [text.index(part) for part in ("<h1>", "Why:", "Fix:", "Symptoms", "Verdicts</h2>")]
     assert answer == sorted(answer)
+
+
+def test_lists_go_on_behind_code_and_within_items() -> None:
+    fix = "1. first\n\n```sh\nls\n```\n\n2. second\n   - inner\n   - other\n3. third"
+    report = sample.incident()
+    cause = msgspec.structs.replace(report.causes[0], fix=fix)
+    text = html.render(msgspec.structs.replace(report, causes=[cause]))
+    shown = re.sub(r"\s*\n\s*", "", text[text.index('<h2 id="fix">') :])
+    assert shown.startswith(
+        '<h2 id="fix">Fix</h2><ol><li value="1">first</li></ol><pre><code>ls</code></pre>'
+        '<ol><li value="2">second<ul><li>inner</li><li>other</li></ul></li>'
+        '<li value="3">third</li></ol>'
+    )
+
+
+def test_a_row_leads_to_the_findings_that_concern_it(incident: Report) -> None:
+    page = Page(html.render(incident))
+    links = Counter(a["href"] for a in page.named("a"))
+    for finding in incident.findings:
+        concerned = sum(finding.id in lane.findings for lane in incident.lanes)
+        assert concerned
+        assert links[f"#finding-{finding.id}"] >= concerned
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +188,19 @@ def test_filters_and_links_work(browser: Any, incident: Report, tmp_path: Path) 
 
 
 @pytest.mark.slow
+def test_paper_shows_what_is_folded(browser: Any, incident: Report, tmp_path: Path) -> None:
+    page, said = opened(browser, incident, tmp_path)
+    closed = page.locator("details:not([open])")
+    folded = closed.count()
+    assert folded
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert closed.count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert closed.count() == folded
+    assert said == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(
     browser: Any, incident: Report, tmp_path: Path, scheme: str
@@ -210,15 +214,16 @@ def test_axe_finds_nothing_serious(
 
 @pytest.mark.slow
 def test_ten_thousand_connections_stay_usable(browser: Any, tmp_path: Path) -> None:
-    """The report holds the worst of them; the page stays small, and its filter answers."""
-    many = msgspec.structs.replace(
-        sample.incident(),
-        facts=msgspec.structs.replace(sample.incident().facts, attempts=10_000),
-        connections=[connection(number) for number in range(300)],
-    )
-    page, said = opened(browser, many, tmp_path)
+    """All are counted, the worst are drawn; the page stays small, and its filter answers."""
+    crowd.write(tmp_path, 10_000)
+    report = diagnose([str(tmp_path / "nginx-access.log"), str(tmp_path / "nginx-error.log")])
+    assert report.facts.connections == 10_000
+    assert report.causes[0].id == "proxy-idle-timeout"
+    page, said = opened(browser, report, tmp_path)
     assert (tmp_path / "report.html").stat().st_size < 5_000_000
-    page.fill("#words", f"s-{7:010x}")
+    rows = page.locator("#connections tbody tr:visible")
+    assert rows.count() == 300
+    page.fill("#words", report.connections[7].session)
     assert page.inner_text("#shown") == "1 of 300"
     assert "of 10,000 attempts" in page.inner_text("main")
     assert said == []

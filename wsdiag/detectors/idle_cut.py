@@ -8,7 +8,8 @@ side other than the client ended without a Close frame, after silences within 1.
 (either way, or in one direction), at different moments, five times as many as after neighbouring
 silences; one connection that survived a longer silence refutes the timer. Where only ages are known
 (an access log), or both agree equally well, that is said: idle time and age cannot be told apart;
-ages alone must be a known timer's, or ten seconds and more that agree within half a second.
+ages alone must be a known timer's, or ten seconds and more that agree within half a second. Where
+the owner's line says nothing of the silence and the ages differ, the shortest bounds the timer.
 What it cannot see: which hop owns the timer, when the capture shows one leg only.
 """
 
@@ -71,7 +72,13 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pings_seen=pl.col("vantages").list.eval(pl.element().is_in(SEE_PINGS)).list.any(),
         )
     )
-    silence = pl.col("measured").median()
+    known = pl.col("measured").filter(~pl.col("age_only"))
+    at_most = pl.col("age_only").all() & ~_agree(pl.col("age"))
+    silence = (
+        pl.when(at_most)
+        .then(pl.col("age").min())
+        .otherwise(pl.coalesce(known.median(), pl.col("measured").median()))
+    )
     ambiguous = (pl.col("same_as_age") & ~pl.col("logged")).all()
     repeats = pl.col("timer_s").is_not_null().sum() >= endings.REPEATED
     beating = (pl.col("pings") > 0) | pl.col("not_yet_due")
@@ -91,7 +98,13 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             "{} cut {}{}{}",
             plural("connection"),
             pl.when(silence.is_not_null())
-            .then(pl.format("after {} s of silence", silence.round(1)))
+            .then(
+                pl.format(
+                    "after {}{} s of silence",
+                    pl.when(at_most).then(pl.lit("at most ")).otherwise(pl.lit("")),
+                    silence.round(1),
+                )
+            )
             .otherwise(pl.lit("by an idle timer whose length no source tells")),
             pl.when(ambiguous)
             .then(
@@ -114,6 +127,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             _mark(pl.col("closed_by") == "proxy", "proxy-ended"),
             _mark(pl.col("closed_by") == "server", "server-ended"),
             pl.when(ambiguous).then(pl.lit("idle-equals-age")),
+            pl.when(at_most).then(pl.lit("silence-at-most")),
             *(_mark(pl.col("clock") == clock, name) for clock, name in ONE_SIDED.items()),
             pl.when(timers.is_default(silence, timers.IDLE)).then(pl.lit("catalogue")),
             *timers.marks(silence, timers.SILENCE),
@@ -162,6 +176,7 @@ def _cut(story: Story) -> pl.LazyFrame:
                 (pl.col("idle").is_null() | ((pl.col("age") - pl.col("idle")) <= pl.col("tick")))
                 & stated.is_null()
             ).fill_null(True),
+            age_only=(stated.is_null() & pl.col("idle").is_null() & pl.col("observed_s").is_null()),
             # A proxy that states the whole life of a connection does not state its silence.
             measured=pl.coalesce(stated, "idle", "observed_s", "age"),
             ended=pl.coalesce("ended", "started"),
@@ -191,9 +206,12 @@ def _cut(story: Story) -> pl.LazyFrame:
 
 def _tight() -> pl.Expr:
     """Whether ages alone may be a timer's: long enough, and close to each other."""
-    spread = pl.col("measured").max() - pl.col("measured").min()
-    tight = spread <= pl.max_horizontal(LOOSE_S, pl.col("tick").max())
-    return tight & (pl.col("measured").median() >= SHORTEST_AGE_S)
+    return _agree(pl.col("measured")) & (pl.col("measured").median() >= SHORTEST_AGE_S)
+
+
+def _agree(ages: pl.Expr) -> pl.Expr:
+    """Whether they differ by no more than one timer's do."""
+    return ages.max() - ages.min() <= pl.max_horizontal(LOOSE_S, pl.col("tick").max())
 
 
 def _unsaid() -> pl.Expr:

@@ -8,7 +8,7 @@ from wsdiag import timers
 from wsdiag.explain.case import Candidate, Case, sessions
 from wsdiag.explain.investigation import symptoms
 from wsdiag.explain.nameless import missing
-from wsdiag.explain.prose import fill, plural
+from wsdiag.explain.prose import fill, plural, seconds
 from wsdiag.finding import Confidence, Finding
 from wsdiag.report import Investigation, RootCause, pointer
 
@@ -77,6 +77,7 @@ def _context(
         "targets": case.targets,
         "cite": _citing(found, case.formats),
         "silence": silence,
+        "silent": _lasting(silence, at_most="idle-cut:silence-at-most" in terms),
         "age": age,
         "every": ping_every(silence),
         "timers": [
@@ -99,6 +100,12 @@ def ping_every(silence: float | None) -> int:
     if silence is None:
         return USUAL_PING_S
     return max(SHORTEST_PING_S, min(USUAL_PING_S, int(silence / 2)))
+
+
+def _lasting(silence: float | None, *, at_most: bool) -> str:
+    if silence is None:
+        return ""
+    return f"at most {seconds(silence)}" if at_most else seconds(silence)
 
 
 def _seconds(finding: Finding | None) -> float | None:

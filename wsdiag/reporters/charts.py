@@ -6,15 +6,16 @@ The page's style sheet gives the colours, so that a chart is right in light, in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from math import ceil
 from xml.etree import ElementTree
 
 import pygal
 
-from wsdiag.report import Histogram, Lane, Report, Series
-from wsdiag.reporters.wording import amount, flat, instant
+from wsdiag.report import Histogram, Lane, Report, Series, Span
+from wsdiag.reporters.wording import amount, flat, instant, lasting, short
 
-WIDE, HALF, LOW, LANE = 1000, 480, 200, 26
+WIDE, HALF, LOW, LANE, LETTER = 1000, 480, 200, 26, 8
 OFFSETS = {"server": 0.27, "proxy": 0.09, "network": -0.09, "client": -0.27}
 """Where on its lane a vantage's marks lie: server on top, client below."""
 
@@ -69,36 +70,39 @@ def swimlane(lanes: Sequence[Lane]) -> str:
     return _svg(chart, f"Connections over time, from {instant(start)} UTC", "lanes")
 
 
-def counts(opens: Series, closes: Series) -> str:
+def counts(opens: Series, closes: Series, stretch: Span) -> str:
     """Opens and closes in each step."""
-    chart = pygal.Bar(**_plain(WIDE), show_minor_x_labels=False)
-    _steps(chart, opens)
+    chart = pygal.Bar(**_plain(WIDE), value_formatter=_whole)
+    _steps(chart, opens, stretch)
     chart.add("opens", opens.values)
     chart.add("closes", closes.values)
     return _svg(chart, f"Opens and closes in each {amount(opens.step_s, 's')}", "counts")
 
 
-def latency(series: Series, target: float | None) -> str:
+def latency(series: Series, target: float | None, stretch: Span) -> str:
     """The 95th percentile of each step, and the target as a line."""
     chart = pygal.Line(
         **_plain(),
-        show_minor_x_labels=False,
         allow_interruptions=True,
         value_formatter=lambda value: amount(value, series.unit),
         include_x_axis=True,
     )
-    _steps(chart, series)
+    _steps(chart, series, stretch)
     chart.add("95th percentile", series.values)
     if target is not None:
         chart.add("target", [target] * len(series.values), show_dots=False)
     return _svg(chart, f"{series.name}, 95th percentile in each step", "latency")
 
 
-def clock(told: Histogram) -> str:
+def clock(told: Histogram, stretch: Span) -> str:
     """How many abnormal ends stood where on a clock."""
-    chart = pygal.Bar(**_plain(), show_minor_x_labels=False)
-    chart.x_labels = [amount(edge, "s") for edge in told.edges_s]
-    chart.x_labels_major = chart.x_labels[:: max(1, len(told.edges_s) // 5)]
+    chart = pygal.Bar(**_plain(), value_formatter=_whole)
+    middles = [edge + told.step_s / 2 for edge in told.edges_s]
+    if told.clock == "wall":
+        labels = [short(datetime.fromtimestamp(middle, UTC), stretch) for middle in middles]
+    else:
+        labels = [lasting(middle) for middle in middles]
+    _labelled(chart, labels)
     chart.add("ends", told.counts)
     return _svg(chart, f"Abnormal ends by {told.clock}", "clock")
 
@@ -110,10 +114,17 @@ def codes(report: Report) -> str:
     tally |= {f"HTTP {status}": number for status, number in facts.rejections.items()}
     tally |= {"refused": facts.refused} if facts.refused else {}
     ranked = sorted(tally.items(), key=lambda pair: (pair[1], pair[0]))[-12:]
-    chart = pygal.HorizontalBar(**_plain(height=50 + 28 * len(ranked)), print_values=True)
+    chart = pygal.HorizontalBar(
+        **_plain(height=50 + 28 * len(ranked)), print_values=True, value_formatter=_whole
+    )
     chart.x_labels = [flat(name).replace("close none", "no Close frame") for name, _ in ranked]
     chart.add("connections", [number for _, number in ranked])
     return _svg(chart, "How connections ended, and how attempts failed", "codes")
+
+
+def _whole(value: float) -> str:
+    """A number of things; nothing for an axis' mark between two of them."""
+    return f"{value:,.0f}" if value == int(value) else ""
 
 
 def _plain(width: int = HALF, height: int = LOW) -> dict[str, object]:
@@ -131,14 +142,18 @@ def _plain(width: int = HALF, height: int = LOW) -> dict[str, object]:
     }
 
 
-def _steps(chart: pygal.Line | pygal.Bar, series: Series) -> None:
-    seconds = (series.step_s * place for place in range(len(series.values)))
-    labels = [
-        instant(datetime.fromtimestamp(series.start.timestamp() + s, series.start.tzinfo))[11:]
-        for s in seconds
-    ]
-    chart.x_labels = labels
-    chart.x_labels_major = labels[:: max(1, len(labels) // 5)]
+def _steps(chart: pygal.Line | pygal.Bar, series: Series, stretch: Span) -> None:
+    step = timedelta(seconds=series.step_s)
+    _labelled(
+        chart, [short(series.start + step * place, stretch) for place in range(len(series.values))]
+    )
+
+
+def _labelled(chart: pygal.Line | pygal.Bar, labels: list[str]) -> None:
+    """As many of the labels below a chart as have room."""
+    letters = chart.config.width / LETTER
+    every = ceil(len(labels) * (max(map(len, labels)) + 3) / letters)
+    chart.x_labels = [label if at % every == 0 else "" for at, label in enumerate(labels)]
 
 
 def _svg(chart: pygal.graph.graph.Graph, title: str, name: str) -> str:

@@ -45,6 +45,20 @@ def instant(when: datetime | None) -> str:
     )
 
 
+def short(when: datetime | None, stretch: Span) -> str:
+    """A time within a stretch: of the day, and with the date where the stretch has several."""
+    same = stretch.since and stretch.until and stretch.since.date() == stretch.until.date()
+    return instant(when)[11:] if same else instant(when)[5:]
+
+
+def lasting(seconds: float) -> str:
+    """A time in the unit in which people say it: `0.4 s`, `20 min`, `2.5 h`, `3 d`."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if abs(seconds) >= 2 * size:
+            return amount(seconds / size, unit)
+    return amount(seconds, "s")
+
+
 def moment(proof: Evidence, pointer: str) -> str:
     """The time of day of a record; a log line says its own."""
     return instant(proof.ts)[11:] if proof.ts and "#" in pointer else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -247,15 +247,15 @@ def _clear_endings(
     sightings: list[Sighting], families: Families
 ) -> Iterator[tuple[Sighting, Sighting]]:
     """What only logs ends, as nginx's error log does, and the only connection that ended then."""
-    ended = [sighting for sighting in sightings if sighting.ended and sighting.opened]
+    order = sorted((it for it in sightings if it.ended and it.opened), key=_ended)
     for one in sightings:
         if one.ended and not one.opened and one.vantage == "proxy":
+            start = bisect_left(order, one.ended - SAME_OPEN, key=_ended)
+            stop = bisect_right(order, one.ended + SAME_OPEN, key=_ended)
             there = [
                 other
-                for other in ended
-                if other.source != one.source
-                and apart(one.ended, other.ended) <= SAME_OPEN
-                and possible(one, other, families)
+                for other in order[start:stop]
+                if other.source != one.source and possible(one, other, families)
             ]
             if len({families.of(other.node) for other in there}) == 1:
                 yield there[0], one
@@ -283,6 +283,10 @@ def _nearest(one: Sighting, order: list[Sighting], families: Families) -> Sighti
     ]
     clear = not rivals or rivals[0] > max(closest * CLEARER, ADJACENT / CLEARER)
     return found if clear else None
+
+
+def _ended(sighting: Sighting) -> datetime:
+    return sighting.ended or NEVER
 
 
 def _opened(sighting: Sighting) -> datetime:

@@ -20,6 +20,17 @@ if (table) {
   document.getElementById("filter").addEventListener("submit", (event) => event.preventDefault());
   filter();
 }
+// Paper cannot be clicked: print what is folded, and fold it again.
+const folded = [];
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details:not([open])")) {
+    details.open = true;
+    folded.push(details);
+  }
+});
+addEventListener("afterprint", () => {
+  for (const details of folded.splice(0)) details.open = false;
+});
 const unfold = () => {
   const aim = location.hash && document.getElementById(location.hash.slice(1));
   if (aim && aim.tagName === "DETAILS") aim.open = true;
