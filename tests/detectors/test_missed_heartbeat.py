@@ -153,6 +153,13 @@ def test_a_source_without_pings_is_not_judged(source: str) -> None:
     assert (said.verdict, said.findings) == ("not-applicable", [])
 
 
+def test_a_wire_without_pings_is_no_reason_to_collect_another() -> None:
+    rows = [r for n in range(3) for r in life(f"c{n}", n, n + 60, code=1000, by="c2s")]
+    said = judge(NAME, rows)
+    assert said.verdict == "not-applicable"
+    assert said.why == "the wire shows 3 connections, and no ping on them to be missed"
+
+
 def test_a_har_shows_messages_but_no_pings() -> None:
     har = "network.har"
     rows = life("entry 1", 0, stops=120, source=har, vantage="client")

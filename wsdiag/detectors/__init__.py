@@ -48,7 +48,8 @@ class Detector(Protocol):
     """What the evidence must hold for a verdict, and where to get it; the why of not-applicable."""
 
     def judged(self, story: Story, targets: Goals, /) -> pl.LazyFrame:
-        """One row: `judged`, how many things could be judged; `said`, the sentence for a pass."""
+        """One row: `judged`, how many things could be judged; `said`, the sentence for a pass;
+        `lacking`, if it is there, why none could, where it is not what NEEDS says."""
 
     def detect(self, story: Story, targets: Goals, /) -> pl.LazyFrame:
         """FINDINGS; empty when nothing is wrong."""
@@ -164,7 +165,8 @@ def _verdict(detector: Detector, found: pl.DataFrame, judged: pl.DataFrame) -> V
     if len(found):
         why = "; ".join(found["message"].to_list())
         return Verdict(detector=detector.ID, verdict=Outcome.BREACH, why=why)
-    number, said = judged.row(0)
-    if not number:
-        return Verdict(detector=detector.ID, verdict=Outcome.NOT_APPLICABLE, why=detector.NEEDS)
-    return Verdict(detector=detector.ID, verdict=Outcome.PASS, why=said)
+    told = judged.row(0, named=True)
+    if not told["judged"]:
+        why = told.get("lacking") or detector.NEEDS
+        return Verdict(detector=detector.ID, verdict=Outcome.NOT_APPLICABLE, why=why)
+    return Verdict(detector=detector.ID, verdict=Outcome.PASS, why=told["said"])

@@ -27,6 +27,8 @@ NEEDS = (
     "a socket.io debug log does; a HAR and an access log cannot"
 )
 
+BEATS = ("ping", "pong", "heartbeat_timeout")
+
 PATIENCE_S = 1.0
 """A ping younger than this at the end was not given the time to be answered."""
 
@@ -46,17 +48,25 @@ _SAID = (
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
-    """How many connections showed a heartbeat."""
-    beat = (
-        pl.col("kind").is_in(["ping", "pong", "heartbeat_timeout"])
-        & pl.col("session").is_not_null()
-    )
-    return story.events.filter(beat).select(
-        judged=pl.col("session").n_unique().cast(pl.Int64),
-        said=pl.format(
-            "{} connections with heartbeats, none left unanswered", pl.col("session").n_unique()
+    """How many connections showed a heartbeat; where the wire shows that there was none, that."""
+    beating, framed = _sessions(pl.col("kind").is_in(BEATS)), _sessions(_framed())
+    return story.events.select(
+        judged=beating,
+        said=pl.format("{} connections with heartbeats, none left unanswered", beating),
+        lacking=pl.when(framed > 0).then(
+            pl.format("the wire shows {} connections, and no ping on them to be missed", framed)
         ),
     )
+
+
+def _sessions(holds: pl.Expr) -> pl.Expr:
+    """The number of sessions that have such a row."""
+    return pl.col("session").filter(holds).drop_nulls().n_unique().cast(pl.Int64)
+
+
+def _framed() -> pl.Expr:
+    """A frame that a capture shows: there a ping would be seen, too."""
+    return (pl.col("vantage") == "network") & pl.col("kind").is_in(["message", "close"])
 
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
