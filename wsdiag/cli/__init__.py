@@ -5,6 +5,7 @@ Everything heavy is imported inside the commands, so that `wsdiag --help` answer
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
@@ -49,6 +50,9 @@ from wsdiag.progress import Progress
 # polars' allocator keeps what was freed for ten seconds: in a short run that doubles the memory. It
 # looks here once, when polars is imported (jemalloc(3), TUNING).
 os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:100,muzzy_decay_ms:0")
+
+# What a run reads lives to its end: to look for cycles among it at every 700th object is in vain.
+gc.set_threshold(100_000)
 
 if TYPE_CHECKING:
     from wsdiag.report import Report
