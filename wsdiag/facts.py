@@ -15,7 +15,6 @@ from wsdiag.connections import (
     may_have_lived,
     memory,
     reconnects,
-    round_trips,
     with_room,
 )
 from wsdiag.report import Backoff, Facts, MemoryCost, Quantiles, Series
@@ -56,7 +55,7 @@ def measure(story: Story) -> Measured:
             story.events.filter((pl.col("kind") == "pong") & pl.col("ms").is_not_null()).select(
                 "ms"
             ),
-            round_trips(story.events).select("ended", "ms"),
+            story.trips.select("ended", "ms"),
             reconnects(story.connections).select("reopened", "reconnect_s"),
         ]
     )

@@ -63,7 +63,7 @@ def gather(found: Found, config: Config) -> Gathered:
         item.name: reading.resolution_ms
         for item, reading in zip(found.inputs, readings, strict=True)
     }
-    covered = _covered(read)
+    covered = _covered(found.inputs, readings)
     rotated = rotation.logs({name: span.last for name, span in covered.items()})
     whole = {name: files[-1] for files in rotated for name in files}
     asked = _reference(found, config)
@@ -154,10 +154,18 @@ def _together(inputs: Sequence[InputFile], readings: Sequence[Reading]) -> pl.Da
     )
 
 
-def _covered(events: pl.DataFrame) -> dict[str, Covered]:
+def _covered(inputs: Sequence[InputFile], readings: Sequence[Reading]) -> dict[str, Covered]:
+    frames = {
+        item.name: reading.events.select("ts").lazy()
+        for item, reading in zip(inputs, readings, strict=True)
+    }
     ts = pl.col("ts")
-    spans = events.group_by("source").agg(pl.len(), ts.min().alias("first"), ts.max().alias("last"))
-    return {name: Covered(*span) for name, *span in spans.iter_rows()}
+    spans = [
+        frame.select(pl.len(), ts.min().alias("first"), ts.max().alias("last"))
+        for frame in frames.values()
+    ]
+    rows = [span.row(0) for span in pl.collect_all(spans)]
+    return {name: Covered(*row) for name, row in zip(frames, rows, strict=True) if row[0]}
 
 
 def _moment(asked: datetime | float | None, last: object) -> datetime | None:

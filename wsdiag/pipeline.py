@@ -242,6 +242,8 @@ def _stacks(gathered: Gathered) -> frozenset[str]:
 def _story(gathered: Gathered) -> Story:
     told = zip(gathered.inputs, gathered.readings, strict=True)
     doubtful = {item.name: reading.doubtful for item, reading in told if reading.doubtful}
-    # The table is drawn once: every detector reads it.
+    # Drawn once: every detector reads the table, and several the round trips.
     table = connections.table(gathered.events, doubtful)
-    return Story(events=gathered.events.lazy(), connections=table.lazy())
+    events = gathered.events.lazy()
+    trips = connections.round_trips(events).collect(engine="in-memory")
+    return Story(events=events, connections=table.lazy(), trips=trips.lazy())

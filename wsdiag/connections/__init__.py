@@ -36,7 +36,10 @@ __all__ = [
 
 
 class Story(NamedTuple):
-    """All that a detector may look at: the events, and the connection table drawn from them."""
+    """All that a detector may look at: the events, and what is drawn from them once for all: the
+    connection table, and the round trips of messages.
+    """
 
     events: pl.LazyFrame
     connections: pl.LazyFrame
+    trips: pl.LazyFrame

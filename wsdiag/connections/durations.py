@@ -69,16 +69,18 @@ def round_trips(events: pl.LazyFrame) -> pl.LazyFrame:
         ms="ms",
         pointers=pl.concat_list(SPOT),
     )
-    legs = rows.filter(pl.col("trace").is_not_null() & pl.col("ms").is_null()).with_columns(
-        _spot=SPOT, dir=pl.col("dir").cast(pl.String)
-    )
+    legs = rows.filter(pl.col("trace").is_not_null() & pl.col("ms").is_null())
+    answered = legs.filter(pl.col("dir") == "s2c").with_columns(_spot=SPOT)
+    of = ["session", "source", "trace"]
     # On both legs of a proxied connection the client's leg is the one whose requests come first.
+    # What has no answer at all is left out before it is sorted.
     asked = (
         legs.filter(pl.col("dir") == "c2s")
+        .join(answered, on=of, how="semi")
+        .with_columns(_spot=SPOT)
         .sort("ts")
-        .unique(["session", "source", "trace"], keep="first", maintain_order=True)
+        .unique(of, keep="first", maintain_order=True)
     )
-    answered = legs.filter(pl.col("dir") == "s2c")
     paired = (
         asked.join(answered, on=["session", "source", "conn", "trace"], suffix="_back")
         .filter(pl.col("ts_back") >= pl.col("ts"))

@@ -30,7 +30,7 @@ def shapes(trips: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
     """One row per session of `trips` (session, started, ended, ms): the share of its messages that
     waited like a delayed ACK (`ack_share`), and whether latency `ramps`, answers come on a `grid`,
     and most slow messages stand `behind` a big one."""
-    messages = events.filter((pl.col("kind") == "message") & pl.col("session").is_not_null())
+    messages = events.filter(pl.col("kind") == "message").join(trips, on="session", how="semi")
     return (
         trips.group_by("session", maintain_order=True)
         .agg(_ack_share(), _ramps())

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, by_path, round_trips
+from wsdiag.connections import Story, by_path
 from wsdiag.connections.slowness import ACK_SHARE, shapes
 from wsdiag.finding import Severity, over_target, within_target
 from wsdiag.targets import Goals, Targets
@@ -31,15 +31,14 @@ def judged(story: Story, goals: Goals) -> pl.LazyFrame:
         goal, rank = targets.message_ms, targets.percentile
         return within_target(values, goal, "ms", rank, "messages", where)
 
-    values = round_trips(story.events).rename({"ms": "measured"})
+    values = story.trips.rename({"ms": "measured"})
     return by_path.judged(values, story, goals, judge)
 
 
 def detect(story: Story, goals: Goals) -> pl.LazyFrame:
     """One finding when the percentile is above `message_ms`."""
-    trips = round_trips(story.events)
-    values = trips.rename({"ms": "measured"}).join(
-        shapes(trips, story.events), on="session", how="left"
+    values = story.trips.rename({"ms": "measured"}).join(
+        shapes(story.trips, story.events), on="session", how="left"
     )
     most = pl.len() * 0.5
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, round_trips
+from wsdiag.connections import Story
 from wsdiag.finding import SPOT, Severity, flag, plural
 from wsdiag.targets import Targets
 from wsdiag.wordings import marks, says
@@ -143,7 +143,7 @@ def _stated(story: Story) -> pl.LazyFrame:
 
 def _waits(story: Story, targets: Targets) -> pl.LazyFrame:
     """Every measured wait: session, started, ended, ms, slow, pointers."""
-    messages = round_trips(story.events).select(
+    messages = story.trips.select(
         "session", "started", "ended", "ms", "pointers", slow=pl.col("ms") > targets.message_ms
     )
     handshakes = story.connections.filter(
