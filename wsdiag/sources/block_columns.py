@@ -63,7 +63,7 @@ class View:
 
     def of_shape(self, shape: Shape, last: Format | None) -> FrameColumns:
         """The lines that only have a frame, behind such a beginning."""
-        name = (shape.pattern, last.id if last else "")
+        name = (shape.head, last.id if last else "")
         if name not in self._framed:
             self._framed[name] = FrameColumns(
                 shape, self.lines, self._plain, self._clock, self._gates[:2], last

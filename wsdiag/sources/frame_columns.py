@@ -33,9 +33,9 @@ _FRAME = (
 _IS_FRAME = re.compile(_FRAME)
 _TALK = r"(?:[<>] |= connection is ).*\S$"
 _FIGURE = re.compile(r"\d")
-_MAY_HIDE = r"\b(?:25|3a|3d|5c)\b|^(?:.. ){4}"
-"""Payloads, in hexadecimal, in which a secret might stand: shorter ones have a `=`, a `:` or an
-escape."""
+_MAY_HIDE = r"(?:26|3f) .. 3d|[57]0 [57]7 3[ad]|^(?:.. ){4}"
+"""Payloads, in hexadecimal, in which a secret might stand. In four bytes that can only be a value
+of a query (`&a=b`, `?a=b`) or of the shortest name of a password (`pw=a`, `pw:a`)."""
 
 _SIZE_CHARS = 40
 _SHARED = {"conn", "ts"}
@@ -201,14 +201,23 @@ def _loud(shape: Shape, texts: pl.Series, gates: Sequence[Gates], last: Format |
     some = texts.gather(places)
     found = some.str.contains_any(marks)
     loud = pl.repeat(False, len(texts), eager=True)
+    standing = pl.DataFrame(
+        {
+            "line": pl.int_range(len(some), eager=True),
+            "need": some.str.extract_many(needs, overlapping=True),
+        }
+    ).explode("need")
+    by_need = standing.partition_by("need", as_dict=True)
     for gate, start in zip(gates, (0, shape.said), strict=True):
         for made in gate.formats:
-            if all(need in signs for need in made.needs):
-                wanted = some.str.slice(start).str.contains_any(list(made.needs)) & ~found
-                hit = made.gate.matches(some.filter(wanted).str.slice(start))
-                found = found.scatter(wanted.arg_true(), hit)
-            else:
-                loud |= made.gate.matches(texts.str.slice(start))
+            if not all(need in signs for need in made.needs):
+                loud |= made.gate.matches(texts.str.slice(start) if start else texts)
+                continue
+            lines = [by_need[need,]["line"] for need in made.needs if (need,) in by_need]
+            if lines:
+                wanted = pl.concat(lines).unique()
+                hit = made.gate.matches(some.gather(wanted).str.slice(start))
+                found = found.scatter(wanted.filter(hit), True)
     loud = loud.scatter(places.filter(found), True)
     return loud | last.gate.matches(texts) if last else loud
 
