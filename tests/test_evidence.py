@@ -397,6 +397,12 @@ def test_a_huge_line_is_cut_and_the_next_ones_are_found(tmp_path: Path) -> None:
     assert got[2] == "next"
 
 
+def test_lines_far_from_one_another(tmp_path: Path) -> None:
+    item = as_input(put(tmp_path / "a.log", b"".join(b"%d\n" % n for n in range(1, 400_001))))
+    places = [1, 2, 150_000, 399_999, 400_000, 400_001]
+    assert lines(item, places) == {place: str(place) for place in places[:-1]}
+
+
 def test_a_path_may_be_one_or_several_text_or_path(tmp_path: Path) -> None:
     one = tmp_path / "one.log"
     one.write_bytes(TEXT)

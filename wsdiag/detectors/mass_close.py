@@ -8,7 +8,8 @@ credential or a logged timer cuts one connection. Close codes, the server's own 
 what follows (refused attempts, a start line) tell a planned end from a crash. A reload makes ends
 when an old worker exits a round time after it was told to go, or when they come at one distance
 from most reloads, or at a default grace period after one.
-What it cannot see: connections that are in no source of this evidence.
+What it cannot see: connections that are in no source of this evidence. Where a log tells only of
+ends, as nginx's `combined`, all of them may have lived at any moment: half of all must end at once.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ def summarise(story: Story) -> pl.LazyFrame:
     # A credential's expiry and an idle timer belong to one connection, even where several coincide.
     its_own = pl.col("code").is_in(AUTH_CODES).fill_null(False) | pl.col("timer")
     lived = pl.col("was_open") | (may_have_lived() & ~pl.col("fragment") & pl.col("gone"))
+    over = pl.coalesce("ended", "closed")
+    known = pl.col("opened").is_not_null() | (pl.col("first") < over) | over.is_null()
     return counted(story.connections.filter(lived)).select(
         "session",
         "code",
@@ -66,9 +69,9 @@ def summarise(story: Story) -> pl.LazyFrame:
         "closed_by",
         "closing",
         "opened",
-        begun=pl.coalesce("opened", "first"),
-        ended=pl.when(pl.col("gone") & ~left & ~its_own).then(pl.coalesce("ended", "closed")),
-        over=pl.coalesce("ended", "closed"),
+        begun=pl.when(known).then(pl.coalesce("opened", "first")),
+        ended=pl.when(pl.col("gone") & ~left & ~its_own).then(over),
+        over=over,
     )
 
 

@@ -14,10 +14,16 @@ def together(ends: pl.LazyFrame) -> pl.LazyFrame:
     """The ends that fall into waves: each wave a run of ends, half of the live ones within 5 s.
 
     `ends`: session, opened, begun, ended, over (moments or null), one row per connection; their
-    other columns stay. Added are `wave` (its number) and `live` (how many lived when it began).
+    other columns stay. What has no `begun` may have lived at any moment. Added are `wave` (its
+    number) and `live` (how many lived when it began).
     """
-    begun, over = pl.col("begun").drop_nulls().sort(), pl.col("over").drop_nulls().sort()
-    placed = ends.with_columns(live=_until(begun, pl.col("ended")) - _before(over, pl.col("ended")))
+    begun = pl.col("begun").drop_nulls().sort()
+    over = pl.col("over").filter(pl.col("begun").is_not_null()).drop_nulls().sort()
+    placed = ends.with_columns(
+        live=_until(begun, pl.col("ended"))
+        - _before(over, pl.col("ended"))
+        + pl.col("begun").null_count().cast(pl.Int64)
+    )
     ended = pl.col("ended")
     # What began after a moment cannot be among the live ones that end from it on. Who lived for
     # longer than a wave began before it; the others are counted by when they began.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import polars as pl
@@ -71,14 +73,27 @@ def lines(item: InputFile, positions: Sequence[int], context: int = 0) -> dict[i
     """
     wanted = {p + d for p in positions for d in range(-context, context + 1) if p + d > 0}
     found: dict[int, str] = {}
-    last = max(wanted, default=0)
+    here = 1
     with item.path.open("rb") as file:
-        for number in range(1, last + 1):
-            line = part = file.readline(_PIECE)
+        for number in sorted(wanted):
+            _pass_ends(file, number - here)
+            line = file.readline(_PIECE)
             if not line:
                 break
-            while part and not part.endswith(b"\n"):  # the rest of a huge line is passed over
-                part = file.readline(_PIECE)
-            if number in wanted:
-                found[number] = line.decode("utf-8", "replace").rstrip("\r\n")
+            found[number] = line.decode("utf-8", "replace").rstrip("\r\n")
+            here = number + line.endswith(b"\n")  # the rest of a huge line is passed over
     return found
+
+
+def _pass_ends(file: BinaryIO, count: int) -> None:
+    """Go on behind so many ends of lines, or to the end of the file."""
+    while count and (piece := file.read(_PIECE)):
+        ends = piece.count(b"\n")
+        if ends < count:
+            count -= ends
+            continue
+        place = -1
+        for _ in range(count):
+            place = piece.find(b"\n", place + 1)
+        file.seek(place + 1 - len(piece), os.SEEK_CUR)
+        return
