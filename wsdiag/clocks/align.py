@@ -15,7 +15,7 @@ import polars as pl
 
 from wsdiag.clocks import anchors
 from wsdiag.clocks.fit import Clock, fit, zoned
-from wsdiag.clocks.rhythm import by_rhythm
+from wsdiag.clocks.rhythm import by_rhythm, moments
 
 
 def align(
@@ -38,9 +38,10 @@ def align(
         found = fit(pairs, resolution_ms.get(source, 1.0), resolution_ms.get(via, 1.0))
         clocks[source] = _behind(found, clocks[via], via)
         rest.remove(source)
+    seen = moments(events, [first, *rest]) if rest else {}
     for source in rest:
         steps = (resolution_ms.get(source, 1.0), resolution_ms.get(first, 1.0))
-        found = by_rhythm(events, source, first, *steps)
+        found = by_rhythm(seen[source], seen[first], *steps)
         clocks[source] = _behind(found, clocks[first], first)
     return _moved(events, clocks), dict(sorted(clocks.items()))
 

@@ -9,6 +9,8 @@ exactly need they meet.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -26,17 +28,17 @@ MOST_PAIRS = 4_000_000
 
 
 def by_rhythm(
-    events: pl.DataFrame, source: str, reference: str, step_ms: float, step_reference_ms: float
+    own: pl.DataFrame, others: pl.DataFrame, step_ms: float, step_reference_ms: float
 ) -> Clock:
-    """The clock that fits the one shift after which the source's moments are the reference's."""
-    own, others = (_moments(events, name) for name in (source, reference))
+    """The clock that fits the one shift after which a source's `moments` are the reference's."""
     step = max(step_ms, step_reference_ms)
     for kinds in (("open",), ("attempt", "open", "close", "gone", "message")):
+        mine, theirs = (seen.filter(pl.col("kind").is_in(kinds)) for seen in (own, others))
         for least, times in RHYTHMS:
-            mine, theirs = _of(own, kinds), _of(others, kinds)
-            met = _shift(mine, theirs, least, times * SETTLE_MS + step)
-            if met is not None:
-                return fit(met, step_ms, step_reference_ms)
+            if least <= min(len(mine), len(theirs)):
+                met = _shift(mine, theirs, least, times * SETTLE_MS + step)
+                if met is not None:
+                    return fit(met, step_ms, step_reference_ms)
     return Clock()
 
 
@@ -67,20 +69,16 @@ def _shift(
     return there.group_by("what", "pos", maintain_order=True).agg(pl.all().get(nearest))
 
 
-def _of(moments: pl.DataFrame, kinds: tuple[str, ...]) -> pl.DataFrame:
-    return moments.filter(pl.col("kind").is_in(kinds))
-
-
-def _moments(events: pl.DataFrame, source: str) -> pl.DataFrame:
-    """What a source saw: kind, ts, pos, what, dir, place and `alike`, equal in things alike; on two
-    legs of one connection, the client's."""
+def moments(events: pl.DataFrame, sources: Sequence[str]) -> dict[str, pl.DataFrame]:
+    """What each of these sources saw: kind, ts, pos, what, dir, place and `alike`, equal in things
+    alike; on two legs of one connection, the client's."""
     kind, code = pl.col("kind").cast(pl.String), pl.col("code")
     coded = code.is_not_null() & ~code.is_in(list(LOCAL_CODES))
     stops = (pl.col("reason") == "evidence-stops").fill_null(value=False)
     gone = ((kind == "end") & ~stops) | ((kind == "close") & ~coded)
     told = pl.when(gone).then(pl.lit("gone")).otherwise(kind)
     sized = (kind == "message") & pl.col("dir").is_not_null() & pl.col("bytes").is_not_null()
-    key = pl.col("key").drop_nulls().first().over("conn")
+    key = pl.col("key").drop_nulls().first().over("source", "conn")
     name = pl.coalesce(
         key,
         pl.when(pl.col("vantage") == "network").then("conn"),
@@ -89,11 +87,14 @@ def _moments(events: pl.DataFrame, source: str) -> pl.DataFrame:
     # The client's leg is asked first and answered last.
     earliest, latest = pl.col("ts").arg_min(), pl.col("ts").arg_max()
     opened = pl.col("kind").first() == "open"
-    return (
-        events.filter((pl.col("source") == source) & pl.col("ts").is_not_null() & ~stops)
-        .with_columns(_name=name)
-        .filter(kind.is_in(["attempt", "open", "close", "end"]) | sized)
-        .head(4 * MOST)
+    seen = (
+        events.filter(pl.col("ts").is_not_null() & ~stops)
+        .with_columns(_name=name, source=pl.col("source").cast(pl.String))
+        .filter(
+            pl.col("source").is_in(sources)
+            & (kind.is_in(["attempt", "open", "close", "end"]) | sized)
+        )
+        .filter(pl.int_range(pl.len()).over("source") < 4 * MOST)
         .with_columns(
             kind=told,
             what=pl.when(kind == "open").then(pl.lit(HANDSHAKE)).otherwise(told),
@@ -113,9 +114,10 @@ def _moments(events: pl.DataFrame, source: str) -> pl.DataFrame:
             .then(pl.format("{} {}", kind, "pos"))
             .otherwise(pl.format("{} {}", told, "_name")),
         )
-        .group_by("_once", maintain_order=True)
+        .group_by("source", "_once", maintain_order=True)
         .agg(pl.all().get(pl.when(opened).then(latest).otherwise(earliest)))
         .select(
+            "source",
             "kind",
             "ts",
             "pos",
@@ -125,3 +127,6 @@ def _moments(events: pl.DataFrame, source: str) -> pl.DataFrame:
             place=pl.col("vantage").cast(pl.String).replace_strict(PLACES, return_dtype=pl.Int8),
         )
     )
+    parts = seen.partition_by("source", as_dict=True, include_key=False)
+    nothing = seen.drop("source").clear()
+    return {source: parts.get((source,), nothing) for source in sources}
