@@ -188,13 +188,17 @@ def _chosen(texts: pl.Series, of: Mapping[str, str], kind: pl.DataType) -> pl.Se
 def _loud(shape: Shape, texts: pl.Series, gates: Sequence[Gates], last: Format | None) -> pl.Series:
     """True for a line that a format may read, or that tells of a program.
 
-    What is looked for stands either in the beginning that all lines share, or is found in one
-    search for all of it behind that.
+    What is looked for stands in the beginning that all lines share, or is a number, which stands
+    everywhere; or it is found in one search for all of it behind the beginning.
     """
     marks = [mark for mark in STACK_MARKS if mark not in shape.head]
     needs = [need for gate in gates for need in gate.needs]
     begun = _FIGURE.sub("0", shape.head)
-    signs = [sign for sign in (*marks, *needs) if _FIGURE.sub("0", sign) not in begun]
+    signs = [
+        sign
+        for sign in (*marks, *needs)
+        if _FIGURE.sub("0", sign) not in begun and not sign.strip().isdigit()
+    ]
     overlap = max(map(len, signs)) - 1
     behind = texts.str.slice(max(len(shape.head) - overlap, 0))
     places = behind.str.contains_any(signs).arg_true()
