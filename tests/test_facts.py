@@ -36,6 +36,31 @@ def facts(rows: list[dict[str, Any]]) -> Facts:
     return measure(story(rows)).facts
 
 
+def twins(**client: Any) -> list[dict[str, Any]]:
+    """Two connections of one user at one moment, as the wire and a client's log tell them."""
+    rows = []
+    for n in range(2):
+        rows += life(f"w{n}", 0.01 * n, 60, user="user-1", key=f"key-{n}")
+        rows += life(f"c0{n}", 0.01 * n, 60, source=CLIENT, user="user-1", **client)
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "number"),
+    [
+        (twins(), 4),
+        (twins()[: len(twins()) // 2], 0),
+        (life("w", 0, 60, key="k") + life("c00", 0, 60, source=CLIENT, key="l"), 0),
+        (life("w", 0, 60) + life("w1", 0, 60), 0),
+        (life("w", 0, 60, code=1000) + life("c00", 30, 60, source=CLIENT, code=1000), 0),
+        ([], 0),
+    ],
+    ids=["two and two", "one and one", "keys", "one source", "another time", "nothing"],
+)
+def test_what_is_left_apart_is_counted(rows: list[dict[str, Any]], number: int) -> None:
+    assert facts(rows).left_apart == number
+
+
 def test_nothing() -> None:
     assert facts([]) == Facts()
 

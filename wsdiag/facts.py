@@ -12,6 +12,7 @@ from wsdiag.connections import (
     Story,
     backoff,
     counted,
+    left_apart,
     may_have_lived,
     memory,
     reconnects,
@@ -75,6 +76,7 @@ def measure(story: Story) -> Measured:
         reconnect_s=quantiles(gaps["reconnect_s"]),
         backoff=_backoff(story),
         memory=_memory(story),
+        left_apart=left_apart(story.connections),
     )
     course = series.over_time(
         {

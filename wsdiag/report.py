@@ -142,7 +142,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers over all connections.
 
     `close_codes` counts connections by the code that the initiator put in its Close frame,
-    "none" where no Close frame came.
+    "none" where no Close frame came. `left_apart` are sessions that may be those of another source,
+    and are joined with none because nothing says which.
     """
 
     connections: int = 0
@@ -160,6 +161,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     reconnect_s: Quantiles = Quantiles()
     backoff: Backoff = Backoff()
     memory: MemoryCost = MemoryCost()
+    left_apart: int = 0
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

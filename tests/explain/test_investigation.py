@@ -180,3 +180,11 @@ def test_a_har_that_began_too_late() -> None:
     assert "`network.har` begins after 1 connection had opened" in told
     of_another = [r for r in rows if r["conn"] != "c2"]
     assert "begins after" not in investigate(from_rows(of_another, only=()).story, [har])["client"]
+
+
+def test_connections_that_are_left_apart_are_told_with_what_would_tie_them() -> None:
+    story = from_rows(life("ab12", 0, 60, source=SERVER), only=()).story
+    told = investigate(story, stacks=["nginx"], apart=4)["server_logs"]
+    assert "4 connections may each be one that another source tells of" in told
+    assert "$http_sec_websocket_key" in told
+    assert "left apart" not in investigate(story)["server_logs"]

@@ -15,6 +15,7 @@ from wsdiag.connections import backoff, by_path, memory
 from wsdiag.connections.codes import AUTH_CODES, LOCAL_CODES, POLITE_CODES, RESTART_CODES
 from wsdiag.connections.counting import counted, may_have_lived, with_room
 from wsdiag.connections.durations import reconnects, round_trips
+from wsdiag.connections.left_apart import left_apart
 from wsdiag.connections.table import table
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "backoff",
     "by_path",
     "counted",
+    "left_apart",
     "may_have_lived",
     "memory",
     "reconnects",

@@ -26,6 +26,15 @@ LEVELS = {
 }
 """The directive by which each program's log tells more."""
 
+NAMES = {
+    "nginx": "log_format … key=$http_sec_websocket_key",
+    "haproxy": "http-request capture req.hdr(Sec-WebSocket-Key) len 24",
+    "websockets": 'connection.request.headers["Sec-WebSocket-Key"]',
+    "uvicorn": 'dict(scope["headers"])[b"sec-websocket-key"]',
+    "ws": "request.headers['sec-websocket-key']",
+}
+"""Where each program has the key that a handshake is known by."""
+
 SERVERS = tuple(name for name in LEVELS if name not in ("nginx", "haproxy", "caddy"))
 
 
@@ -51,6 +60,12 @@ def client() -> str:
         f"To collect: `{BROWSER}` in Chrome, or DevTools → Network → Export HAR, opened before the "
         "page connects."
     )
+
+
+def names(stacks: Collection[str]) -> str:
+    """What a log must say so that its connections are known again elsewhere."""
+    known = next((f" (`{NAMES[name]}`)" for name in NAMES if name in stacks), "")
+    return f"log the Sec-WebSocket-Key{known} or the client's port with every connection"
 
 
 def keys() -> str:

@@ -109,6 +109,16 @@ def _client(story: Story, inputs: Collection[Input], stacks: Collection[str]) ->
     return lines
 
 
+def apart(sessions: int, stacks: Collection[str]) -> list[str]:
+    """How many connections nothing ties to those of another source, and what would."""
+    if not sessions:
+        return []
+    return [
+        f"- {plural(sessions, 'connection')} may each be one that another source tells of: nothing "
+        f"says which, and they are left apart; {collecting.names(stacks)}"
+    ]
+
+
 def nothing(place: str, stacks: Collection[str]) -> str:
     """What to say of a place that no source tells of."""
     words: Mapping[str, str] = {

@@ -40,10 +40,11 @@ def symptoms(findings: list[Finding], facts: Facts, targets: Goals) -> str:
 
 
 def investigate(
-    story: Story, inputs: Collection[Input] = (), stacks: Collection[str] = ()
+    story: Story, inputs: Collection[Input] = (), stacks: Collection[str] = (), apart: int = 0
 ) -> dict[str, str]:
     """What server logs, the network and the client show, by section of the report: which source
-    covers which time, what it tells, what it cannot show and how to collect it."""
+    covers which time, what it tells, what it cannot show and how to collect it. `apart` as in
+    `Facts.left_apart`."""
     table = story.connections.collect()
     counts = (
         story.events.group_by(
@@ -67,6 +68,7 @@ def investigate(
         if place == "network":
             told.append(_who_closed(table))
         told += coverage.gaps(place, story, inputs, stacks)
+        told += coverage.apart(apart, stacks) if place == "server_logs" else []
         sections[place] = "\n".join(line for line in told if line)
     return sections
 

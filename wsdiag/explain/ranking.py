@@ -37,7 +37,7 @@ def explain(case: Case) -> list[RootCause]:
     named = _ranked([candidate for candidate in candidates if candidate.confidence >= NAMED])
     weak = _ranked([candidate for candidate in candidates if candidate.confidence < NAMED])
     named = named or [nameless(case)]
-    seen = investigate(case.story, case.inputs, case.stacks)
+    seen = investigate(case.story, case.inputs, case.stacks, case.facts.left_apart)
     return [told(candidate, case, terms, named, weak, seen) for candidate in named]
 
 

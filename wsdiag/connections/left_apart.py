@@ -1,0 +1,49 @@
+"""Connections that may be one, told by two sources, where nothing says which is which."""
+
+from __future__ import annotations
+
+import polars as pl
+
+SAME_MOMENT = "2s"
+"""As where they are joined by time: what began and ended nearer than this may be one."""
+
+
+def left_apart(connections: pl.LazyFrame) -> int:
+    """How many sessions may also be the session of another source, and are joined with none.
+
+    By the connection table: two that were open, seen from different places, and that began within
+    two seconds of each other and ended so. Two whose keys are both known are surely two.
+    """
+    rows = (
+        connections.filter(pl.col("was_open") & pl.col("opened").is_not_null())
+        .select(
+            "session", "sources", "vantages", "key", "opened", over=pl.coalesce("ended", "closed")
+        )
+        .with_columns(pl.col("sources").cast(pl.List(pl.String)))
+        .sort("opened", "session")
+        .collect()
+    )
+    names = sorted(rows["sources"].explode().drop_nulls().unique())
+    doubtful: set[str] = set()
+    for name in names if len(names) > 1 else ():
+        told = pl.col("sources").list.contains(name)
+        its = rows.filter(told).select("opened", pl.exclude("opened").name.prefix("its_"))
+        for way in ("backward", "forward"):
+            near = rows.filter(~told).join_asof(
+                its, on="opened", strategy=way, tolerance=SAME_MOMENT
+            )
+            doubtful.update(near.filter(_may_be_one())["session"])
+            doubtful.update(near.filter(_may_be_one())["its_session"])
+    return len(doubtful)
+
+
+def _may_be_one() -> pl.Expr:
+    ended = (pl.col("over") - pl.col("its_over")).abs() <= pl.duration(seconds=2)
+    two_keys = pl.col("key") != pl.col("its_key")
+    return (
+        pl.col("its_session").is_not_null()
+        & (pl.col("sources").list.set_intersection("its_sources").list.len() == 0)
+        & (pl.col("vantages").list.set_intersection("its_vantages").list.len() == 0)
+        & ended.fill_null(value=True)
+        & ~two_keys.fill_null(value=False)
+    )
