@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
-from wsdiag import account, cli, reporters
+from wsdiag import account, cli, reporters, showing
 from wsdiag.cli import PLACES, main
 from wsdiag.config import Config
 from wsdiag.event import events
@@ -40,10 +40,10 @@ def calls(monkeypatch, tmp_path) -> list[tuple[object, ...]]:
     def show(pointer, paths, context, config):
         seen.append((pointer, tuple(paths), context))
         places = [("a.log:1", "before"), ("a.log:2", "the \x1b[31mline"), ("a.log:3", "after")]
-        return pipeline.Shown(places, ["TCP", "  Flags: \x1b[31m0x004 (RST)"])
+        return showing.Shown(places, ["TCP", "  Flags: \x1b[31m0x004 (RST)"])
 
     monkeypatch.setattr(pipeline, "diagnose", diagnose)
-    monkeypatch.setattr(pipeline, "show", show)
+    monkeypatch.setattr(showing, "show", show)
     monkeypatch.setattr(pipeline, "read_events", lambda paths, config: _frame())
     monkeypatch.chdir(tmp_path)
     return seen

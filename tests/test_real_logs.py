@@ -17,6 +17,7 @@ import log_truth
 import polars as pl
 import pytest
 
+from wsdiag import showing
 from wsdiag.config import Config
 from wsdiag.detectors import DETECTORS
 from wsdiag.gather import NoEvidence
@@ -90,7 +91,7 @@ def test_every_proof_can_be_shown(folder: Path) -> None:
     report = report_of(folder.name)
     proofs = {report.pointer(p) for finding in report.findings for p in finding.evidence}
     for pointer in sorted(proofs)[:6]:
-        ((place, text),) = pipeline.show(pointer, [str(folder)]).places
+        ((place, text),) = showing.show(pointer, [str(folder)]).places
         assert place == pointer
         assert text.strip()
 

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
-from wsdiag import clocks, progress, rotation, sessions, sources
+from wsdiag import clocks, connections, progress, rotation, sessions, sources
 from wsdiag.config import Config
+from wsdiag.connections import Story
 from wsdiag.event import EVENTS, events, ordered
 from wsdiag.evidence import Found, InputFile, Reading
 from wsdiag.redact import sanitise
@@ -48,6 +49,27 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     covered: dict[str, Covered]
     clocks: dict[str, clocks.Clock]
     broken: pl.DataFrame
+
+    @property
+    def formats(self) -> dict[str, str]:
+        """What each input is, by its name."""
+        told = zip(self.inputs, self.readings, strict=True)
+        return {item.name: reading.format for item, reading in told}
+
+    @property
+    def stacks(self) -> frozenset[str]:
+        """The programs in use, as all inputs tell."""
+        return frozenset().union(*(reading.stacks for reading in self.readings))
+
+    def story(self) -> Story:
+        """The events with their connection table and the round trips, each made once: every
+        detector reads the table, and several the round trips."""
+        told = zip(self.inputs, self.readings, strict=True)
+        doubtful = {item.name: reading.doubtful for item, reading in told if reading.doubtful}
+        table = connections.table(self.events, doubtful)
+        events = self.events.lazy()
+        trips = connections.round_trips(events).collect(engine="in-memory")
+        return Story(events=events, connections=table.lazy(), trips=trips.lazy())
 
 
 def gather(found: Found, config: Config) -> Gathered:

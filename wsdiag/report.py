@@ -291,6 +291,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 
     `unsure`: the event before was told by another source, and both are nearer to each other than
     twice the error of their clocks, or nothing ties these: which came first is not known.
+    `borrowed`: the line states no time, `ts` is that of a line beside it (`wsdiag timeline`).
     """
 
     ts: datetime | None
@@ -303,6 +304,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     pointer: str
     unsure: bool = False
+    borrowed: bool = False
 
 
 class Life(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ import pytest
 from story import judge, life, pings, row, story
 
 import wsdiag.detectors
+from wsdiag.config import ConfigError
 from wsdiag.detectors import DETECTORS, chosen
 from wsdiag.detectors import judge as judge_all
 from wsdiag.finding import FINDINGS
@@ -83,7 +84,7 @@ def test_select_and_ignore() -> None:
 
 @pytest.mark.parametrize("words", [(("idle_cut",), ()), ((), ("no-such",))])
 def test_an_unknown_id_is_named(words: tuple[tuple[str, ...], tuple[str, ...]]) -> None:
-    with pytest.raises(KeyError, match=r"idle_cut|no-such"):
+    with pytest.raises(ConfigError, match=r"idle_cut|no-such"):
         chosen(*words)
 
 

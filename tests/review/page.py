@@ -9,7 +9,7 @@ from typing import Any
 
 from wsdiag.advice import Judgement, Review
 from wsdiag.config import Config
-from wsdiag.pipeline import review
+from wsdiag.reviewing import review
 
 BEGAN = datetime(2026, 1, 5, 10, tzinfo=UTC)
 EXTENSIONS = [{"name": "Sec-WebSocket-Extensions", "value": "permessage-deflate"}]

@@ -14,8 +14,8 @@ import pytest
 
 from tests.review.page import needed
 from wsdiag.advice import Review
-from wsdiag.pipeline import review
 from wsdiag.reporters.review import VIEWS
+from wsdiag.reviewing import review
 
 ROOT = Path(__file__).parents[2]
 CASES = sorted(path.parent.name for path in (ROOT / "fixtures").glob("*/review.toml"))

@@ -15,8 +15,8 @@ from tests.review.page import Page, needed, verdicts
 from wsdiag.cli import main
 from wsdiag.config import Config, ConfigError
 from wsdiag.limits import Limits
-from wsdiag.pipeline import review
 from wsdiag.reporters.review import VIEWS
+from wsdiag.reviewing import review
 
 
 def order(number: int, **more: Any) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import pytest
 from pyshark.capture.capture import TSharkCrashException
 
 from wsdiag.event import Kind
-from wsdiag.pipeline import read_events, show
+from wsdiag.pipeline import read_events
+from wsdiag.showing import show
 from wsdiag.sources import tshark, wire_depth
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"

@@ -208,7 +208,7 @@ def show(pointer: str, paths: tuple[str, ...], context: int, **settings: Any) ->
     config = settings_of(**settings)
     with evidence_expected(Progress(), shown=False):
         from wsdiag.evidence import shown
-        from wsdiag.pipeline import show as run
+        from wsdiag.showing import show as run
 
         # A file whose name holds a secret is known by its masked name, however it is asked for.
         tail = re.search(r"[:#]\d+$|$", pointer)

@@ -66,7 +66,7 @@ def timeline(
     config = settings_of(**settings)
     progress = Progress()
     with evidence_expected(progress, shown=not no_progress):
-        from wsdiag.pipeline import timeline as run
+        from wsdiag.showing import timeline as run
 
         told = run(harmless(session), paths, config)
     from wsdiag.reporters import json_v1, roll

@@ -75,7 +75,7 @@ def review(
     config = settings_of(**settings)
     progress = Progress()
     with evidence_expected(progress, shown=not no_progress):
-        from wsdiag.pipeline import review as run
+        from wsdiag.reviewing import review as run
 
         told = run(paths, config, schema, " ".join(feature.split()))
     from wsdiag.reporters.review import VIEWS, as_text

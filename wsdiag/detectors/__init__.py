@@ -11,6 +11,7 @@ from typing import Protocol
 
 import polars as pl
 
+from wsdiag.config import ConfigError
 from wsdiag.connections import Story
 from wsdiag.detectors import (
     abnormal_close,
@@ -104,10 +105,10 @@ DETECTORS: dict[str, Detector] = {
 
 
 def chosen(select: Collection[str], ignore: Collection[str]) -> dict[str, Detector]:
-    """The detectors to run. Raises `KeyError` naming an id that does not exist."""
+    """The detectors to run. Raises `ConfigError` naming an id that does not exist."""
     for name in (*select, *ignore):
         if name not in DETECTORS:
-            raise KeyError(name)
+            raise ConfigError(f"unknown detector {name!r}")
     return {
         name: detector
         for name, detector in DETECTORS.items()

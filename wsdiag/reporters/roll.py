@@ -43,21 +43,23 @@ def _row(told: Connection) -> tuple[str, ...]:
     )
 
 
+BORROWED = "~: the line states no time; it is that of a line beside it"
 UNSURE = "≈: nearer than the clocks are sure of, which came first is not known"
 
 
 def timeline(told: Sequence[Moment]) -> str:
     """One line for each event: the time, the seconds since the one before, who saw what, where."""
     heads = ("TIME (UTC)", "DELTA S", "SEEN BY", "EVENT", "PROOF")
-    note = f"{UNSURE}\n" if any(moment.unsure for moment in told) else ""
-    return aligned([heads, *moments(told)]) + note
+    notes = f"{UNSURE}\n" if any(moment.unsure for moment in told) else ""
+    notes += f"{BORROWED}\n" if any(moment.borrowed for moment in told) else ""
+    return aligned([heads, *moments(told)]) + notes
 
 
 def moments(told: Sequence[Moment]) -> list[tuple[str, ...]]:
     """The cells of such lines."""
     return [
         (
-            _clock(moment.ts),
+            f"{_clock(moment.ts)}{'~' * moment.borrowed}",
             "" if moment.delta_s is None else f"{moment.delta_s:+.3f}{'≈' * moment.unsure}",
             moment.vantage,
             _event(moment),

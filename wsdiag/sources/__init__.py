@@ -59,6 +59,15 @@ def depth(item: InputFile, pos: int, config: Config) -> list[str]:
     return pcap.depth(item, pos, config) if choose(item) is PCAP else []
 
 
+def undated(item: InputFile, positions: Sequence[int], config: Config) -> set[int]:
+    """Of these places of a log those whose line states no time of its own; none of other inputs."""
+    if choose(item) not in (TEXT_LOG, JSON_LOG):
+        return set()
+    texts = text_log.excerpt(item, positions)
+    told = ((pos, texts[pos]) for pos in positions if pos in texts)
+    return {pos for pos, text in told if not text_log.is_dated(text, config.formats)}
+
+
 def read(item: InputFile, config: Config) -> Reading:
     """Read an input with the source that is surest of it; one that none knows gives no events."""
     source = choose(item)

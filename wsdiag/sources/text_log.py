@@ -54,6 +54,28 @@ def is_text(head: bytes) -> bool:
     return (control + broken) / len(head) < _BINARY_SHARE
 
 
+def is_dated(line: str, formats: Sequence[str] = ()) -> bool:
+    """Whether a line states a time, its wrapper's or its own, by any form that logs are read in;
+    `formats` are folders with formats of the user's."""
+    import msgspec
+
+    from wsdiag.sources import json_record, line_time
+    from wsdiag.sources.line_format import formats_with
+    from wsdiag.sources.line_wrapper import Unwrapper, strip_colours
+
+    text = strip_colours(line).strip()
+    peeled = Unwrapper().peel(text)
+    if (peeled and peeled.stamp) or line_time.parse(text) or line_time.find(text):
+        return True
+    for known in formats_with(tuple(formats)):
+        if known.document.pattern and known.wants(text) and (said := known.fields(text)):
+            return bool(said["time"])
+    try:
+        return text[:1] == "{" and json_record.record_stamp(text) is not None
+    except (msgspec.DecodeError, RecursionError, AttributeError):
+        return True  # a part of a record that is written over several lines
+
+
 def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict[int, str]:
     """The raw lines at `positions` and around. Raw: redact them."""
     return evidence.lines(item, positions, context)
