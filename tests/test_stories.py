@@ -7,6 +7,7 @@ import re
 import shlex
 import tomllib
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
+from wsdiag import reporters
 from wsdiag.cli import main
 from wsdiag.pipeline import diagnose, read_events
 from wsdiag.report import Report
@@ -87,6 +89,15 @@ def test_a_drift_of_fifty_is_seen_where_messages_went_both_ways() -> None:
     assert har.clock_drift_ppm == pytest.approx(50, abs=5)
 
 
+def test_a_drift_within_the_error_is_not_claimed() -> None:
+    """The server's log loses 50 µs a second, 3.7 ms in all, and dates nothing but handshakes: a
+    busier path would look the same, and the error stated holds both."""
+    (log,) = (it for it in report("story-message-too-big").inputs if it.source == "server.log")
+    assert log.clock_drift_ppm is None
+    assert log.clock_error_ms is not None
+    assert log.clock_error_ms > 50 * 74 / 1e3
+
+
 @pytest.mark.parametrize(("case", "source"), CLOCKS)
 def test_a_time_zone_is_told_as_one(case: str, source: str) -> None:
     hours = label(case)["clocks"][source]["offset_ms"] / 3.6e6
@@ -110,6 +121,25 @@ def test_what_the_server_sent_and_the_page_never_got() -> None:
     (told,) = (it for it in report("story-frozen-browser").disagreements if it.kind == "code-lost")
     assert told.message == "the server sent 1011, the client's API says 1006"
     assert [proof.source for proof in told.evidence] == ["wire.pcap", "console.log"]
+
+
+@pytest.mark.parametrize("case", STORIES)
+def test_no_order_is_claimed_below_twice_the_error(case: str) -> None:
+    """Of two moments in a row that two sources tell, the nearer ones are marked, and only those."""
+    told = report(case)
+    errors = {read.source: read.clock_error_ms for read in told.inputs}
+    assert told.life is not None
+    moments = told.life.moments
+    marked = 0
+    for one, other in pairwise(moments):
+        first, second = (re.split(r"[:#]", it.pointer)[0] for it in (one, other))
+        slack = [errors[name] for name in (first, second)]
+        known = [it for it in slack if it is not None]
+        near = len(known) < 2 or abs(other.delta_s or 0.0) * 1e3 < 2 * sum(known)
+        assert other.unsure is (first != second and near)
+        marked += other.unsure
+    said = "nearer than the clocks are sure of" in reporters.REPORTERS["markdown"].render(told)
+    assert said is (marked > 0)
 
 
 def test_the_walkthrough_shows_what_its_commands_print(monkeypatch: pytest.MonkeyPatch) -> None:

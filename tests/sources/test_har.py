@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsdiag import redact
+from wsdiag import redact, sources
 from wsdiag.config import Config
 from wsdiag.event import EVENTS
 from wsdiag.evidence import InputFile, Reading
@@ -347,3 +347,44 @@ def test_headers_may_be_taken_out(tmp_path: Path) -> None:
     events = read(log(one), tmp_path).events
     assert events["kind"].to_list() == ["attempt", "open", "message", "end"]
     assert events["key"].null_count() == len(events)
+
+
+def test_firefox_and_safari_leave_messages_out(tmp_path: Path) -> None:
+    """The entries that their exporters write for a WebSocket, and a remark on what is not there."""
+    firefox = {
+        "startedDateTime": "2026-11-22T23:50:33.500+00:00",
+        "request": {"method": "GET", "url": "wss://example.test/ws", "headers": []},
+        "response": {"status": 101, "statusText": "Switching Protocols", "headers": []},
+        "cache": {},
+        "timings": {"blocked": 0, "dns": 1, "connect": 2, "ssl": 5, "send": 0, "wait": 9},
+        "time": 17,
+        "_securityState": "secure",
+        "connection": "443",
+        "pageref": "page_1",
+    }
+    safari = firefox | {
+        "time": 21.5,
+        "timings": {"blocked": 1, "dns": -1, "connect": -1, "ssl": -1, "send": 0, "wait": 20.5},
+        "_fetchType": "Network Load",
+    }
+    failed = safari | {"response": {"status": 0, "headers": [], "_error": "Could not connect"}}
+    reading = read(log(firefox, safari, failed), tmp_path)
+    kinds = reading.events["kind"].to_list()
+    assert [kinds.count(kind) for kind in ("attempt", "open", "end", "message")] == [3, 2, 2, 0]
+    assert reading.events.filter(kind="open")["ms"].to_list() == [17.0, 21.5]
+    assert any("Firefox and Safari leave them out" in remark for remark in reading.remarks)
+    assert reading.unread_lines == 0
+
+
+def test_a_har_with_messages_has_no_such_remark(tmp_path: Path) -> None:
+    assert read(log(entry(sent(1, "x"))), tmp_path).remarks == ()
+    assert read(log(entry()), tmp_path).remarks == ()
+
+
+@pytest.mark.parametrize("name", ["a.chls", "A.CHLSJ", "a.chlsx", "a.chlz"])
+def test_a_session_of_charles_says_what_to_export(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text('[{"status": "COMPLETE", "scheme": "wss", "host": "example.test"}]')
+    reading = sources.read(as_input(path), Config())
+    assert (reading.format, len(reading.events)) == ("charles", 0)
+    assert "export it as HAR" in reading.remarks[0]

@@ -100,7 +100,8 @@ def _client(story: Story, inputs: Collection[Input], stacks: Collection[str]) ->
         others = opened.filter(
             (pl.col("source") != name) & pl.col("source").is_in(beside["source"].implode())
         ).join(mine, on="session", how="anti")
-        early = others.filter(pl.col("ts") < mine["ts"].min()) if len(mine) else others.clear()
+        began = mine["ts"].min()
+        early = others.filter(pl.col("ts") < began) if began is not None else others.clear()
         if len(early):
             lines.append(
                 f"- `{name}` begins after {plural(early['session'].n_unique(), 'connection')} had "

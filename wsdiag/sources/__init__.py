@@ -43,10 +43,13 @@ SOURCES: tuple[Source, ...] = (PCAP, HAR, NETLOG, CDP, JOURNAL_EXPORT, JSON_LOG,
 SETTINGS = ".toml"
 """Such a file is no log, whatever its comments tell of connections."""
 
+CHARLES = (".chls", ".chlsj", ".chlsx", ".chlz")
+"""Sessions of the proxy Charles: its own formats are not documented, but it exports HAR."""
+
 
 def choose(item: InputFile) -> Source | None:
     """The source that is surest of this input; None where none is."""
-    if item.name.endswith(SETTINGS):
+    if item.name.lower().endswith((SETTINGS, *CHARLES)):
         return None
     head = item.head()
     sureness = [(source.sniff(head, item.name), -rank) for rank, source in enumerate(SOURCES)]
@@ -80,4 +83,7 @@ def read(item: InputFile, config: Config) -> Reading:
         form, remark = "report", "a report of wsdiag, no evidence"
     elif item.name.endswith(SETTINGS):
         form, remark = "settings", "settings, no evidence"
+    elif item.name.lower().endswith(CHARLES):
+        form = "charles"
+        remark = "a session of Charles: export it as HAR (File → Export Session → HTTP Archive)"
     return Reading(format=form, vantage=None, events=events([]), remarks=(remark,))

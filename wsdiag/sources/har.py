@@ -2,7 +2,9 @@
 
 HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec) and `_webSocketMessages`, as Chrome
 DevTools, Playwright and mitmproxy write it. A HAR sees neither Ping nor Close frames nor the end of
-a connection. `pos` numbers the items from 1: each entry, then its messages, in file order.
+a connection. Firefox (devtools/client/netmonitor/src/har/har-builder.js) and Safari (WebKit's
+WebInspectorUI/UserInterface/Controllers/HARBuilder.js) write an entry for the handshake and no
+messages at all. `pos` numbers the items from 1: each entry, then its messages, in file order.
 """
 
 from __future__ import annotations
@@ -36,6 +38,10 @@ from wsdiag.sources.har_items import (
     micros,
 )
 
+NO_MESSAGES = (
+    "holds no WebSocket messages: exports of Firefox and Safari leave them out; those of Chrome "
+    "(DevTools → Network → Export HAR), Playwright and mitmproxy have them"
+)
 LARGEST = 512 * 2**20
 """Bytes of a HAR that is read: it is one JSON text and has to be taken at once."""
 
@@ -75,6 +81,8 @@ def read(item: InputFile, config: Config) -> Reading:
             rows.message(pos, message)
     if unread and not remarks:
         remarks.append(f"{unread} entries or messages are not as HAR 1.2 has them")
+    if rows.opened and not rows.told_messages:
+        remarks.append(NO_MESSAGES)
     return Reading(
         format="har",
         vantage=Vantage.CLIENT,
@@ -107,6 +115,7 @@ class _Rows:
         self._source = source
         self._rows: list[dict[str, object]] = []
         self._conn = ""  # empty: not a WebSocket
+        self.opened, self.told_messages = 0, False  # WebSockets; whether any states its messages
         self._engine_io = False
         self._notebook = contents.current()
         self._last: tuple[int, datetime | None] | None = None
@@ -158,6 +167,8 @@ class _Rows:
         if status == 101 or tunnel or (not status and not failure and entry.messages):
             self._add(Kind.OPEN, pos, answered, dir="s2c", code=101, ms=took, **columns)
             self._open = self._rows[-1]
+            self.opened += 1
+            self.told_messages |= entry.messages is not None
             self._conn, self._engine_io = columns["conn"], payload.is_engine_io(url)
             self._last = (pos, answered)
             if self._notebook is not None:
