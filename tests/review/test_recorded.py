@@ -37,7 +37,7 @@ def near(value: float) -> Any:
 
 
 def test_there_are_recordings() -> None:
-    assert len(CASES) >= 10
+    assert len(CASES) >= 12
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -46,6 +46,20 @@ def test_what_is_advised_and_what_is_not(case: str) -> None:
     assert told(case).sync.in_use == label(case)["sync"]
     assert needed(told(case)) == set(label(case)["needed"])
     assert {step.title for step in told(case).steps} >= set(label(case)["steps"])
+
+
+@pytest.mark.parametrize(
+    ("case", "advised", "verdict"),
+    [
+        ("review-topics", "invalidation", "not-needed"),  # two users, 0.08 updates a second
+        ("review-feed", "invalidation", "not-needed"),
+        ("review-chat", "hybrid", "not-needed"),  # few users, often
+        ("review-cursors", "hybrid", "not-needed"),
+        ("review-refetch", "invalidation", "not-decidable"),  # one client
+    ],
+)
+def test_the_strategy_that_fits(case: str, advised: str, verdict: str) -> None:
+    assert (told(case).sync.advised, told(case).sync.verdict) == (advised, verdict)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -260,7 +260,7 @@ def _topology(review: Review) -> Block:
     nodes: list[Node | Grid] = [Grid(head, rows)] if rows else []
     nodes += more(review.facts.topics - len(rows)) if rows else ()
     if topology.fan_out is not None:
-        told = f"Each message goes to {amount(topology.fan_out)} connections on the average."
+        told = f"Fan-out: {amount(topology.fan_out)} deliveries of each message on the average."
         nodes.append(paragraph(*words(told)))
     nodes.append(_why(f"{topology.why[:1].upper()}{topology.why[1:]}", topology.confidence, 0))
     nodes += [*_proofs(topology.evidence, depth=1), *_against(topology.against, depth=1)]

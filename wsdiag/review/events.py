@@ -122,7 +122,7 @@ def _kinds(of: Traffic, limits: Limits) -> list[EventKind]:
         app.group_by("event", "pattern", "dir", maintain_order=True)
         .agg(
             pl.len(),
-            envelope=pl.col("envelope").mode().sort().first(),
+            envelope=pl.col("envelope").drop_nulls().unique().sort().str.join(", "),
             size=pl.col("size").median(),
             fit=(pl.col("deviations").list.len() == 0).mean(),
             traced=pl.col("trace").is_not_null().mean(),

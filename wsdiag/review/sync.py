@@ -20,7 +20,7 @@ from wsdiag.advice import Judgement, Strategy, Sync
 from wsdiag.limits import Limits
 from wsdiag.review.proofs import proofs
 from wsdiag.review.rates import per_s, rounded
-from wsdiag.review.traffic import Traffic
+from wsdiag.review.traffic import ONE, Traffic
 
 SURE, GUESS = 0.7, 0.4
 """Without plain HTTP beside the socket it is not seen whether a page asks again."""
@@ -126,9 +126,10 @@ def _topics(of: Traffic, about: pl.DataFrame, limits: Limits) -> _Topics:
         .group_by("topic")
         .agg(users=pl.col("who").n_unique())
     )
-    # A message that goes to several is one update: copies have the same trace id, else text.
-    one = pl.coalesce("trace", "text").alias("one")
-    copies = about.group_by("topic", one).agg(n=pl.len(), to=pl.col("session").n_unique())
+    # A message that goes to several is one update.
+    copies = about.group_by("topic", ONE.alias("one")).agg(
+        n=pl.len(), to=pl.col("session").n_unique()
+    )
     updates = copies.group_by("topic").agg(updates=(pl.col("n") / pl.col("to")).sum())
     each = updates.join(users, on="topic", how="left").with_columns(
         pl.col("users").fill_null(0), often=pl.col("updates") / max(of.span_s, 1e-9)

@@ -10,7 +10,7 @@ from wsdiag.review.answers import LIKELY, SURE
 from wsdiag.review.measures import unused
 from wsdiag.review.proofs import proofs
 from wsdiag.review.rates import per_s
-from wsdiag.review.traffic import Traffic
+from wsdiag.review.traffic import ONE, Traffic
 
 MOST = 15
 ENOUGH = 20
@@ -36,7 +36,7 @@ def topology(of: Traffic, facts: Measures, delivered: pl.DataFrame, limits: Limi
         .agg(
             subscribers=pl.col("session").filter(down | ~got).n_unique(),
             deliveries=down.sum(),
-            messages=pl.col("text").filter(down).n_unique(),
+            messages=ONE.filter(down).n_unique(),
             bytes=pl.col("size").filter(down).sum(),
         )
         .sort("deliveries", "topic", descending=[True, False])

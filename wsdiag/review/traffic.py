@@ -16,6 +16,9 @@ APP = pl.col("role").is_in(["app", "answer"])
 UP, DOWN = pl.col("dir") == "c2s", pl.col("dir") == "s2c"
 
 
+ONE = pl.struct("event", pl.coalesce("trace", "text"))
+"""What copies of one message have in common: envelopes may make their texts differ."""
+
 WHOSE = pl.concat_str(pl.col("source"), pl.col("client").fill_null(""), separator=" ")
 """Who spoke or asked, in the words of the input that saw it."""
 
