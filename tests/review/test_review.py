@@ -130,6 +130,35 @@ def test_topics_that_nobody_reads(tmp_path: Path) -> None:
     assert told.facts.topics == 50
 
 
+def in_signalr(event: dict[str, Any]) -> str:
+    return json.dumps({"type": 1, "target": "Changed", "arguments": [event]}) + "\x1e"
+
+
+def in_graphql(event: dict[str, Any]) -> str:
+    return json.dumps({"id": "1", "type": "next", "payload": {"data": {"orderChanged": event}}})
+
+
+@pytest.mark.parametrize(
+    ("wrap", "stack", "code"),
+    [
+        (in_signalr, "signalr", "Groups.AddToGroupAsync"),
+        (in_graphql, "graphql-ws", "orderChanged(ids: $ids)"),
+        (json.dumps, "json", "useEffect(() => { subscribe(topic)"),
+    ],
+)
+def test_steps_are_in_the_words_of_the_stack(
+    wrap: Any, stack: str, code: str, tmp_path: Path
+) -> None:
+    page = Page()
+    page.get(0.2, "/api/orders?ids=1,2", [{"id": 1}, {"id": 2}])
+    for n in range(200):
+        page.down(1 + n / 4, wrap(order(n % 50)))
+    told = page.review(tmp_path)
+    assert stack in told.stacks or stack == "json"
+    steps = {step.title: step.text for step in told.steps}
+    assert code in steps["Subscribe to what is shown"]
+
+
 def test_what_was_kept_offline_is_sent_on_return(tmp_path: Path) -> None:
     page, later = Page("wss://app.example.com/live?user=ann"), Page()
     for n in range(10):

@@ -114,6 +114,7 @@ def traffic(
     fetches = _fetches(_timed(notebook.fetches(), clocks, window), hands, legs, used)
     fetches = _attributed(fetches, messages)
     sessions = _sessions(table, messages, hands, legs)
+    spoken = messages["envelope"].replace("json", None).unique()
     if notebook.cut:
         end = messages.filter(pl.col("source").is_in(notebook.cut))["at"].max()
         if isinstance(end, datetime):
@@ -126,7 +127,7 @@ def traffic(
         tries=table.filter(pl.col("was_open") | pl.col("rejected") | pl.col("refused")).select(
             "path", failed=_failed_on_the_way() & ~pl.col("was_open")
         ),
-        stacks=stacks | frozenset(hands["stack"].drop_nulls()),
+        stacks=stacks.union(hands["stack"].drop_nulls(), spoken.drop_nulls()),
         cut=notebook.cut,
         vantages=frozenset(table["vantages"].explode().drop_nulls()),
         formats=formats,

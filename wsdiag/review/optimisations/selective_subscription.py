@@ -16,7 +16,7 @@ from wsdiag.review.answers import (
 )
 from wsdiag.review.measures import unused
 from wsdiag.review.rates import per_s
-from wsdiag.review.traffic import Traffic
+from wsdiag.review.traffic import ONE, Traffic
 
 ID = "selective-subscription"
 A_FIFTH = 0.2
@@ -44,11 +44,13 @@ def judge(of: Traffic, refetched: pl.DataFrame, limits: Limits) -> Optimisation:
         if many <= limits.topics_per_client:
             why = f"{told} are about what the client only hears of, but of {many} topics or things"
             return not_needed(metric, share, why, idle, of.formats)
+        fan = _fanned_out(of, judged)
         saved, flow = (per_s(float(it), of.span_s) for it in (len(idle), idle["size"].sum()))
         return needed(
             metric,
             share,
-            f"{told} are about topics or things that the client never asks for or sends",
+            f"{told} are about topics or things that the client never asks for or sends; "
+            f"{fan:.0%} of all went to every client alike",
             f"{saved:.3g} messages/s and {flow:,.0f} bytes/s",
             idle,
             of.formats,
@@ -65,6 +67,15 @@ def _things(judged: pl.DataFrame) -> int:
         )
     )
     return int(counted["n"].max() or 0)  # type: ignore[arg-type]
+
+
+def _fanned_out(of: Traffic, judged: pl.DataFrame) -> float:
+    """The share of messages that all clients got, whatever they look at; 0 where there is one."""
+    everybody = of.down["session"].n_unique()
+    if everybody < 2:
+        return 0.0
+    got = judged.select(to=pl.col("session").n_unique().over(ONE))["to"]
+    return float((got == everybody).mean() or 0)  # type: ignore[arg-type]
 
 
 def _by_bytes(of: Traffic, limits: Limits, unknown: Metric) -> Optimisation:
