@@ -65,6 +65,14 @@ def test_nothing() -> None:
     assert facts([]) == Facts()
 
 
+def test_a_try_that_failed_ends_no_connection() -> None:
+    """A browser fires `close` with 1006 for it, too."""
+    failed = [row("attempt", 5, "f", CLIENT), row("close", 5.1, "f", CLIENT, code=1006)]
+    seen = facts([*life("a", 0, 60, source=CLIENT, code=1000, by="c2s"), *failed])
+    assert (seen.connections, seen.attempts) == (1, 2)
+    assert seen.close_codes == {"1000": 1}
+
+
 def test_each_kind_once() -> None:
     rows = [
         *life("a", 0, 60, code=1000, by="c2s"),

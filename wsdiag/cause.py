@@ -88,7 +88,8 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     """One root cause.
 
     `outranks` names causes that it stands before when both hold; `amplifies` names those that it
-    makes worse once they have begun. `decides` says what evidence would settle whether it is this.
+    makes worse once they have begun. `brings` are terms of findings that follow from it, where they
+    begin no earlier. `decides` says what evidence would settle whether it is this.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     sources: list[str] = []
     outranks: list[str] = []
     amplifies: list[str] = []
+    brings: list[str] = []
     decides: str = ""
     when: list[When] = []
     against: list[Against] = []
@@ -113,6 +115,7 @@ class _FrontMatter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     sources: list[str] = []
     outranks: list[str] = []
     amplifies: list[str] = []
+    brings: list[str] = []
     decides: str = ""
     when: list[When] = []
     against: list[Against] = []

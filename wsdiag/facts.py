@@ -33,6 +33,8 @@ class Measured(NamedTuple):
 def measure(story: Story) -> Measured:
     """Count and measure; each connection once, however many sources tell of it."""
     # Where nothing opened, a nameless end counts; a nameless message or ping never does.
+    # An attempt that never opened is no connection, and nothing of it ends.
+    tried_here = pl.col("attempted").is_not_null()
     whole = ~pl.col("fragment") | (pl.col("gone") & ~pl.col("was_open").any())
     everything = story.connections.filter(whole)
     opened, ended, rejected, refused, tried, known = pl.collect_all(
@@ -41,7 +43,7 @@ def measure(story: Story) -> Measured:
             counted(
                 with_room(story.connections).filter(
                     pl.col("gone")
-                    & (pl.col("was_open") | ~pl.col("rejected"))  # no frame before the 101
+                    & (pl.col("was_open") | ~(pl.col("rejected") | tried_here))
                     & (pl.col("code").is_not_null() | pl.col("frameless"))
                 )
             ),

@@ -41,6 +41,7 @@ def finding(
     sessions: Iterable[str] = ("s-1",),
     vantages: Iterable[str] = ("network", "server", "client"),
     severity: str = "error",
+    began: float = 0,
 ) -> dict[str, Any]:
     """One row of FINDINGS, proven at one place of each vantage."""
     return {
@@ -48,7 +49,7 @@ def finding(
         "severity": severity,
         "confidence": 0.9,
         "subject": "fleet",
-        "started": at(0),
+        "started": at(began),
         "ended": at(60),
         "count": len(list(sessions)),
         "measured": 60.0,

@@ -36,6 +36,7 @@ def cause(
     confidence: float = 0.8,
     decisive: bool = False,
     outranks: tuple[str, ...] = (),
+    brings: tuple[str, ...] = (),
     against: tuple[Against, ...] = (),
     **sections: str,
 ) -> Cause:
@@ -43,6 +44,7 @@ def cause(
         id=name,
         title=name.title(),
         outranks=list(outranks),
+        brings=list(brings),
         when=[When(all=list(terms), confidence=confidence, decisive=decisive, because="it is so")],
         against=list(against),
         sections=TEXT | {head.replace("_", " "): body for head, body in sections.items()},
@@ -188,6 +190,23 @@ def test_a_mark_of_one_finding_does_not_speak_for_another(library: Library) -> N
     )
     (first, *_) = explain(case)
     assert first.share == 0.5
+
+
+@pytest.mark.parametrize(("began", "share"), [(30, 1.0), (-30, 0.5)])
+def test_what_follows_counts_to_the_share_and_not_to_the_rank(
+    library: Library, began: int, share: float
+) -> None:
+    """What began long before is no consequence."""
+    library(cause("one", "a", brings=("b:after",)), cause("other", "c"))
+    found = [
+        finding("a", sessions=["s-1"]),
+        finding("b", "after", sessions=["s-2"], began=began),
+        finding("c", sessions=["s-1", "s-2"]),
+    ]
+    ranked = {it.id: it for it in explain(from_findings(*found))}
+    assert list(ranked) == ["other", "one"]
+    assert ranked["one"].share == share
+    assert ranked["one"].findings != ranked["other"].findings
 
 
 # -- what is told ----------------------------------------

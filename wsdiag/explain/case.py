@@ -46,11 +46,16 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A cause that holds to some degree; `share` is the part of the troubled connections."""
+    """A cause that holds to some degree.
+
+    `explained` is the number of connections that its findings concern and `weight` their part of
+    the troubled ones; `share` is that part with what follows from it.
+    """
 
     cause: Cause
     clause: When | None
     confidence: float
+    weight: float
     share: float
     explained: int
     findings: list[Finding]

@@ -27,7 +27,8 @@ def nameless(case: Case) -> Candidate:
         cause=load_causes()[name],
         clause=None,
         confidence=confidence,
-        share=0.0,  # it explains none of them
+        weight=0.0,  # it explains none of them
+        share=0.0,
         explained=len(sessions(case.frame)),
         findings=faults,
         against=[],

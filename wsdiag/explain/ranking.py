@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime, timedelta
 
 import polars as pl
 
-from wsdiag.cause import Cause, When
+from wsdiag.cause import Cause
 from wsdiag.explain.case import Candidate, Case, sessions
 from wsdiag.explain.causes import load_causes
 from wsdiag.explain.investigation import investigate
@@ -21,6 +22,9 @@ CAPS = {1: 0.60, 2: 0.85, 3: 0.97}
 """How sure one can be by the number of vantages that agree, unless a marker is decisive."""
 
 SURE_ENOUGH_TO_OUTRANK = 0.75
+
+TOGETHER = timedelta(seconds=2)
+"""Logs with whole seconds, and clocks: how much earlier a consequence may seem to begin."""
 
 OUT_OF_ORDER = 0.9
 """What is left of a confidence that rests on several sources, one of them on a broken clock."""
@@ -45,7 +49,7 @@ def _weigh(cause: Cause, case: Case, terms: Collection[str]) -> Candidate | None
     clause = cause.best(frozenset(terms))
     if clause is None:
         return None
-    used = _speaking(clause, case.frame)
+    used = _of(clause.named(), case.frame)
     confidence = clause.confidence
     seen_from = {v for row in used["evidence"] for v in (pointer["vantage"] for pointer in row)}
     if not clause.decisive:
@@ -58,14 +62,15 @@ def _weigh(cause: Cause, case: Case, terms: Collection[str]) -> Candidate | None
         confidence *= support.factor
     doubts = [] if clause.decisive else _doubts(used, case)
     confidence *= OUT_OF_ORDER if doubts else 1.0
-    explained = sessions(used)
-    troubled = sessions(case.frame)
+    explained, troubled = sessions(used), sessions(case.frame)
+    brought = explained | sessions(_following(cause.brings, used, case.frame))
     ids = set(used["_row"])
     return Candidate(
         cause=cause,
         clause=clause,
         confidence=round(min(confidence, 0.97), 2),
-        share=round(len(explained) / len(troubled), 3) if troubled else 1.0,
+        weight=_part(explained, troubled),
+        share=_part(brought, troubled),
         explained=len(explained),
         findings=[finding for i, finding in enumerate(case.findings) if i in ids],
         against=[*(counter.because for counter in counters), *doubts],
@@ -85,9 +90,20 @@ def _doubts(used: pl.DataFrame, case: Case) -> list[str]:
     ]
 
 
-def _speaking(clause: When, frame: pl.DataFrame) -> pl.DataFrame:
-    """The findings that a clause names."""
-    named = clause.named()
+def _part(some: Collection[str], whole: Collection[str]) -> float:
+    return round(len(some) / len(whole), 3) if whole else 1.0
+
+
+def _following(brought: Collection[str], used: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
+    """The findings of these terms that begin with what was used, or later."""
+    since = used["started"].min()
+    if not isinstance(since, datetime):
+        return frame.clear()
+    return _of(brought, frame.filter(pl.col("started") >= since - TOGETHER))
+
+
+def _of(named: Collection[str], frame: pl.DataFrame) -> pl.DataFrame:
+    """The findings of these terms, with their place as `_row`."""
     marked = frame.with_row_index("_row")
     keep = [
         any(
@@ -101,8 +117,8 @@ def _speaking(clause: When, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _ranked(candidates: list[Candidate]) -> list[Candidate]:
-    """By confidence and share; then a cause moves before those it outranks."""
-    order = sorted(candidates, key=lambda c: (-c.confidence * (0.5 + 0.5 * c.share), c.cause.id))
+    """By confidence and weight; then a cause moves before those it outranks."""
+    order = sorted(candidates, key=lambda c: (-c.confidence * (0.5 + 0.5 * c.weight), c.cause.id))
     for candidate in list(order):
         if candidate.confidence < SURE_ENOUGH_TO_OUTRANK:
             continue

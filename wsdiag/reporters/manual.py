@@ -81,6 +81,9 @@ def _causes(causes: Mapping[str, Cause]) -> Iterable[Topic]:
         if cause.amplifies:
             names = ", ".join(f"`{other}`" for other in cause.amplifies)
             parts.append(f"It makes worse what {names} began.")
+        if cause.brings:
+            names = ", ".join(f"`{term}`" for term in cause.brings)
+            parts.append(f"What follows from it, if it begins no earlier: {names}.")
         if cause.decides:
             parts.append(f"To settle it: {cause.decides}.")
         for heading in SECTIONS:

@@ -15,16 +15,19 @@ LIMIT = 4_000
 
 _REFERENCES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _ACTIVE = re.compile(
-    r"[@#`]|://|\bwww\.|^>|^(?:[-•]|\d+\.)$"
+    r"[@#`]|://|\bwww\.|^>"
     r"|:(?=[\w+-]*[a-z])[\w+-]+:|(?<!\w)[*_~]|[*_~](?!\w)",
     re.IGNORECASE,
 )
+_MARK = re.compile(r"(?:[-•]|\d+\.)$")  # of a list, where it is the first word
 
 
 def text(text: str) -> str:
     """Words in which nothing is a mention, a link, an emoji or bold."""
+    words = flat(text).split()
     return " ".join(
-        code(word) if _ACTIVE.search(word) else _referred(word) for word in flat(text).split()
+        code(word) if _ACTIVE.search(word) or (not at and _MARK.match(word)) else _referred(word)
+        for at, word in enumerate(words)
     )
 
 
