@@ -2,8 +2,9 @@
 
 Writes an nginx access log, one of a `websockets` server in which each line is an event, and a
 thousand small files, runs wsdiag and its peers on the same files one after the other, and prints
-seconds (wall and CPU), the peak of memory, and how the wall time compares with wsdiag's. Peers are
-lnav, goaccess and duckdb where they are installed, and a plain Python loop.
+seconds (wall and CPU), the peak of memory, and how wall and CPU time compare with wsdiag's. Peers
+are lnav, goaccess and duckdb where they are installed, and plain Python loops. Of duckdb and of the
+loops there are two: one that only counts, and one that keeps of each line what wsdiag reads of it.
 """
 
 from __future__ import annotations
@@ -36,13 +37,40 @@ with open(sys.argv[2], encoding="utf-8", errors="replace") as file:
 print(len(seen))
 """
 WEBSOCKETS = r"^(\S+ \S+) (\w+) +websockets\.server ([<>=x%]? ?\w+)(.*)$"
-DUCKDB = """
-import duckdb, sys
-print(duckdb.sql(f'''SELECT column6, count(*), sum(column7) FROM read_csv('{sys.argv[1]}',
-    delim=' ', quote='"', escape='\\\\', header=false, all_varchar=false, sample_size=2000,
-    null_padding=true, ignore_errors=true) GROUP BY ALL''').fetchall()[:3])
+LOOP_OF_EVENTS = r"""
+import datetime, re, sys
+line_of = re.compile(sys.argv[1]).match
+size_of = re.compile(r"\[(?:binary, |text, )?(\d+) bytes?\]$").search
+rows = []
+with open(sys.argv[2], encoding="utf-8", errors="replace") as file:
+    for place, line in enumerate(file, 1):
+        found = line_of(line)
+        if found:
+            at, _, what, said = found.groups()
+            at = datetime.datetime.strptime(at, "%Y-%m-%d %H:%M:%S,%f")
+            mark, _, kind = what.partition(" ")
+            size = size_of(said)
+            rows.append((at, place, mark, kind.lower(), int(size[1]) if size else None))
+print(len(rows))
 """
-HEAD = f"{'':12} {'wall s':>8} {'CPU s':>8} {'MB/CPU-s':>9} {'peak MB':>8} {'wall/ours':>10}"
+READ_CSV = """
+import duckdb, sys
+lines = f'''read_csv('{sys.argv[1]}', delim=' ', quote='"', escape='\\\\', header=false,
+    all_varchar=false, sample_size=2000, null_padding=true, ignore_errors=true)'''
+"""
+DUCKDB = f"""{READ_CSV}
+print(duckdb.sql(f'SELECT column6, count(*), sum(column7) FROM {{lines}} GROUP BY ALL').fetchall())
+"""
+DUCKDB_COLUMNS = f"""{READ_CSV}
+duckdb.sql(f'''CREATE TABLE seen AS SELECT column0 AS client, column2 AS person,
+    strptime(column3, '[%d/%b/%Y:%H:%M:%S') AS at, split_part(column5, ' ', 2) AS path,
+    column6 AS status, column7 AS bytes FROM {{lines}}''')
+print(duckdb.sql('SELECT status, count(*), sum(bytes) FROM seen GROUP BY ALL').fetchall())
+"""
+HEAD = (
+    f"{'':14} {'wall s':>8} {'CPU s':>8} {'MB/CPU-s':>9} {'peak MB':>8}"
+    f" {'wall/ours':>10} {'CPU/ours':>9}"
+)
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/134.0"
 
 
@@ -128,6 +156,7 @@ def peers_of_nginx(path: Path, folder: Path) -> Iterator[tuple[str, Callable[[],
         yield "goaccess", lambda: run(["goaccess", str(path), "--log-format=COMBINED", "-o", out])
     if find_spec("duckdb"):
         yield "duckdb", lambda: run([sys.executable, "-c", DUCKDB, str(path)])
+        yield "duckdb columns", lambda: run([sys.executable, "-c", DUCKDB_COLUMNS, str(path)])
     yield "Python loop", lambda: run([sys.executable, "-c", LOOP, COMBINED, str(path)])
 
 
@@ -135,8 +164,8 @@ def compared(title: str, ours: Took, megabytes: float, peers: dict[str, Took]) -
     """Print one table."""
     table = [f"\n{title}", HEAD]
     table += [
-        f"{name:12} {took.wall:8.2f} {took.cpu:8.2f} {megabytes / took.cpu:9.1f}"
-        f" {took.peak:8.0f} {took.wall / ours.wall:10.2f}"
+        f"{name:14} {took.wall:8.2f} {took.cpu:8.2f} {megabytes / took.cpu:9.1f}"
+        f" {took.peak:8.0f} {took.wall / ours.wall:10.2f} {took.cpu / ours.cpu:9.2f}"
         for name, took in {"wsdiag": ours, **peers}.items()
     ]
     sys.stdout.write("\n".join(table) + "\n")
@@ -155,8 +184,11 @@ def main() -> None:
 
         frames = written(folder / "server.log", websockets(chance), megabytes * 10**6)
         ours = run([*WSDIAG, str(frames), *QUIET])
-        loop = run([sys.executable, "-c", LOOP, WEBSOCKETS, str(frames)])
-        compared(f"websockets log, {megabytes} MB", ours, megabytes, {"Python loop": loop})
+        loops = {
+            name: run([sys.executable, "-c", loop, WEBSOCKETS, str(frames)])
+            for name, loop in (("Python loop", LOOP), ("Python events", LOOP_OF_EVENTS))
+        }
+        compared(f"websockets log, {megabytes} MB", ours, megabytes, loops)
         frames.unlink()
 
         small = folder / "small"
