@@ -25,12 +25,16 @@ def align(
 
     A source that nothing ties to the reference keeps its own time, and its Clock is empty.
     """
-    shared = anchors.anchors(events)
     sources = events["source"].unique().cast(pl.String).sort().to_list()
-    if not sources:
-        return events, {}
+    own = {
+        name: Clock(offset_ms=0.0, error_ms=resolution_ms.get(name, 1.0), against=name)
+        for name in sources
+    }
+    if len(sources) < 2:
+        return events, own
+    shared = anchors.anchors(events)
     first = reference if reference and reference in sources else _reference(events, shared)
-    clocks = {first: Clock(offset_ms=0.0, error_ms=resolution_ms.get(first, 1.0), against=first)}
+    clocks = {first: own[first]}
     rest = [source for source in sources if source != first]
     while tied := _next(shared, rest, list(clocks)):
         source, via = tied

@@ -29,10 +29,19 @@ def table(events: pl.DataFrame, doubtful: Mapping[str, Set[int]] | None = None) 
     messages_s2c, pings, pongs, opening and closing (proof pointers), fragment (only an end, in
     lines that do not name the connection).
     """
+    # What it is made of is given up before what stands in it is concluded: either is large.
+    order = ("first", "_source", "_pos")
+    return _conclude(
+        _told(events, doubtful or {}).sort(*order, nulls_last=True, maintain_order=True)
+    )
+
+
+def _told(events: pl.DataFrame, doubtful: Mapping[str, Set[int]]) -> pl.DataFrame:
+    """What is told of each session, side by side."""
     about = events if not events["session"].null_count() else events.drop_nulls("session")
     rows = about.with_columns(
         _place=pl.col("session").cast(pl.Categorical(pl.Categories.random())).to_physical(),
-        _doubtful=_doubtful(doubtful or {}),
+        _doubtful=_doubtful(doubtful),
     )
     talk = legs(rows)
     # By session, and in order: what is sorted is grouped and looked up in no time.
@@ -42,7 +51,7 @@ def table(events: pl.DataFrame, doubtful: Mapping[str, Set[int]] | None = None) 
     ).sort("_place", *ORDER, nulls_last=True, maintain_order=True)
     each = who(told)
     places = each.select("_place")
-    summary = pl.concat(
+    return pl.concat(
         [
             each,
             *(
@@ -51,8 +60,7 @@ def table(events: pl.DataFrame, doubtful: Mapping[str, Set[int]] | None = None) 
             ),
         ],
         how="horizontal",
-    ).sort("first", "_source", "_pos", nulls_last=True, maintain_order=True)
-    return _conclude(summary)
+    )
 
 
 def _doubtful(codes: Mapping[str, Set[int]]) -> pl.Expr:
