@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import polars as pl
 
 SAME_MOMENT = "2s"
@@ -23,17 +25,16 @@ def left_apart(connections: pl.LazyFrame) -> int:
         .sort("opened", "session")
         .collect()
     )
-    names = sorted(rows["sources"].explode().drop_nulls().unique())
     doubtful: set[str] = set()
-    for name in names if len(names) > 1 else ():
-        told = pl.col("sources").list.contains(name)
-        its = rows.filter(told).select("opened", pl.exclude("opened").name.prefix("its_"))
+    seen_alike = rows.with_columns(_place=pl.col("vantages").list.join(" ")).partition_by("_place")
+    for mine, theirs in permutations((some.drop("_place") for some in seen_alike), 2):
+        if not set(mine["vantages"][0]).isdisjoint(theirs["vantages"][0]):
+            continue
+        its = theirs.select("opened", pl.exclude("opened").name.prefix("its_"))
         for way in ("backward", "forward"):
-            near = rows.filter(~told).join_asof(
-                its, on="opened", strategy=way, tolerance=SAME_MOMENT
-            )
-            doubtful.update(near.filter(_may_be_one())["session"])
-            doubtful.update(near.filter(_may_be_one())["its_session"])
+            near = mine.join_asof(its, on="opened", strategy=way, tolerance=SAME_MOMENT)
+            found = near.filter(_may_be_one())
+            doubtful.update(found["session"], found["its_session"])
     return len(doubtful)
 
 
@@ -43,7 +44,6 @@ def _may_be_one() -> pl.Expr:
     return (
         pl.col("its_session").is_not_null()
         & (pl.col("sources").list.set_intersection("its_sources").list.len() == 0)
-        & (pl.col("vantages").list.set_intersection("its_vantages").list.len() == 0)
         & ended.fill_null(value=True)
         & ~two_keys.fill_null(value=False)
     )

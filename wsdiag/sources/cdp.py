@@ -24,6 +24,7 @@ from wsdiag.config import Config
 from wsdiag.event import Kind, Vantage, events
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.redact import Redactor
+from wsdiag.sources.browser_reading import reading
 from wsdiag.sources.browser_words import REFUSED, status_in, target
 from wsdiag.sources.cdp_lines import Event, event_of
 from wsdiag.sources.har_items import epoch, instant
@@ -58,15 +59,7 @@ def read(item: InputFile, config: Config) -> Reading:
     remarks = [f"{unread} lines are no DevTools events"] if unread else []
     if rows.undated:
         remarks.append(f"{rows.undated} events before the first handshake have no time of day")
-    return Reading(
-        format="cdp",
-        vantage=Vantage.CLIENT,
-        events=rows.frame(),
-        unread_lines=unread,
-        resolution_ms=1.0,
-        remarks=tuple(remarks),
-        redactions=dict(rows.redactor.counts),
-    )
+    return reading("cdp", rows.frame(), unread, remarks, rows.redactor)
 
 
 def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict[int, str]:

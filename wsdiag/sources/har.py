@@ -23,6 +23,7 @@ from wsdiag.config import Config
 from wsdiag.event import Kind, Vantage, events
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.redact import Redactor, ping_payload
+from wsdiag.sources.browser_reading import reading
 from wsdiag.sources.browser_words import REFUSED, status_in, target
 from wsdiag.sources.har_items import (
     TEXT,
@@ -83,15 +84,7 @@ def read(item: InputFile, config: Config) -> Reading:
         remarks.append(f"{unread} entries or messages are not as HAR 1.2 has them")
     if rows.opened and not rows.told_messages:
         remarks.append(NO_MESSAGES)
-    return Reading(
-        format="har",
-        vantage=Vantage.CLIENT,
-        events=rows.frame(),
-        unread_lines=unread,
-        resolution_ms=1.0,
-        remarks=tuple(remarks),
-        redactions=dict(rows.redactor.counts),
-    )
+    return reading("har", rows.frame(), unread, remarks, rows.redactor)
 
 
 def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict[int, str]:

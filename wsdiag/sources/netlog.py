@@ -22,6 +22,7 @@ from wsdiag.config import Config
 from wsdiag.event import Kind, Vantage, events
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.redact import Redactor
+from wsdiag.sources.browser_reading import reading
 from wsdiag.sources.browser_words import REFUSED, status_in, target
 from wsdiag.sources.netlog_items import Event, NetLog, line
 
@@ -44,15 +45,7 @@ def read(item: InputFile, config: Config) -> Reading:
     rows = _Rows(item.name, log)
     for event in log.events():
         rows.take(event)
-    return Reading(
-        format="netlog",
-        vantage=Vantage.CLIENT,
-        events=rows.frame(),
-        unread_lines=log.unread,
-        resolution_ms=1.0,
-        remarks=tuple(log.remarks),
-        redactions=dict(rows.redactor.counts),
-    )
+    return reading("netlog", rows.frame(), log.unread, log.remarks, rows.redactor)
 
 
 def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict[int, str]:
