@@ -119,6 +119,16 @@ def test_direct_updates_are_left_alone(tmp_path: Path) -> None:
     assert (told.events.conforming_share, told.events.traced_share) == (1.0, 1.0)
 
 
+def test_a_page_alone_says_nothing_of_its_api(tmp_path: Path) -> None:
+    page = Page()
+    page.get(0.2, "/", "<html>")
+    page.entries[0]["response"]["content"]["mimeType"] = "text/html"
+    for n in range(30):
+        page.down(5 + 2 * n, order(n))
+    told = verdicts(page.review(tmp_path))
+    assert (told["debounce"], told["direct-update"]) == ("not-decidable", "not-decidable")
+
+
 def test_topics_that_nobody_reads(tmp_path: Path) -> None:
     page = Page()
     page.get(0.2, "/api/orders?ids=1,2", [{"id": 1}, {"id": 2}])

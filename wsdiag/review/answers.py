@@ -102,7 +102,7 @@ def nothing_fetched(
     """The answer where no GET follows a message (`measured`, `why`), or none could be seen."""
     if (blank := nothing_sent(metric, of)) is not None:
         return blank
-    if of.fetches.is_empty():
+    if not of.fetches["is_data"].any():  # pages and pictures say nothing of an API elsewhere
         return not_decidable(metric, NO_HTTP)
     if refetched.is_empty():
         return not_needed(metric, measured, why, of.fetches, of.formats, against=[BY_NAME])
