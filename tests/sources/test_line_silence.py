@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -157,6 +158,15 @@ def assert_same(item: InputFile, config: Config = PLAIN) -> None:
     assert [getattr(fast, name) for name in told] == [getattr(slow, name) for name in told]
 
 
+def in_json_file(line: str) -> str:
+    """A line as docker's json-file holds it: whole, but for those in two parts."""
+    record = {"log": line + "\n", "stream": "stdout", "time": "2026-11-22T23:45:41.5Z"}
+    if len(line) % 19 == 0:
+        record["log"] = line
+    text = json.dumps(record, separators=(",", ":"), ensure_ascii=False)
+    return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
+
+
 def item_of(path: Path) -> InputFile:
     return InputFile(name=path.name, path=path, sha256="", bytes=path.stat().st_size)
 
@@ -225,17 +235,21 @@ def test_transcripts(tmp_path_factory: pytest.TempPathFactory, said: list[str], 
         max_size=40,
     ),
     st.booleans(),
+    st.booleans(),
     st.integers(200, 4000),
 )
 def test_wrapped_lines(
     tmp_path_factory: pytest.TempPathFactory,
     wrapped: list[tuple[str, str]],
     one: bool,
+    docker: bool,
     size: int,
 ) -> None:
     """Lines and records of containers, of syslog, of both and of none."""
     path = tmp_path_factory.mktemp("wrapped") / "app.log"
     lines = [f"{wrapped[0][0] if one else wrapper}{line}" for wrapper, line in wrapped]
+    if docker:
+        lines = [in_json_file(line) for line in lines]
     path.write_text("\n".join(lines), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(line_blocks, "BLOCK_BYTES", size)

@@ -16,7 +16,15 @@ from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_fields import RowMaker
 from wsdiag.sources.line_format import Format, Gates
 from wsdiag.sources.line_silence import loud, loud_records
-from wsdiag.sources.line_wrapper import ESCAPE, IN_PARTS, WRAPPED, WRAPPED_ONCE
+from wsdiag.sources.line_wrapper import (
+    ESCAPE,
+    IN_JSON_FILE,
+    IN_PARTS,
+    JSON_ESCAPES,
+    JSON_FILE,
+    WRAPPED,
+    WRAPPED_ONCE,
+)
 from wsdiag.sources.open_connections import Row
 from wsdiag.sources.told_lines import ToldLines
 
@@ -118,7 +126,9 @@ class BlockColumns:
         self._bare = View(lines, plain, clock, gates)
         self._plain, self._clock, self._gates = plain, clock, gates
         self._inner: dict[str, View] = {}
-        self._is_wrapped = any(map(_IS_WRAPPED, lines.head(_FIRST)))
+        self._is_wrapped = any(
+            _IS_WRAPPED(line) or line.startswith(JSON_FILE) for line in lines.head(_FIRST)
+        )
         self._behind = block.first + len(lines)
         self._rows: list[pl.DataFrame] = []
         self._runs: list[tuple[pl.DataFrame, list[Row]]] = []
@@ -157,8 +167,18 @@ class BlockColumns:
     def _unwrapped(self, last: Format | None) -> View:
         raw = self._bare.lines
         lines = raw.str.replace(WRAPPED_ONCE, "")
+        in_json = raw.str.starts_with(JSON_FILE).arg_true()
+        lines = lines.scatter(in_json, _out_of_json(raw.gather(in_json)))
         plain = self._plain & (lines != raw) & ~lines.str.contains(WRAPPED)
         plain &= ~lines.str.contains(ESCAPE, literal=True) & ~raw.str.contains(IN_PARTS)
         if last:
             plain &= ~last.gate.matches(raw)
         return View(lines, plain, self._clock, self._gates, raw)
+
+
+def _out_of_json(lines: pl.Series) -> pl.Series:
+    """What docker wrapped in JSON; a line as it is, where it is no plain one."""
+    inner = lines.str.extract(IN_JSON_FILE, 1)
+    for written, meant in JSON_ESCAPES.items():
+        inner = inner.str.replace_all(written, meant, literal=True)
+    return inner.zip_with(inner.is_not_null(), lines)

@@ -13,11 +13,11 @@ import polars as pl
 from wsdiag.event import events
 from wsdiag.sources.block_columns import BlockColumns, View, next_of
 from wsdiag.sources.frame_columns import Shape, shape_of
-from wsdiag.sources.json_record import record_stamp
+from wsdiag.sources.json_record import record_stamp, wrapped_text
 from wsdiag.sources.line_blocks import Block
 from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_format import Format
-from wsdiag.sources.line_wrapper import Peeled
+from wsdiag.sources.line_wrapper import JSON_FILE, Peeled
 from wsdiag.sources.log_reader import TRANSCRIPT, LogReader, shape_begins
 
 ROWS_PER_BATCH = 50_000
@@ -113,7 +113,7 @@ class BlockReader(LogReader):
 
     def _pass_over(self, columns: BlockColumns, at: int) -> int:
         """Pass over the lines from `at` on that need no look; the place of the next that does."""
-        if self._spread or self._last_words or not self._unwrapper.is_idle():
+        if self._spread or self._last_words or self._docker or not self._unwrapper.is_idle():
             return at
         for view in columns.views(self._last):
             for passing in (
@@ -221,12 +221,19 @@ class BlockReader(LogReader):
         """What one of the lines carries."""
         if not view.wrapped:
             return Peeled(view.lines[at], None, view.lines[at])
-        return self._unwrapper.peel(view.raw[at]) or Peeled("", None, "")
+        return self._carried(view.raw[at]) or Peeled("", None, "")
+
+    def _carried(self, line: str) -> Peeled | None:
+        """What a line carries that is in no parts."""
+        if not line.startswith(JSON_FILE):
+            return self._unwrapper.peel(line)
+        carried = wrapped_text(line)
+        return Peeled(carried[0], carried[1], carried[0]) if carried else None
 
     def _learn(self, line: str) -> None:
         """Know lines of a transcript by how they begin, from a line that was read alone."""
         if len(self._shapes) < _MAX_SHAPES and TRANSCRIPT in self.seen:
-            inner = self._unwrapper.peel(line) if self._unwrapper.is_idle() else None
+            inner = self._carried(line) if self._unwrapper.is_idle() else None
             shape = shape_of(inner.text) if inner else None
             if shape and not any(known.pattern == shape.pattern for known in self._shapes):
                 self._shapes.append(shape)

@@ -116,6 +116,16 @@ def wrapped(record: Mapping[str, object]) -> tuple[str, Stamp | None, bool] | No
     return None
 
 
+def wrapped_text(line: str) -> tuple[str, Stamp | None] | None:
+    """What such a line carries, as it is written; None where it is none or does not end there."""
+    try:
+        record = msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    carried = wrapped(record) if isinstance(record, dict) else None
+    return carried[:2] if carried and carried[2] else None
+
+
 class SpreadRecords:
     """Collects records that are written over several lines, from a `{` alone to its `}`."""
 

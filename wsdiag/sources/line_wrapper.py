@@ -72,6 +72,17 @@ WRAPPED_ONCE = "^(?:{})".format(
 IN_PARTS = "^" + re.sub(r"\(\?P<\w+>", "(?:", _CRI.pattern.replace("[FP]", "P"))
 """A pattern of a part of a line whose end is still to come."""
 
+JSON_FILE = '{"log":"'
+"""How a line of docker's json-file begins."""
+
+IN_JSON_FILE = (
+    r'^\{"log":"((?:[^"\\]|\\"|\\u00(?:26|3c|3e))*)\\n","stream":"std(?:out|err)",'
+    rf'"time":"{_ISO}(?:\.\d{{1,9}})?Z"\}}$'
+)
+"""A pattern of whole lines in it; nothing in these is escaped but what `JSON_ESCAPES` has."""
+
+JSON_ESCAPES = {r"\u0026": "&", r"\u003c": "<", r"\u003e": ">", r"\"": '"'}
+
 ESCAPE = "#0"
 _ESCAPED = re.compile(r"#0(?:11|12|33)")
 _UNESCAPED = {"#011": "\t", "#012": "\n", "#033": "\x1b"}
