@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import polars as pl
 
-from wsdiag.event import events
+from wsdiag.event import narrow
 from wsdiag.sources.block_columns import BlockColumns, View, next_of
 from wsdiag.sources.frame_columns import Shape, shape_of
 from wsdiag.sources.json_record import record_stamp, wrapped_text
@@ -99,14 +99,14 @@ class BlockReader(LogReader):
 
     def _take(self) -> Iterator[pl.DataFrame]:
         """The events so far, in the order of their lines."""
-        rest, blocks = events(self.rows), self._blocks
+        rest, blocks = narrow(self.rows), self._blocks
         self.rows, self._blocks = [], []
         for columns in blocks:
             before = rest["pos"].search_sorted(columns.behind)
             frames = [frame for frame in (rest[:before], *columns.frames()) if frame.height]
             rest = rest[before:]
             if len(frames) > 1:
-                yield _told(pl.concat(frames).sort("pos", maintain_order=True))
+                yield _told(pl.concat(frames, how="diagonal").sort("pos", maintain_order=True))
             else:
                 yield from map(_told, frames)
         yield _told(rest)
