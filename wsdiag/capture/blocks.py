@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 
 from wsdiag.capture.batch import Batch, Bytes, Ints, anywhere
-from wsdiag.capture.chains import STOP
+from wsdiag.capture.chains import STOP, Windows
 from wsdiag.capture.records import (
     ENHANCED,
     FAR,
@@ -153,10 +153,12 @@ class BlockChain:
         """The same for one block."""
         return int(self.after(np.array([at]))[0])
 
-    def plausible(self, begin: int, end: int) -> Ints:
+    def plausible(self, windows: Windows) -> Ints:
         """Where a packet's block may start: its length stands at both its ends."""
-        end = min(end, self._end - _LEAST_BYTES + 1)
-        at: Ints = begin + np.flatnonzero(self._words[begin:end] == ENHANCED)
+        order: Literal["little", "big"] = "little" if self._order == "<" else "big"
+        type_ = enumerate(ENHANCED.to_bytes(4, order))
+        each = [windows.bytes(self.data, place) == byte for place, byte in type_]
+        at = windows.places(np.logical_and.reduce(each))
         length = self.lengths(at)
         fits = (length >= _PACKET_AT + 4) & (length <= _LONGEST) & (at + length <= self._end)
         at, length = at[fits], length[fits]

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 Offsets = NDArray[np.int64]
 
 STOP = -1
-LANE_BYTES = 256 * 1024
-WINDOW_BYTES = 4 * 1024
-"""A lane's start is looked for within so many bytes: two packets on Ethernet."""
+LANE_BYTES = 64 * 1024
+WINDOW_BYTES = 2 * 1024
+"""A lane's start is looked for within so many bytes: more than a packet on Ethernet."""
 
 _PAUSE = -2  # fills a lane's row after its end
 
@@ -31,8 +31,32 @@ class Chain(Protocol):
     def after_one(self, at: int) -> int:
         """The same for one record."""
 
-    def plausible(self, begin: int, end: int) -> Offsets:
-        """Where from `begin` to `end` a record may start."""
+    def plausible(self, windows: Windows) -> Offsets:
+        """Where in the windows a record may start."""
+
+
+class Windows:
+    """The windows in which lanes may start, one each `LANE_BYTES`."""
+
+    def __init__(self, begin: int, end: int) -> None:
+        self._first = begin + LANE_BYTES
+        self._count = max((end - begin - WINDOW_BYTES) // LANE_BYTES, 0)
+
+    def bytes(self, data: NDArray[np.uint8], behind: int) -> NDArray[np.uint8]:
+        """For each place in the windows the byte so far behind it."""
+        shape, strides = (self._count, WINDOW_BYTES), (LANE_BYTES, 1)
+        return np.ndarray(shape, np.uint8, data, self._first + behind, strides)
+
+    def places(self, where: NDArray[np.bool_]) -> Offsets:
+        """The places for which it is true."""
+        window, place = np.divmod(np.flatnonzero(where), WINDOW_BYTES)
+        found: Offsets = self._first + window * LANE_BYTES + place
+        return found
+
+    def firsts(self, at: Offsets) -> Offsets:
+        """The first of the places in each window."""
+        window = (at - self._first) // LANE_BYTES
+        return at[np.flatnonzero(np.diff(window, prepend=-1))]
 
 
 def walk(chain: Chain, begin: int, end: int) -> tuple[Offsets, int]:
@@ -59,12 +83,8 @@ def walk(chain: Chain, begin: int, end: int) -> tuple[Offsets, int]:
 
 
 def _lanes(chain: Chain, begin: int, end: int) -> Offsets:
-    lanes = [begin]
-    for at in range(begin + LANE_BYTES, end, LANE_BYTES):
-        found = chain.plausible(at, min(at + WINDOW_BYTES, end))
-        if found.size:
-            lanes.append(int(found[0]))
-    return np.array(lanes, np.int64)
+    windows = Windows(begin, end)
+    return np.append(begin, windows.firsts(chain.plausible(windows)))
 
 
 def _walk_together(chain: Chain, lanes: Offsets, limits: Offsets) -> list[Offsets]:

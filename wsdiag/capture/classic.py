@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsdiag.capture.batch import Batch, Bytes, Ints, anywhere
-from wsdiag.capture.chains import STOP
+from wsdiag.capture.chains import STOP, Windows
 from wsdiag.capture.records import MAX_RECORD, Notes, Pcap, Record, pcap_records
 
 _HEAD_BYTES = 16
@@ -77,17 +77,21 @@ class Records:
         following = at + _HEAD_BYTES + captured
         return following if captured <= MAX_RECORD and following <= self._end else STOP
 
-    def plausible(self, begin: int, end: int) -> Ints:
-        """Where from `begin` to `end` two records in a row look like records."""
-        end = min(end, self._end - _HEAD_BYTES + 1)
-        captured, size = self._words[begin + 8 : end + 8], self._words[begin + 12 : end + 12]
-        sized = (captured <= size) & (captured <= _LONGEST) & (captured > 0)
-        at: Ints = begin + np.flatnonzero(sized)
+    def plausible(self, windows: Windows) -> Ints:
+        """Where in the windows two records in a row look like records."""
+        top = 3 if self._order == "<" else 0  # of a number's bytes
+        likely = windows.bytes(self._data, 8 + top) == 0  # both sizes are small
+        likely &= windows.bytes(self._data, 12 + top) == 0
+        likely &= windows.bytes(self._data, top) == self._begun >> 24
+        at = windows.places(likely)
+        captured, size = self._words[at + 8], self._words[at + 12]
+        at = at[(captured <= size) & (captured <= _LONGEST) & (captured > 0)]
         at = at[self._is_timely(at)]
         following = self.after(at)
         inside = (following != STOP) & (following < self._end - _HEAD_BYTES)
         at, following = at[inside], following[inside]
-        return at[self._is_timely(following)]
+        found: Ints = at[self._is_timely(following)]
+        return found
 
     def _is_timely(self, at: Ints) -> NDArray[np.bool_]:
         seconds, fraction = self._words[at].astype(np.int64), self._words[at + 4]

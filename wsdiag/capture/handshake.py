@@ -1,6 +1,7 @@
-"""The handshake: HTTP/1.1 requests and answers as they pass, read by h11 (RFC 9112, RFC 6455 §4).
+"""The handshake: HTTP/1.1 requests and answers as they pass (RFC 9112, RFC 6455 §4).
 
-One reader takes one message; what follows the message is in `rest`.
+One reader takes one message; what follows the message is in `rest`. Read by h11 is what heads.py
+leaves.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from urllib.parse import parse_qsl
 import h11
 
 from wsdiag import redact
+from wsdiag.capture import heads
 from wsdiag.redact import Redactor
 
 MAX_HEAD = 256 * 1024
@@ -82,11 +84,17 @@ class RequestReader:
     """Reads one request."""
 
     def __init__(self) -> None:
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        self._http: h11.Connection | None = None
         self._head: Request | None = None
+        self._rest = b""
 
     def feed(self, data: bytes, pos: int, ts: int) -> Request | None:
         """Take bytes; the request when it is complete. Raises `UnreadableError`."""
+        if self._http is None:
+            if head := heads.request(data):
+                self._rest = head.rest
+                return Request("GET", head.told, head.headers, pos, ts)
+            self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         for event in _events(self._http, data):
             if isinstance(event, h11.Request):
                 self._head = Request(
@@ -103,7 +111,7 @@ class RequestReader:
     @property
     def rest(self) -> bytes:
         """What came after the request."""
-        return self._http.trailing_data[0]
+        return self._http.trailing_data[0] if self._http else self._rest
 
 
 class ResponseReader:
@@ -111,21 +119,34 @@ class ResponseReader:
 
     def __init__(self, request: Request, keep: int = BODY_BYTES) -> None:
         self._request, self._keep = request, keep
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+        self._http: h11.Connection | None = None
         self._answer: Response | None = None
+        self._rest = b""
+        if request.method != "GET":
+            self._http = self._begun()
+
+    def _begun(self) -> h11.Connection:
+        """What reads the answer to this request. Raises `UnreadableError`."""
+        http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
         # h11 reads an answer by what was asked; a proposal to switch lets it accept a 101.
         headers = [("host", "-"), ("connection", "upgrade"), ("upgrade", "websocket")]
         try:
-            self._http.send(h11.Request(method=request.method, target="/", headers=headers))
-            self._http.send(h11.EndOfMessage())
+            http.send(h11.Request(method=self._request.method, target="/", headers=headers))
+            http.send(h11.EndOfMessage())
         except h11.LocalProtocolError as problem:
             raise UnreadableError(str(problem)) from None
+        return http
 
     def feed(self, data: bytes, pos: int, ts: int) -> Response | None:
         """Take bytes, none at the end of the stream; the answer when it is complete.
 
         Raises `UnreadableError`.
         """
+        if self._http is None:
+            if head := heads.switching(data):
+                self._rest = head.rest
+                return Response(self._request, 101, head.told, head.headers, b"", pos, ts)
+            self._http = self._begun()
         for event in _events(self._http, data):
             if isinstance(event, h11.Response) or (
                 isinstance(event, h11.InformationalResponse) and event.status_code == 101
@@ -161,7 +182,7 @@ class ResponseReader:
     @property
     def rest(self) -> bytes:
         """What came after the answer."""
-        return self._http.trailing_data[0]
+        return self._http.trailing_data[0] if self._http else self._rest
 
 
 class Credential(NamedTuple):

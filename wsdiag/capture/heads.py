@@ -1,0 +1,59 @@
+"""Heads of HTTP/1.1 messages as nearly all are written, read at once.
+
+Read are whole heads of a GET and of a 101 without a body. Any other message, and whatever is
+written in an unusual way, is left to h11: it takes thirty times as long, and gives the same here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_END = b"\r\n\r\n"
+_REQUEST = re.compile(r"GET ([!-~]+) HTTP/1\.1")
+_SWITCHING = re.compile(r"HTTP/1\.1 101(?: ([ -~]*))?")
+# RFC 9110 §5.5: visible ASCII, with blanks inside only.
+_FIELD = re.compile(r"([-!#$%&'*+.^_`|~0-9A-Za-z]+):[ \t]*((?:[!-~]+(?:[ \t]+[!-~]+)*)?)[ \t]*")
+_ABOUT_BODIES = frozenset({"content-length", "transfer-encoding", "expect"})
+
+
+class Head(NamedTuple):
+    """A head: the target of a request or the phrase of an answer, the headers by lower-case name,
+    repeated ones joined by commas, and what follows it.
+    """
+
+    told: str
+    headers: dict[str, str]
+    rest: bytes
+
+
+def request(data: bytes) -> Head | None:
+    """The GET that `data` starts with; None where h11 has to read it."""
+    head = _head(data, _REQUEST)
+    # A host has to be there once (RFC 9112 §3.2): h11 refuses all else.
+    return head if head and "," not in head.headers.get("host", ",") else None
+
+
+def switching(data: bytes) -> Head | None:
+    """The answer 101 that `data` starts with; None where h11 has to read it."""
+    return _head(data, _SWITCHING)
+
+
+def _head(data: bytes, first: re.Pattern[str]) -> Head | None:
+    end = data.find(_END)
+    if end < 0 or not data[:end].isascii():
+        return None
+    start, *lines = data[:end].decode("ascii").split("\r\n")
+    told = first.fullmatch(start)
+    if told is None:
+        return None
+    headers = dict[str, str]()
+    for line in lines:
+        field = _FIELD.fullmatch(line)
+        if field is None:
+            return None
+        name, value = field[1].lower(), field[2]
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    if not _ABOUT_BODIES.isdisjoint(headers):
+        return None
+    return Head(told[1] or "", headers, data[end + len(_END) :])
