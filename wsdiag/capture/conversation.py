@@ -99,6 +99,12 @@ class Conversation:
         self._trials[side] = None
         return [] if self.is_other or self._seeking else self._start_seeking()
 
+    def forget(self) -> None:
+        """Both sides have ended: no memory is kept to inflate what may still come."""
+        for reader in self.readers:
+            if reader is not None and reader.inflater is not None:
+                reader.inflater.forget()
+
     def finish(self) -> list[Fact]:
         """Nothing more comes: what was incomplete only for want of an end."""
         if self.is_other or self._answering is None:

@@ -37,6 +37,10 @@ class Inflater:
         self._takeover = takeover
         self._zlib: zlib._Decompress | None = zlib.decompressobj(-zlib.MAX_WBITS)
 
+    def forget(self) -> None:
+        """Keep nothing of what came before."""
+        self._zlib = None
+
     def inflate(self, packed: bytes | None) -> bytes | None:
         """The message; None where it is not known or longer than `KEPT_BYTES`."""
         if not self._takeover:

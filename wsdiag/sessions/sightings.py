@@ -123,29 +123,27 @@ def nodes(events: pl.DataFrame) -> pl.DataFrame:
     lifecycle = kind.is_in(LIFECYCLE)
     stops = (pl.col("reason") == "evidence-stops").fill_null(False)
     ending = kind.is_in(["close", "end"]) & ~stops
-    return (
-        events.with_row_index("_row")
-        .filter(pl.col("_node").is_not_null())
-        .group_by("source", "_node", maintain_order=True)
-        .agg(
-            pl.col("vantage").first().cast(pl.String),
-            pl.col("conn").first(),
-            *(pl.col(name).drop_nulls().first() for name in ("key", "peer", "user", "token")),
-            pl.col("trace").filter(lifecycle).drop_nulls().first(),
-            ts.min().alias("first"),
-            ts.max().alias("last"),
-            ts.filter(kind.is_in(BEGIN)).max().alias("opened"),
-            ts.filter(ending).min().alias("ended"),
-            ts.filter(kind.is_in(ALIVE) | stops).max().alias("alive"),
-            pl.col("pos").filter(kind.is_in(["open", "rejected"])).min().alias("open_pos"),
-            pl.col("pos").filter(ending).min().alias("end_pos"),
-            kind.filter(kind.is_in(["open", "rejected", "refused"]))
-            .first()
-            .cast(pl.String)
-            .alias("outcome"),
-            pl.col("code").filter(kind == "close").drop_nulls().first(),
-            pl.col("_row").alias("_rows"),
-        )
+    rows = events.with_row_index("_row")
+    if rows["_node"].null_count():  # to filter is to copy
+        rows = rows.filter(pl.col("_node").is_not_null())
+    return rows.group_by("source", "_node", maintain_order=True).agg(
+        pl.col("vantage").first().cast(pl.String),
+        pl.col("conn").first(),
+        *(pl.col(name).drop_nulls().first() for name in ("key", "peer", "user", "token")),
+        pl.col("trace").filter(lifecycle).drop_nulls().first(),
+        ts.min().alias("first"),
+        ts.max().alias("last"),
+        ts.filter(kind.is_in(BEGIN)).max().alias("opened"),
+        ts.filter(ending).min().alias("ended"),
+        ts.filter(kind.is_in(ALIVE) | stops).max().alias("alive"),
+        pl.col("pos").filter(kind.is_in(["open", "rejected"])).min().alias("open_pos"),
+        pl.col("pos").filter(ending).min().alias("end_pos"),
+        kind.filter(kind.is_in(["open", "rejected", "refused"]))
+        .first()
+        .cast(pl.String)
+        .alias("outcome"),
+        pl.col("code").filter(kind == "close").drop_nulls().first(),
+        pl.col("_row").alias("_rows"),
     )
 
 

@@ -17,6 +17,7 @@ from wsdiag.capture.streams import TcpFact
 from wsdiag.config import Config
 from wsdiag.event import Vantage
 from wsdiag.evidence import InputFile, Reading
+from wsdiag.sources.freed import give_back
 from wsdiag.sources.wire_book import Book
 from wsdiag.sources.wire_reader import read_capture
 
@@ -36,10 +37,12 @@ def read(item: InputFile, config: Config) -> Reading:
         from wsdiag.sources import wire_keys
 
         remarks += wire_keys.read(item.path, book.keyed, keys)
+    events = book.frame()
+    give_back()
     return Reading(
         format=kind(item.head()) or "pcap",
         vantage=Vantage.NETWORK,
-        events=book.frame(),
+        events=events,
         unread_lines=notes.undecoded + book.unreadable,
         resolution_ms=notes.resolution_us / 1000,
         remarks=(*notes.remarks, *remarks, *book.remarks()),

@@ -39,8 +39,9 @@ class Book:
         self.keyed: list[Story] | None = None  # to be opened; None: there are no keys
         self.turn = 0  # of the rows that are added: when what they tell of happened
         self._rows: list[dict[str, object]] = []
-        self._round = 0
-        self._packed: list[pl.DataFrame] = []
+        self._round: list[pl.DataFrame] = []  # of this round, each row with its turn
+        self._packed: list[pl.DataFrame] = []  # of the rounds before, each with its place instead
+        self._places = 0
 
     def add(self, what: Kind, pos: int, ts: int, **columns: object) -> None:
         """Note a row; `ts` in µs since 1970, negative where the capture has no time."""
@@ -51,17 +52,26 @@ class Book:
     def add_many(self, rows: pl.DataFrame) -> None:
         """Note rows with columns of EVENTS and `turn`."""
         self._pack()
-        self._put(rows)
+        self._round.append(rows)
 
     def next_round(self) -> None:
         """Turns begin anew: what is noted from now on comes later."""
         self._pack()
-        self._round += 1
-        self.turn = 0
+        self.turn, parts = 0, self._round
+        if not parts:
+            return
+        turns = np.concatenate([part["turn"].to_numpy() for part in parts])
+        places = np.empty(turns.size, np.uint32)
+        places[np.argsort(turns, kind="stable")] = np.arange(turns.size) + self._places
+        self._places += turns.size
+        ends = np.cumsum([part.height for part in parts])
+        for part, of in zip(parts, np.split(places, ends[:-1]), strict=True):
+            self._packed.append(part.drop("turn").with_columns(place=pl.Series(of)))
+        self._round = []
 
     def frame(self) -> pl.DataFrame:
         """All rows in the order of time, those of one packet in turn. The book is empty then."""
-        self._pack()
+        self.next_round()
         order, columns = _order(self._packed), list[pl.Series]()
         # Column by column, each given free when it is moved: little is at hand twice.
         for name, dtype in EVENTS.items():
@@ -74,7 +84,7 @@ class Book:
                 self._packed = [part.drop(name, strict=False) for part in self._packed]
                 column = pl.concat(pieces)
                 if column.null_count() < len(column):
-                    columns.append(column.gather(order))
+                    columns.append(column.gather(order).rechunk())
         self._packed.clear()
         rows = pl.DataFrame(columns) if columns else pl.DataFrame(schema=EVENTS)
         told = {"source": self.source, "vantage": Vantage.NETWORK}
@@ -106,24 +116,22 @@ class Book:
         schema = {name: dtype for name, dtype in schema.items() if name in told}
         columns = {name: [row.get(name) for row in self._rows] for name in schema}
         rows = pl.DataFrame(columns, schema, strict=True)
-        self._put(rows.with_columns(moments(rows["ts"].to_numpy()).alias("ts")))
+        self._round.append(rows.with_columns(moments(rows["ts"].to_numpy()).alias("ts")))
         self._rows.clear()
-
-    def _put(self, rows: pl.DataFrame) -> None:
-        round_ = pl.Series("round", [self._round], pl.Int64).new_from_index(0, rows.height)
-        self._packed.append(rows.hstack([round_]))
 
 
 def _order(parts: Sequence[pl.DataFrame]) -> pl.Series:
-    """The places of all rows by ts, pos, round and turn; those without a time come first."""
+    """The numbers of all rows by ts, pos and place; those without a time come first."""
     if not parts:
         return pl.Series(dtype=pl.UInt32)
-    names = ("turn", "round", "pos", "ts")  # numpy sorts by the last one first
-    keys = [
-        pl.concat([part[name] for part in parts]).cast(pl.Int64).fill_null(-1).to_numpy()
-        for name in names
-    ]
-    return pl.Series(np.lexsort(keys))
+    place, pos, moment = (
+        pl.concat([part[name] for part in parts]).to_physical() for name in ("place", "pos", "ts")
+    )
+    by_place = np.empty(len(place), np.uint32)
+    by_place[place.to_numpy()] = np.arange(len(place))
+    # By place they are nearly in order, which makes this fast; numpy sorts by the last one first.
+    keys = (key.fill_null(-1).to_numpy()[by_place] for key in (pos, moment))
+    return pl.Series(by_place[np.lexsort(tuple(keys))])
 
 
 def moments(us: Ints) -> pl.Series:

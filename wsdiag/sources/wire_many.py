@@ -6,6 +6,7 @@ for the batch all of a connection that lost bytes or breaks a rule.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Container, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
@@ -19,13 +20,13 @@ from wsdiag.capture.batch import Ints
 from wsdiag.capture.framing import Stream, frames
 from wsdiag.capture.headers import Traffic
 from wsdiag.capture.messages import Parts, assemble, lawless, take_apart
-from wsdiag.capture.order import Chunks, order
+from wsdiag.capture.order import Chunks, Ordered, order
 from wsdiag.capture.streams import TcpFact, What
 from wsdiag.capture.texts import Lines
 from wsdiag.capture.websocket import NOT_UTF8, TEXT, Frame, Message, Reader
 from wsdiag.event import EVENTS, Dir, Kind
 from wsdiag.sources.wire_book import Book, moments
-from wsdiag.sources.wire_rows import Story
+from wsdiag.sources.wire_rows import ENDS, Story
 
 _MESSAGE = pl.Series([Kind.MESSAGE], dtype=EVENTS["kind"])
 _DIRECTIONS = pl.Series([Dir.C2S, Dir.S2C], dtype=EVENTS["dir"])
@@ -44,6 +45,7 @@ def read_together(
     framed = frames(stream, readers.__getitem__)
     parts = take_apart(framed.frames, stream)
     odd = {number for number, _, fact in ordered.facts if fact.what is What.LOST}
+    odd.update(_beyond_end(stories, ordered))
     odd |= {lane >> 1 for lane in lawless(parts, framed.frames.head & 0x7F, readers)}
     told: list[Told] = [
         (number, turn, stories[number].take, fact) for number, turn, fact in ordered.facts
@@ -74,6 +76,19 @@ def read_together(
         book.turn = turn
         tell(what)
     book.add_many(frame)
+
+
+def _beyond_end(stories: Sequence[Story], ordered: Ordered) -> Iterator[int]:
+    """The stories of which bytes come behind the ends of both sides."""
+    ends = defaultdict[int, dict[int, int]](dict)  # by story and side, the turn
+    for number, turn, fact in ordered.facts:
+        if fact.what in ENDS:
+            ends[number][fact.side] = turn
+    for number, of in ends.items():
+        begin, stop = np.searchsorted(ordered.chunks.lane, (2 * number, 2 * number + 2))
+        late = ordered.chunks.turn[begin:stop] > max(of.values())
+        if stories[number].is_done_by(of) and late.any():
+            yield number
 
 
 def _odd_bytes(

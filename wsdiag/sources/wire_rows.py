@@ -6,7 +6,7 @@ was refused or never answered.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from wsdiag import redact
@@ -23,6 +23,8 @@ from wsdiag.sources.wire_book import Book
 
 MAX_PINGS = 64
 """So many pings of one connection wait for their pong."""
+
+ENDS = (What.FIN, What.RST)
 
 _TRANSPORT = {
     What.RESENT: Kind.RETRANSMIT,
@@ -49,6 +51,7 @@ class Story:
         self._pings: dict[tuple[int, str | None, str | None], int] = {}
         self._broken_rules: set[tuple[int, str]] = set()
         self._ended: set[int] = set()
+        self._done: set[int] = set()  # sides
         self._lost = 0
         self._tls: Tls | None = None
         self._stops = (0, 0)  # pos, ts where the evidence does
@@ -63,6 +66,10 @@ class Story:
         if one is None or other is None or one.broken or other.broken:
             return None
         return one, other
+
+    def is_done_by(self, ends: Collection[int]) -> bool:
+        """Whether with the ends of these sides it will have ended on both."""
+        return len(self._done.union(ends)) == 2
 
     @property
     def is_plain(self) -> bool:
@@ -94,8 +101,11 @@ class Story:
 
     def take(self, fact: TcpFact) -> None:
         """Something happened on the connection."""
-        if self._end is None and fact.what in (What.FIN, What.RST):
-            self._end = fact.side, fact.what.name, fact.ts
+        if fact.what in ENDS:
+            self._end = self._end or (fact.side, fact.what.name, fact.ts)
+            self._done.add(fact.side)
+            if len(self._done) == 2 and self._talk is not None:
+                self._talk.forget()
         if fact.what in _TRANSPORT:
             if self._shown:
                 self._transport(fact)
