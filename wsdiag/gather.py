@@ -158,22 +158,17 @@ def _together(inputs: Sequence[InputFile], readings: Sequence[Reading]) -> pl.Da
     # A column without values takes no memory, and no time when rows are moved.
     empty = [name for name in EVENTS if name == "source" or not counts[name].sum()]
     schema = {**EVENTS, "source": names}
-    return pl.concat(
-        [
-            pl.DataFrame(schema=schema),
-            *pl.collect_all(
-                [
-                    frame.drop(empty)
-                    .with_columns(
-                        pl.lit(item.name if name == "source" else None, schema[name]).alias(name)
-                        for name in empty
-                    )
-                    .select(EVENTS.names())
-                    for item, frame in zip(inputs, frames, strict=True)
-                ]
-            ),
-        ]
-    )
+    plans = [
+        frame.drop(empty)
+        .with_columns(
+            pl.lit(item.name if name == "source" else None, schema[name]).alias(name)
+            for name in empty
+        )
+        .select(EVENTS.names())
+        for item, frame in zip(inputs, frames, strict=True)
+    ]
+    # In memory the columns stay as they are; streamed, they would come in pieces, to be copied.
+    return pl.concat(pl.collect_all(plans, engine="in-memory"))
 
 
 def _covered(inputs: Sequence[InputFile], readings: Sequence[Reading]) -> dict[str, Covered]:

@@ -74,8 +74,9 @@ def gaps(rows: pl.DataFrame) -> pl.DataFrame:
     """
     opens = pl.col("kind") == "open"
     moments = (
-        rows.filter(TRAFFIC | opens)
-        .select("_place", "ts", "dir", _opens=opens)
+        rows.select("_place", "ts", "dir", "kind")
+        .filter(TRAFFIC | opens)
+        .with_columns(_opens=opens)
         .sort("_place", maintain_order=True)
     )
     found = _longest(moments, "_longest_gap")

@@ -29,7 +29,9 @@ def find(story: Story, clocks: Mapping[str, Clock], broken: pl.DataFrame) -> pl.
     """Columns kind, session, said (the two sides in words), one and other (POINTER); in the order
     of KINDS, then of time. `broken` is what `clocks.contradictions` found.
     """
-    events = story.events.filter(pl.col("session").is_not_null()).collect()
+    events = story.events.collect(engine="in-memory")
+    if events["session"].null_count():  # to filter is to copy
+        events = events.drop_nulls("session")
     found = [
         *codes.find(events),
         pings.find(events),

@@ -37,6 +37,7 @@ def read(item: InputFile, config: Config) -> Reading:
         from wsdiag.sources import wire_keys
 
         remarks += wire_keys.read(item.path, book.keyed, keys)
+    give_back()
     events = book.frame()
     give_back()
     return Reading(
