@@ -64,6 +64,13 @@ def batch_of(records: Sequence[Record]) -> Batch:
     return Batch(np.frombuffer(data, np.uint8), at, captured, pos, ts, link, size)
 
 
+def different(of: Ints) -> list[int]:
+    """The different ones among numbers; mostly there is one."""
+    if of.size and (of == of[0]).all():
+        return [int(of[0])]
+    return sorted(set(of.tolist()))
+
+
 def anywhere(data: Bytes, kind: str) -> NDArray[np.integer]:
     """The numbers of type `kind` that start at each byte of `data`."""
     dtype = np.dtype(kind)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
-
-import h11
 
 from wsdiag import redact
 from wsdiag.capture import heads
 from wsdiag.redact import Redactor
+
+if TYPE_CHECKING:  # it takes its time: it is imported where it is needed
+    import h11
 
 MAX_HEAD = 256 * 1024
 """Bytes; a longer head is not read."""
@@ -90,10 +91,12 @@ class RequestReader:
 
     def feed(self, data: bytes, pos: int, ts: int) -> Request | None:
         """Take bytes; the request when it is complete. Raises `UnreadableError`."""
+        if self._http is None and (head := heads.request(data)):
+            self._rest = head.rest
+            return Request("GET", head.told, head.headers, pos, ts)
+        import h11
+
         if self._http is None:
-            if head := heads.request(data):
-                self._rest = head.rest
-                return Request("GET", head.told, head.headers, pos, ts)
             self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         for event in _events(self._http, data):
             if isinstance(event, h11.Request):
@@ -127,6 +130,8 @@ class ResponseReader:
 
     def _begun(self) -> h11.Connection:
         """What reads the answer to this request. Raises `UnreadableError`."""
+        import h11
+
         http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
         # h11 reads an answer by what was asked; a proposal to switch lets it accept a 101.
         headers = [("host", "-"), ("connection", "upgrade"), ("upgrade", "websocket")]
@@ -147,6 +152,8 @@ class ResponseReader:
                 self._rest = head.rest
                 return Response(self._request, 101, head.told, head.headers, b"", pos, ts)
             self._http = self._begun()
+        import h11
+
         for event in _events(self._http, data):
             if isinstance(event, h11.Response) or (
                 isinstance(event, h11.InformationalResponse) and event.status_code == 101
@@ -235,6 +242,8 @@ def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def _events(http: h11.Connection, data: bytes) -> list[h11.Event]:
+    import h11
+
     found: list[h11.Event] = []
     try:
         http.receive_data(data)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wsdiag.capture.batch import Batch, Ints
+from wsdiag.capture.batch import Batch, Ints, different
 from wsdiag.capture.batches import batches
 from wsdiag.capture.links import HEAD_BYTES, UNDECIDED, Heads, network
 from wsdiag.capture.numbers import TCP, TUNNEL_PORTS, UDP
@@ -165,7 +165,7 @@ def _chunk(batch: Batch) -> tuple[Ints, Ints]:
     heads = view[batch.at].view(np.uint8).reshape(-1, HEAD_BYTES)
     net = network(heads, batch.link, batch.captured)
     tables, unsure = list[Ints](), [np.flatnonzero(net == UNDECIDED)]
-    for at in np.unique(net[net >= 0]).tolist():
+    for at in different(net[net >= 0]):
         version = heads[:, at] >> 4
         here = net == at
         unsure.append(np.flatnonzero(here & (version != 4) & (version != 6)))

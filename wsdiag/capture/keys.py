@@ -39,7 +39,8 @@ class Keys:
         number = self._look_up(parts, slot)
         new = np.flatnonzero(number < 0)
         if new.size:
-            _, firsts = np.unique(slot[new], return_index=True)
+            order = np.argsort(slot[new], kind="stable")
+            firsts = order[np.flatnonzero(np.diff(slot[new][order], prepend=-1))]
             for row in new[firsts].tolist():
                 self._learn(tuple(parts[:, row].tolist()), int(slot[row]))
             number[new] = self._look_up(parts[:, new], slot[new])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from wsdiag.capture.batch import Ints
+from wsdiag.capture.batch import Ints, different
 from wsdiag.capture.numbers import (
     ETHERNET,
     IP_TYPES,
@@ -33,7 +33,7 @@ _TAGS = 2  # so many VLAN tags are looked through
 def network(heads: Heads, link: Ints, captured: Ints) -> Ints:
     """Where the IP headers start in `heads`; `NOT_IP`, or `UNDECIDED` where that is not seen."""
     found = np.full(link.size, UNDECIDED)
-    for kind in np.unique(link).tolist():
+    for kind in different(link):
         rows = np.flatnonzero(link == kind)
         if rows.size == link.size:
             return _of_kind(kind, heads, captured)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 from itertools import pairwise
-from statistics import median
 from typing import NamedTuple
 
 CHANGE_CIPHER, ALERT, HANDSHAKE, APPLICATION = 20, 21, 22, 23
@@ -221,6 +220,8 @@ def _beat(records: list[TlsRecord]) -> Beat | None:
     gaps = [later.ts - before.ts for before, later in pairwise(records)]
     if len(gaps) < _LEAST_GAPS:
         return None
+    from statistics import median  # takes its time: only where it is needed
+
     usual = median(gaps)
     steady = sum(abs(gap - usual) <= usual * _STEADY for gap in gaps)
     if usual < _LEAST_GAP_US or steady < _STEADY_SHARE * len(gaps):
