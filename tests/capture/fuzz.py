@@ -53,7 +53,8 @@ def seeds() -> list[Packets]:
     for path in sorted(ROOT.glob("fixtures/*/evidence/*.pcap*")):
         with path.open("rb") as file:
             read = [(it.ts, it.link, it.data) for it in records(file, Notes())]
-        found += [read[:MOST_PACKETS], read[-MOST_PACKETS:]]
+        if read:  # not packed
+            found += [read[:MOST_PACKETS], read[-MOST_PACKETS:]]
     chance = random.Random(0)
     for wrapped in wrap.TUNNELS.values():
         talk = _talk()
