@@ -21,6 +21,7 @@ from wsdiag.capture.handshake import (
     ResponseReader,
     UnreadableError,
 )
+from wsdiag.capture.http2 import PREFACE, Http2
 from wsdiag.capture.websocket import Frame, Message, Reader
 
 Fact = Request | Response | Frame | Message
@@ -57,6 +58,7 @@ class Conversation:
         self.is_other = False  # neither HTTP nor WebSocket: nothing more is read
         self.is_tls = False
         self.is_unreadable = False  # HTTP that h11 does not take
+        self.http2: Http2 | None = None
         self._request: Request | None = None  # the one that waits for its answer
         self._asking: RequestReader | None = None
         self._answering: ResponseReader | None = None
@@ -79,6 +81,9 @@ class Conversation:
         reader = self.readers[side]
         if reader is not None:
             return [*reader.feed(data, pos, ts)]
+        if self.http2 is not None:
+            self._hear_http2(self.http2, side, data)
+            return []
         if self._seeking:
             return self._seek(side, data, pos, ts)
         self._waiting[side].append((data, pos, ts))
@@ -97,6 +102,8 @@ class Conversation:
                 self.readers[side], self._seeking = None, True
             return facts
         self._trials[side] = None
+        if self.http2 is not None:
+            self._give_up()
         return [] if self.is_other or self._seeking else self._start_seeking()
 
     def forget(self) -> None:
@@ -122,7 +129,7 @@ class Conversation:
     def _take_turns(self) -> list[Fact]:
         facts: list[Fact] = []
         try:
-            while not (self.is_other or self.is_websocket):
+            while not (self.is_other or self.is_websocket or self.http2):
                 assert self.client is not None
                 side = self.client if self._request is None else 1 - self.client
                 if not self._waiting[side]:
@@ -143,6 +150,10 @@ class Conversation:
             if not 0x41 <= data[0] <= 0x5A:  # methods are in capitals
                 self.is_tls = tls.starts(data)
                 self._give_up()
+                return
+            if data.startswith(PREFACE):
+                self.http2 = Http2()
+                self._hear_http2(self.http2, int(self.client or 0), data)
                 return
             self._asking = RequestReader()
         request = self._asking.feed(data, pos, ts)
@@ -166,6 +177,12 @@ class Conversation:
             for side, waiting in enumerate(self._waiting):
                 while waiting:
                     facts.extend(self.feed(side, *waiting.popleft()))
+
+    def _hear_http2(self, http2: Http2, side: int, data: bytes) -> None:
+        if side == self.client:
+            http2.feed(data)
+        if http2.is_over:
+            self._give_up()
 
     def _put_back(self, side: int, rest: bytes, pos: int, ts: int) -> None:
         if rest:

@@ -34,7 +34,7 @@ class Book:
         self.keep = BODY_BYTES if notebook is None else contents.BODY_BYTES  # of an HTTP body
         self.redactor = Redactor()
         self.mask = Masking(self.redactor)
-        self.unreadable = self.lost_bytes = self.lossy = 0
+        self.unreadable = self.lost_bytes = self.lossy = self.over_http2 = 0
         self.encrypted = Encrypted()
         self.keyed: list[Story] | None = None  # to be opened; None: there are no keys
         self.turn = 0  # of the rows that are added: when what they tell of happened
@@ -103,6 +103,11 @@ class Book:
                 "capture; frames in and right behind a gap are not read"
             )
         said += self.encrypted.remarks(self.source, self.redactor)
+        if self.over_http2:
+            said.append(
+                f"{self.over_http2} connections ask for a WebSocket over HTTP/2 (RFC 8441): "
+                "that is not decoded; a HAR file or NetLog of the browser shows what it says"
+            )
         if self.unreadable:
             said.append(f"{self.unreadable} connections carry HTTP that cannot be read")
         return said

@@ -127,6 +127,7 @@ class Story:
             if self._talk.is_tls:
                 self._encrypted(fact)
             elif self._talk.is_other and not self._shown:
+                self._note_http2(self._talk)
                 self._ignore()
 
     def _encrypted(self, fact: TcpFact) -> None:
@@ -142,6 +143,9 @@ class Story:
                 self._row(Kind.TLS_ALERT, *at, code=alert.number, reason=name)
         if tls.is_full and self._book.keyed is None:
             self._ignore()
+
+    def _note_http2(self, talk: Conversation) -> None:
+        self._book.over_http2 += talk.http2 is not None and talk.http2.asks
 
     def _ignore(self) -> None:
         self._held.clear()
@@ -185,6 +189,7 @@ class Story:
         self._held = sorted([*ends, *self._held], key=lambda fact: fact.pos)
         for fact in facts:
             self.tell(self._talk.feed(fact.side, fact.data, fact.pos, fact.ts))
+        self._note_http2(self._talk)
         self.finish(*self._stops)
 
     @property
