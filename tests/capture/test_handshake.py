@@ -18,6 +18,7 @@ from wsdiag.capture.handshake import (
     Response,
     ResponseReader,
     UnreadableError,
+    broken_rules,
     credential,
     trace,
 )
@@ -141,3 +142,34 @@ def test_random_bytes_are_unreadable_at_worst(data: bytes, plausible: bool) -> N
             read()
         except UnreadableError:
             continue
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "broken"),
+    [
+        ("", "", []),
+        ("Sec-WebSocket-Protocol: v1, v2\r\n", "Sec-WebSocket-Protocol: v2\r\n", []),
+        ("", "Sec-WebSocket-Protocol: v2\r\n", ["a subprotocol"]),
+        (
+            "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
+            "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n",
+            [],
+        ),
+        ("", "Sec-WebSocket-Extensions: permessage-deflate\r\n", ["an extension"]),
+    ],
+)
+def test_what_the_server_may_choose(asked: str, given: str, broken: list[str]) -> None:
+    told = answer(craft.switching(given), craft.request(more=asked))
+    assert broken_rules(told) == [
+        f"the server chose {what} that was not asked for" for what in broken
+    ]
+
+
+@pytest.mark.parametrize("header", ["", "Sec-WebSocket-Accept: c29tZXRoaW5nIGVsc2U=\r\n"])
+def test_an_accept_that_does_not_match(header: str) -> None:
+    lines = craft.switching().decode().splitlines(keepends=True)
+    other = "".join(line for line in lines if "Accept" not in line).removesuffix("\r\n")
+    told = answer(f"{other}{header}\r\n".encode())
+    assert broken_rules(told) == ["Sec-WebSocket-Accept does not match the key"]
+    bare = told.request._replace(headers={"host": "x"})  # a proxy may take the key off
+    assert broken_rules(told._replace(request=bare)) == []

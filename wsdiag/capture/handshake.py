@@ -6,6 +6,8 @@ leaves.
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b64encode
 from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +26,7 @@ MAX_HEAD = 256 * 1024
 BODY_BYTES = 200
 """So much of a body is kept: a rejection explains itself at its beginning."""
 
+_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 _USER_NAMES = frozenset({"user", "username", "user_name", "userid", "user_id", "uid", "login"})
 
 
@@ -190,6 +193,26 @@ class ResponseReader:
     def rest(self) -> bytes:
         """What came after the answer."""
         return self._http.trailing_data[0] if self._http else self._rest
+
+
+def broken_rules(answer: Response) -> list[str]:
+    """The rules of RFC 6455 section 4.1 for which a client has to refuse this 101."""
+    asked, given, broken = answer.request.headers, answer.headers, list[str]()
+    key = asked.get("sec-websocket-key")
+    if key is not None:
+        digest = hashlib.sha1(f"{key}{_GUID}".encode(), usedforsecurity=False).digest()
+        if given.get("sec-websocket-accept") != b64encode(digest).decode():
+            broken.append("Sec-WebSocket-Accept does not match the key")
+    for header, what in (("protocol", "a subprotocol"), ("extensions", "an extension")):
+        name = f"sec-websocket-{header}"
+        if not _tokens(given.get(name, "")) <= _tokens(asked.get(name, "")):
+            broken.append(f"the server chose {what} that was not asked for")
+    return broken
+
+
+def _tokens(listed: str) -> set[str]:
+    """What a header lists, without parameters."""
+    return {item.partition(";")[0].strip() for item in listed.split(",")} - {""}
 
 
 class Credential(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any
 from wsdiag import redact
 from wsdiag.capture import payload
 from wsdiag.capture.conversation import Conversation, Fact
-from wsdiag.capture.handshake import Request, Response, credential, trace
+from wsdiag.capture.handshake import Request, Response, broken_rules, credential, trace
 from wsdiag.capture.packets import Endpoint
 from wsdiag.capture.payload import Payload
 from wsdiag.capture.streams import Connection, TcpFact, What
@@ -289,6 +289,9 @@ class Story:
             told["ms"] = _ms(began, answer.ts)
         side = 1 - self.client
         self._row(what, side, answer.pos, answer.ts, code=answer.status, **told)
+        if what is Kind.OPEN:
+            for rule in broken_rules(answer):
+                self._row(Kind.ERROR, side, answer.pos, answer.ts, reason=rule)
 
     def _note_fetch(self, answer: Response) -> None:
         """A plain HTTP exchange, which no diagnosis asks for."""
