@@ -23,7 +23,8 @@ def lanes(told: Sequence[Connection], events: pl.DataFrame, found: Sequence[Name
     """The first of `told` as lines of time; `found` are findings with the sessions they concern."""
     shown = [one.session for one in told[:MAX_LANES]]
     dated = pl.col("ts").is_not_null() & pl.col("kind").is_in(MARKS)
-    rows = events.filter(pl.col("session").is_in(shown) & dated).sort("ts", "source", "pos")
+    told_by = events.select("ts", "source", "pos", "session", "vantage", "kind", "dir")
+    rows = told_by.filter(pl.col("session").is_in(shown) & dated).sort("ts", "source", "pos")
     since = pl.col("ts").min().over("session")
     marks = (
         rows.with_columns(at_s=((pl.col("ts") - since).dt.total_microseconds() / 1e6).round(3))

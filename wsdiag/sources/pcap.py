@@ -108,4 +108,6 @@ def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict
     """The packets at `positions` and `context` around each, one line each. Raw: redact them."""
     wanted = {p + d for p in positions for d in range(-context, context + 1) if p + d > 0}
     with item.path.open("rb") as file:
-        return describe.packets(file, wanted)
+        told = describe.packets(file, wanted)
+    give_back()
+    return told
