@@ -30,6 +30,7 @@ from wsdiag.capture.records import (
 _LEAST_BYTES, _LEAST_SECTION = 12, 16
 _PACKET_AT = 28  # in an Enhanced Packet Block
 _SECTION_TYPE = int.from_bytes(SECTION)
+_LITTLE, _LITTLE_SEEN_BIG = 0x1A2B3C4D, 0x4D3C2B1A
 _ALONE = (_SECTION_TYPE, INTERFACE, OLD_PACKET, SIMPLE, SECRETS)
 _LONGEST = 256 * 1024  # of a block that a lane may start at: the packets that Wireshark takes
 # So fine a clock, so many ticks and so late a time that no sum below leaves 64 bits.
@@ -145,7 +146,11 @@ class BlockChain:
         whole = at + _LEAST_BYTES <= self._end
         at = np.where(whole, at, 0)
         length = self.lengths(at)
-        least = np.where(self.types(at) == _SECTION_TYPE, _LEAST_SECTION, _LEAST_BYTES)
+        section = self.types(at) == _SECTION_TYPE
+        # What does not say that it has this byte order has the other: see Sections.begin.
+        little = self._words[at + 8] == (_LITTLE if self._order == "<" else _LITTLE_SEEN_BIG)
+        whole &= ~section | (little == (self._order == "<"))
+        least = np.where(section, _LEAST_SECTION, _LEAST_BYTES)
         whole &= (length >= least) & (length <= MAX_RECORD) & (at + length <= self._end)
         return np.where(whole, at + length, STOP)
 
