@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import shutil
 import tomllib
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,10 +22,12 @@ from rich.cells import cell_len
 from wsdiag.config import Config
 from wsdiag.pipeline import diagnose
 from wsdiag.report import Report
-from wsdiag.reporters import fit, json_v1, terminal
+from wsdiag.reporters import REPORTERS, fit, json_v1, terminal
 from wsdiag.reporters.places import PLACES
 
 ROOT = Path(__file__).parents[1]
+SNAPSHOTS = Path(__file__).with_name("snapshots")
+DIGESTS = SNAPSHOTS / "digests.json"
 
 
 @cache
@@ -89,6 +94,47 @@ def test_the_report_fits_a_terminal_and_every_place(case: str) -> None:
         assert len(text) <= place.LIMIT
         assert place.text(answer.title) in text
         assert re.search(r"^[\W\dh]*fix\b", text, re.MULTILINE | re.IGNORECASE)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_view_is_what_it_was(case: str) -> None:
+    """The two that people read are kept whole, of the others a digest; what changed in those can be
+    seen in these. UPDATE_SNAPSHOTS=1 stores what is there now."""
+    whole = {
+        SNAPSHOTS / f"{case}.txt": terminal.render(report(case)),
+        SNAPSHOTS / f"{case}.md": REPORTERS["markdown"].render(report(case)),
+    }
+    digests = {name: _digest(text) for name, text in _views(report(case))}
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        for path, text in whole.items():
+            path.write_text(text, encoding="utf-8")
+        stored = json.loads(DIGESTS.read_text("utf-8")) if DIGESTS.exists() else {}
+        kept = dict(sorted((stored | {case: digests}).items()))
+        DIGESTS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    for path, text in whole.items():
+        assert text == path.read_text("utf-8")
+    assert digests == json.loads(DIGESTS.read_text("utf-8"))[case]
+
+
+def _views(told: Report) -> Iterator[tuple[str, str]]:
+    """All other outputs, by name, without what a library may draw or round otherwise."""
+    here = json_v1.render(told).replace(str(ROOT), "")
+    yield "json", json.dumps(_rounded(json.loads(here)))
+    yield "html", re.sub(r"<svg.*?</svg>", "", REPORTERS["html"].render(told), flags=re.DOTALL)
+    yield from ((name, REPORTERS[name].render(told)) for name in ("junit", "github"))
+    yield from ((f"fit-{place}", fit(told, place)) for place in PLACES)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_rounded(inner) for inner in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -115,7 +115,8 @@ def _who_closed(table: pl.DataFrame) -> str:
     ended = table.filter(pl.col("gone") & pl.col("vantages").list.contains("network"))
     if ended.is_empty():
         return ""
-    first = ended["closed_by"].fill_null("unknown").value_counts().sort("count", descending=True)
+    sides = ended["closed_by"].fill_null("unknown").value_counts()
+    first = sides.sort("count", "closed_by", descending=[True, False])
     who = ", ".join(f"{side} ×{n}" for side, n in first.iter_rows())
     frameless = ended.filter("frameless")
     tail = (

@@ -142,7 +142,7 @@ def _asked(of: Traffic) -> list[int]:
 
 def _kind(row: dict[str, Any], of: Traffic, limits: Limits) -> EventKind:
     shape = row["shape"] or ""
-    counted = [(it["shape"], it["count"]) for it in row["counted"]]
+    counted = sorted((it["shape"], it["count"]) for it in row["counted"])
     down = row["dir"] == "s2c"
     trigger = "a client sends it"
     if down:

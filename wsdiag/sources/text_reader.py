@@ -127,6 +127,7 @@ def _general_vantage(name: str, reader: LogReader) -> str:
 
 def _vantage(frame: pl.DataFrame, reader: LogReader, formats: Sequence[Format]) -> str | None:
     if frame.height:
-        return str(frame["vantage"].value_counts(sort=True)["vantage"][0])
+        counts = frame["vantage"].value_counts()
+        return str(counts.sort("count", "vantage", descending=[True, False])["vantage"][0])
     known = {f.id: f.vantage for f in formats if f.vantage != "either"}
     return next((known[name] for name, _ in reader.seen.most_common() if name in known), None)
