@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import permutations
 
 import polars as pl
 
-SAME_MOMENT = "2s"
-"""As where they are joined by time: what began and ended nearer than this may be one."""
+SAME_MOMENT = timedelta(seconds=2)
+"""How far two sources may differ on one moment when nothing else ties them: a second of log
+resolution on either side."""
 
 
 def left_apart(connections: pl.LazyFrame) -> int:
@@ -39,7 +41,7 @@ def left_apart(connections: pl.LazyFrame) -> int:
 
 
 def _may_be_one() -> pl.Expr:
-    ended = (pl.col("over") - pl.col("its_over")).abs() <= pl.duration(seconds=2)
+    ended = (pl.col("over") - pl.col("its_over")).abs() <= SAME_MOMENT
     two_keys = pl.col("key") != pl.col("its_key")
     return (
         pl.col("its_session").is_not_null()

@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from wsdiag.connections.left_apart import SAME_MOMENT
 from wsdiag.sessions.names import NAMELESS, SAME_OPEN, apart
 from wsdiag.sessions.sightings import (
     NEVER,
-    SAME_MOMENT,
     Families,
     Node,
     Sighting,

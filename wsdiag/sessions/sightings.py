@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import msgspec
 import polars as pl
 
 from wsdiag.connections.codes import LOCAL_CODES
+from wsdiag.connections.left_apart import SAME_MOMENT
 from wsdiag.sessions.names import BEGIN, LIFECYCLE, NAMELESS
-
-SAME_MOMENT = timedelta(seconds=2)
-"""How far two sources may differ on one moment when nothing else ties them: a second of log
-resolution on either side."""
 
 ALIVE = ("open", "message", "ping", "pong")
 """Kinds that only a living connection shows."""

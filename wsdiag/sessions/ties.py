@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import polars as pl
 
+from wsdiag.connections.left_apart import SAME_MOMENT
 from wsdiag.sessions.names import NAMELESS, SAME_OPEN
-from wsdiag.sessions.sightings import SAME_MOMENT
 
 
 def tied(nodes: pl.DataFrame) -> list[int]:
