@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,18 @@ def test_has_samples_for_and_against(made: Format) -> None:
     assert all(sample.line or sample.lines for sample in made.document.sample)
 
 
+@pytest.mark.parametrize(
+    "made", [made for made in all_formats() if made.document.common], ids=lambda made: made.id
+)
+def test_the_common_form_reads_as_the_whole_pattern_does(made: Format) -> None:
+    lines = [line for sample in made.document.sample for line in sample.lines or [sample.line]]
+    read = [(re.search(made.document.common, line), line) for line in lines]
+    assert any(found for found, _ in read)
+    for found, line in read:
+        whole = made.pattern.search(line)
+        assert not found or (whole and whole.groupdict() == found.groupdict())
+
+
 def test_ids_are_unique() -> None:
     ids = [made.id for made in all_formats()]
     assert len(ids) == len(set(ids))
@@ -74,6 +87,7 @@ def test_a_good_file_is_taken(tmp_path: Path) -> None:
         ("(?P<what>up|down)", "(?P<what>up|down)(?=x)", "pattern: no lookaround"),
         ("(?P<what>up|down)", "(?P<what>up|down", "pattern: missing )"),
         ("(?P<conn>", "(?P<connection>", "connection: neither a word"),
+        ("\n\n[[rule]]", "\ncommon = '^(?P<time>.*)'\n[[rule]]", "common: it has the words"),
         ('where = { what = "up" }', 'where = { that = "up" }', "neither a word|nothing captures"),
         ('needs = ["socket"]', "needs = []", "needs:"),
         ('vantage = "server"', 'vantage = "cloud"', "vantage"),

@@ -88,7 +88,7 @@ class View:
             found = loud(self.lines, self._plain, *self._gates[:2])
             if last:
                 found |= last.gate.matches(self.lines)
-            self._loud[name] = [*found.arg_true(), len(self.lines)]
+            self._loud[name] = [*found.arg_true().to_list(), len(self.lines)]
         return self._loud[name]
 
     @property
@@ -96,7 +96,7 @@ class View:
         """The places of lines that are no JSON objects or may give events."""
         if self._loud_records is None:
             found = loud_records(self.lines, self._plain, *self._gates[1:])
-            self._loud_records = [*found.arg_true(), len(self.lines)]
+            self._loud_records = [*found.arg_true().to_list(), len(self.lines)]
         return self._loud_records
 
     def indented(self, begin: int, end: int) -> int:

@@ -26,6 +26,9 @@ ROWS_PER_BATCH = 50_000
 FEW_LINES = 500
 """Fewer are read one by one sooner than in columns."""
 
+_AHEAD = 2
+"""Blocks of which columns are made while one before them is read."""
+
 _MAX_SHAPES = 4
 
 
@@ -40,13 +43,14 @@ class BlockReader(LogReader):
         self._blocks: list[BlockColumns] = []  # those whose rows were not taken yet
 
     def read(self, blocks: Iterable[Block]) -> Iterator[pl.DataFrame]:
-        """The events of all lines in order; columns are made while the block before is read."""
-        with ThreadPoolExecutor(1) as beside:
+        """The events of all lines in order; columns are made while blocks before are read."""
+        with ThreadPoolExecutor(_AHEAD) as beside:
             coming: deque[tuple[Block, Future[BlockColumns] | None]] = deque()
             for block in blocks:
                 many = len(block.lines) >= FEW_LINES
                 coming.append((block, beside.submit(self._columns, block) if many else None))
-                if len(coming) > 1:
+                # By the first is known how those behind it are to be read.
+                if len(coming) > _AHEAD or not self._read:
                     yield from self._block(*coming.popleft())
             for block, columns in coming:
                 yield from self._block(block, columns)

@@ -11,7 +11,7 @@ import polars as pl
 
 from wsdiag import progress
 
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 4 << 20
 """Read at once: enough for columns to be fast, little beside what their rows take."""
 
 MAX_LINE_BYTES = 1 << 20
@@ -47,21 +47,21 @@ def blocks(path: Path, notes: Counter[str]) -> Iterator[Block]:
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    """Whole lines, many at once; of a line too long to keep as much as tells that it is."""
+    """Whole lines, many at once, without the end of the last; of a line too long to keep as much
+    as tells that it is."""
     rest = b""
     while data := file.read(BLOCK_BYTES):
-        end = data.rfind(b"\n") + 1
-        if end:
-            yield rest + data[:end]
-            rest = data[end:]
+        end = data.rfind(b"\n")
+        if end >= 0:
+            yield b"".join((rest, memoryview(data)[:end]))
+            rest = data[end + 1 :]
         else:
             rest = (rest + data)[: MAX_LINE_BYTES + 2]
     if rest:
         yield rest
 
 
-def _block(first: int, chunk: bytes, notes: Counter[str]) -> Block:
-    body = chunk.removesuffix(b"\n")
+def _block(first: int, body: bytes, notes: Counter[str]) -> Block:
     try:
         text = body.decode()
     except UnicodeDecodeError:

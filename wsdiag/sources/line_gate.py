@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from itertools import accumulate, takewhile
+from string import ascii_letters, digits
 
 import polars as pl
 
@@ -19,6 +21,8 @@ from wsdiag.sources.line_fields import ASKS_FOR_UPGRADE, KEY
 
 _TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?P<\w+>|.", re.DOTALL)
 _NAME = re.compile(r"\(\?P<\w+>")
+_PLAIN = frozenset(' "<>=:,;/@#&%~!') | frozenset(ascii_letters) | frozenset(digits)
+_TIMES = frozenset("?*+{")
 _ANCHORS = frozenset({"^", "$", r"\b", r"\B", r"\A", r"\Z"})
 
 
@@ -41,7 +45,7 @@ class Gate:
 
     def silent(self, lines: pl.Series) -> pl.Series:
         """True for each line that is of the format, but of which no rule holds."""
-        firsts = sorted({self._document.pattern, *(asked[0] for asked in self._rules if asked)})
+        firsts = sorted({asked[0] for asked in self._rules if asked})
         line = pl.col("line")
         try:
             held = (
@@ -50,14 +54,16 @@ class Gate:
                 .select(line.str.contains(one).alias(str(n)) for n, one in enumerate(firsts))
             )
             column = dict(zip(firsts, held.get_columns(), strict=True))
-            maybe = ~column[self._document.pattern] | lines.str.starts_with("{")
+            maybe = lines.str.starts_with("{")
             for asked in self._rules:
                 if not asked:
                     return pl.repeat(False, len(lines), eager=True)
                 maybe |= _all_of(lines, column[asked[0]], asked[1:])
+            places = (~maybe).arg_true()
+            of_it = lines.gather(places).str.contains(self._document.pattern)
         except pl.exceptions.ComputeError:  # a user's pattern in words that only Python knows
             return pl.repeat(False, len(lines), eager=True)
-        return ~maybe
+        return pl.repeat(False, len(lines), eager=True).scatter(places.filter(of_it), True)
 
 
 def _all_of(lines: pl.Series, passed: pl.Series, patterns: Iterable[str]) -> pl.Series:
@@ -78,12 +84,15 @@ def _asked(document: Document, rule: Rule) -> Iterator[str]:
             yield from _loosened(ASKS_FOR_UPGRADE)
         elif isinstance(value, str) and value.startswith("~"):
             if list(_loosened(value[1:])):
+                before, _ = _beside(document, word)
+                begins = value[1] == "^" and "|" not in value
                 yield from _found(document, word)
-                yield from _loosened(value[1:])
+                yield from ((before if begins else "") + one for one in _loosened(value[1:]))
         elif "" not in texts:
             exactly = "|".join(map(re.escape, texts))
-            yield exactly
-            if word in groups:
+            around = _beside(document, word)
+            yield f"(?:{exactly})".join(around)
+            if word in groups and not all(around):
                 narrow[word] = exactly
     yield from _loosened(rule.match)
     if narrow:
@@ -95,6 +104,26 @@ def _found(document: Document, word: str) -> Iterator[str]:
     searches = [text for text in document.find if f"(?P<{word}>" in text]
     if searches and word not in re.compile(document.pattern).groupindex:
         yield _NAME.sub("(?:", "|".join([*searches, KEY] if word == "key" else searches))
+
+
+def _beside(document: Document, word: str) -> tuple[str, str]:
+    """The characters that stand right before and behind a word in each line of the format."""
+    pattern = document.pattern
+    if any(f"(?P<{word}>" in text for text in document.find):
+        return "", ""
+    tokens, name = _TOKEN.findall(pattern), f"(?P<{word}>"
+    depths = [0, *accumulate(one.startswith("(") - (one == ")") for one in tokens)]
+    either = any(one == "|" and not at for one, at in zip(tokens, depths, strict=False))
+    if name not in tokens or either or "(?i" in pattern or depths[tokens.index(name)]:
+        return "", ""
+    opens = tokens.index(name)
+    closes = depths.index(0, opens + 1)
+    before = "".join(takewhile(_PLAIN.__contains__, reversed(tokens[:opens])))[::-1]
+    behind = "".join(takewhile(_PLAIN.__contains__, tokens[closes:]))
+    after = tokens[closes + len(behind) :][:1]
+    if after and after[0] in _TIMES:  # the last one may be missing, or the word itself
+        return ("", "") if not behind else (before, behind[:-1])
+    return before, behind
 
 
 def _loosened(pattern: str) -> Iterator[str]:

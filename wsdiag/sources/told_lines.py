@@ -62,8 +62,8 @@ class ToldLines:
         order = telling.arg_sort()
         self._telling, self._at = telling.gather(order).to_numpy(), at.gather(order)
         self._passed = np.zeros(len(lines), np.bool_)
-        self.silent = [*(~silent).arg_true(), len(lines)]
-        self.settled = [*(~silent.scatter(telling, True)).arg_true(), len(lines)]
+        self.silent = [*(~silent).arg_true().to_list(), len(lines)]
+        self.settled = [*(~silent.scatter(telling, True)).arg_true().to_list(), len(lines)]
 
     def pass_over(self, begin: int, end: int) -> tuple[int, int]:
         """Pass over lines; how many of them tell something, and the place behind the last."""

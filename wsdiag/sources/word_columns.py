@@ -29,7 +29,14 @@ class Words:
     @classmethod
     def in_lines(cls, document: Document, lines: pl.Series) -> Words:
         """The words of lines that match the format's pattern."""
-        return cls(lines, _groups(lines, document.pattern), document.find)
+        if not document.common:
+            return cls(lines, _groups(lines, document.pattern), document.find)
+        found = _groups(lines, document.common)
+        others = (found["time"] == "").arg_true()
+        if len(others):
+            rest = _groups(lines.gather(others), document.pattern)
+            found = {word: found[word].scatter(others, rest[word]) for word in found}
+        return cls(lines, found, document.find)
 
     def __len__(self) -> int:
         return len(self._lines)
