@@ -291,3 +291,55 @@ def test_a_death_whose_ends_are_seen_is_told_once() -> None:
     killed = row("server_stop", 60.2, None, SERVER, reason="panic: boom")
     (finding,) = judge(NAME, [*ending(8), killed]).findings
     assert finding["count"] == 8
+
+
+def pods(lost: int, **how: object) -> list[dict]:
+    """Six servers with four connections each, of which one is told to stop at 90 s."""
+    rows = [
+        r
+        for pod in range(6)
+        for n in range(4)
+        for r in life(
+            f"p{pod}c{n}",
+            25.0 * n - 3.1 * pod,
+            90.1 + 0.05 * n if pod == 0 and n < lost else None,
+            source=f"pod-{pod}.log",
+            vantage="server",
+            stops=120,
+            **how,
+        )
+    ]
+    return [*rows, stop(90.0, "pod-0.log")]
+
+
+def stop(seconds: float, source: str = SERVER) -> dict:
+    return row("server_stop", seconds, None, source, vantage="server", reason="Shutting down")
+
+
+def test_one_of_many_servers_stops() -> None:
+    (finding,) = judge(NAME, pods(4, code=1001, by="s2c")).findings
+    assert finding["count"] == 4
+    assert "4 of 4 live connections" in finding["message"]
+    assert "shutdown-logged" in finding["traits"]
+
+
+def test_one_of_many_servers_loses_as_many_without_a_word() -> None:
+    rows = [r for r in pods(4, how="rst") if r["kind"] != "server_stop"]
+    assert judge(NAME, rows).findings == []
+
+
+def test_a_server_that_stops_and_loses_few() -> None:
+    assert judge(NAME, pods(1)).findings == []
+
+
+@pytest.mark.parametrize(("source", "found"), [(SERVER, 0), ("systemd.log", 1)])
+def test_a_shutdown_after_the_ends_in_the_log_that_tells_of_both(source: str, found: int) -> None:
+    """Two ends are a wave only where a shutdown was announced."""
+    rows = [r for n in range(2) for r in life(f"c{n}", 0, 60 + 0.1 * n, source=SERVER)]
+    said = judge(NAME, [*rows, stop(65.0, source)])
+    assert said.count == 2 * found
+
+
+def test_a_shutdown_line_written_when_all_is_closed() -> None:
+    rows = [r for n in range(2) for r in life(f"c{n}", 0, 60 + 0.1 * n, source=SERVER)]
+    assert judge(NAME, [*rows, stop(60.4)]).traits == {"no-close-frame", "shutdown-logged"}

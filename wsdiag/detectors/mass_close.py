@@ -72,6 +72,7 @@ def summarise(story: Story) -> pl.LazyFrame:
         begun=pl.when(known).then(pl.coalesce("opened", "first")),
         ended=pl.when(pl.col("gone") & ~left & ~its_own).then(over),
         over=over,
+        sources="sources",
     )
 
 
@@ -160,12 +161,23 @@ def _by_order(story: Story) -> pl.LazyFrame:
 
 def _waves(story: Story) -> pl.LazyFrame:
     """The ends that came in waves or after a reload, with what is logged around them."""
-    waves = endings.together(summarise(story)).with_columns(
+    ends = summarise(story)
+    waves = endings.together(ends).with_columns(wave=pl.format("wave {}", "wave"))
+    waves = pl.concat([waves, _of_one_server(ends, waves, story)], how="diagonal").with_columns(
         started="ended", measured=pl.lit(None, dtype=pl.Float64), pointers="closing"
     )
     rows = _with_drained(waves, story).cache()  # asked for by several, and found by Python
     rows = rows.join(endings.around(rows, story.events), on="wave", how="left")
     return rows.filter(~_people_leaving())
+
+
+def _of_one_server(ends: pl.LazyFrame, waves: pl.LazyFrame, story: Story) -> pl.LazyFrame:
+    """The ends that one server's shutdown made, too few to be a wave of the whole fleet."""
+    others = ends.join(waves.select("session"), on="session", how="anti")
+    stopped = endings.after_stop(others, story.events)
+    return others.join(stopped, on="session").with_columns(
+        wave=pl.format("stop {}", "stop"), live="here"
+    )
 
 
 def _at_moments(rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -267,7 +279,7 @@ def _with_drained(waves: pl.LazyFrame, story: Story) -> pl.LazyFrame:
     )
     drained = endings.after_reload(ends, story.events)
     placed = ends.join(drained, on="session").with_columns(
-        wave=-1 - pl.col("reloaded_at").rank("dense").cast(pl.Int64),
+        wave=pl.format("reload {}", "reloaded_at"),
         live=pl.len().over("reloaded_at").cast(pl.Int64),
         started="ended",
         closing="pointers",

@@ -7,6 +7,7 @@ many ended with it.
 
 from wsdiag.endings.ends import TICK_S, ends
 from wsdiag.endings.reloads import after_reload
+from wsdiag.endings.shutdowns import after_stop
 from wsdiag.endings.spikes import MANY, REPEATED, SURVIVED, by_clock, find_spikes, out_of
 from wsdiag.endings.surroundings import around, killed
 from wsdiag.endings.triggers import triggers
@@ -18,6 +19,7 @@ __all__ = [
     "SURVIVED",
     "TICK_S",
     "after_reload",
+    "after_stop",
     "around",
     "by_clock",
     "ends",

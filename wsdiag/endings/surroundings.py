@@ -16,7 +16,8 @@ SHORTLY = pl.duration(seconds=15)
 """A reload so shortly before is the one that did it, where several end together."""
 
 SAID_WHEN_DONE = pl.duration(seconds=1)
-"""Caddy logs "load complete" after it has closed the connections."""
+"""Caddy logs "load complete" after it has closed the connections; a server may say so as well. A
+log that tells of the ends and of a shutdown later than this says that they are two things."""
 
 _KILLED = (
     "(?i)sigkill|killed|exit code 137|out of memory|oom|panic|segfault|segmentation fault"
@@ -33,13 +34,16 @@ def killed() -> pl.Expr:
 
 
 def around(waves: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per wave (rows of `wave`, `ended`): what was logged before, in and after it.
+    """One row per wave (rows of `wave`, `ended`, and in `closing` the lines that tell of the end):
+    what was logged before, in and after it.
 
     Columns: wave; stopped, killed, started_again, refusing, starts_told, reloaded, just_reloaded
     (Boolean); told_at (the pointers of two lines that say so).
     """
     moments = waves.group_by("wave").agg(
-        pl.col("ended").min().alias("t0"), pl.col("ended").max().alias("t1")
+        pl.col("ended").min().alias("t0"),
+        pl.col("ended").max().alias("t1"),
+        pl.col("closing").explode().struct.field("source").drop_nulls().unique().alias("told_by"),
     )
     marks = events.filter(
         pl.col("kind").is_in(["server_stop", "server_start", "reload", "error", "refused"])
@@ -49,19 +53,23 @@ def around(waves: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
         kind=pl.col("kind").cast(pl.String),
         dead=killed(),
         proxy=pl.col("vantage") == "proxy",
+        told_in=pl.col("source").cast(pl.String),
         spot=SPOT,
     )
     near = pl.col("ts").is_between(pl.col("t0") - AROUND, pl.col("t1") + AROUND)
     after = pl.col("ts").is_between(pl.col("t0"), pl.col("t1") + AFTER)
     by_then = pl.col("t1") + SAID_WHEN_DONE
+    own_log = pl.col("told_in").is_in(pl.col("told_by"))
+    told_to = near & ~(own_log & (pl.col("ts") > by_then))
     before = pl.col("ts").is_between(pl.col("t0") - RELOAD_BEFORE, by_then)
     shortly = pl.col("ts").is_between(pl.col("t0") - SHORTLY, by_then)
     kind, dead = pl.col("kind"), pl.col("dead")
+    stop = kind == "server_stop"
     return (
         moments.join(marks, how="cross")
         .group_by("wave")
         .agg(
-            (near & (kind == "server_stop") & ~dead & ~pl.col("proxy")).any().alias("stopped"),
+            (told_to & stop & ~dead & ~pl.col("proxy")).any().alias("stopped"),
             (near & kind.is_in(["server_stop", "error"]) & dead).any().alias("killed"),
             (after & (kind == "server_start") & ~pl.col("proxy")).any().alias("started_again"),
             (after & (kind == "refused")).any().alias("refusing"),
@@ -71,7 +79,7 @@ def around(waves: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
             (before & (kind == "reload")).any().alias("reloaded"),
             (shortly & (kind == "reload")).any().alias("just_reloaded"),
             pl.col("spot")
-            .filter((near & (kind == "server_stop")) | (before & (kind == "reload")))
+            .filter((stop & (told_to | near & dead)) | (before & (kind == "reload")))
             .head(2)
             .alias("told_at"),
         )
