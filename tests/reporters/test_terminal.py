@@ -10,7 +10,7 @@ import sample
 from rich.cells import cell_len
 
 from wsdiag.report import Outcome, Verdict
-from wsdiag.reporters import terminal
+from wsdiag.reporters import github, markdown, terminal
 
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")
 
@@ -31,6 +31,18 @@ def test_what_why_and_what_to_change_are_the_first_three_lines(make) -> None:
     assert lines[1].startswith("Why  ")
     assert lines[2].startswith("Fix  ")
     assert lines[3] == ""
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.06, True), (0.25, False), (0.0, False)])
+def test_an_answer_that_explains_little_says_so(share: float, *, said: bool) -> None:
+    report = sample.incident()
+    answer = msgspec.structs.replace(report.causes[0], share=share)
+    report = msgspec.structs.replace(report, causes=[answer, *report.causes[1:]])
+    told = "But  It explains 6% of the troubled connections: see the other findings."
+    assert (terminal.render(report).splitlines()[3] == told) is said
+    told = "- **But:** It explains 6% of the troubled connections: see the other findings."
+    assert (told in markdown.render(report)) is said
+    assert ("It explains 6%25 of the troubled" in github.render(report)) is said
 
 
 def test_an_ordinary_incident_fits_a_screen_or_two() -> None:

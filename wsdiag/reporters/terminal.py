@@ -41,7 +41,7 @@ def render(
 
 
 def _answer(console: Console, report: Report) -> None:
-    """Three lines: what with how sure, why, what to change."""
+    """Three lines: what with how sure, why, what to change; a fourth where that is little."""
     answer = report.causes[0]
     sure = Text(f"  {wording.confidence(answer)}", style="cyan")
     title = Text(flat(answer.title), style="bold")
@@ -52,6 +52,8 @@ def _answer(console: Console, report: Report) -> None:
         for span in nodes.sentence(told, report):
             line.append(span.text, style="cyan" if span.kind == "code" else "default")
         console.print(line)
+    if little := wording.but(answer):
+        console.print(Text("But  ", style="bold").append(little, style="yellow"))
 
 
 def _whole(console: Console, report: Report, *, everything: bool) -> None:

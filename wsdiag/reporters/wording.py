@@ -155,6 +155,18 @@ def confidence(cause: RootCause) -> str:
     return f"{cause.word} ({cause.confidence:.2f})"
 
 
+LITTLE = 0.25
+"""Below this share of the troubled connections an answer is not the whole story."""
+
+
+def but(cause: RootCause) -> str:
+    """That a cause explains only few of the troubled connections; empty where it explains more, or
+    where none can be counted."""
+    if not 0 < cause.share < LITTLE:
+        return ""
+    return f"It explains {cause.share:.0%} of the troubled connections: see the other findings."
+
+
 def evidence_for(report: Report, cause: RootCause) -> list[Finding]:
     """The findings that speak for a cause, in the cause's order."""
     by_id = {finding.id: finding for finding in report.findings}
