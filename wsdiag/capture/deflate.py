@@ -11,6 +11,9 @@ from typing import NamedTuple
 KEPT_BYTES = 64 * 1024
 """The longest message whose payload is looked at, packed or unpacked."""
 
+FLUSH = b"\x00\x00\xff\xff"
+"""What the sender takes off the end of each message (RFC 7692 section 7.2.1)."""
+
 
 class Deflate(NamedTuple):
     """What was negotiated for one direction."""
@@ -43,13 +46,17 @@ class Inflater:
 
     def inflate(self, packed: bytes | None) -> bytes | None:
         """The message; None where it is not known or longer than `KEPT_BYTES`."""
+        return self.inflate_ended(None if packed is None else packed + FLUSH)
+
+    def inflate_ended(self, packed: bytes | memoryview | None) -> bytes | None:
+        """The same of a message that has its `FLUSH` again."""
         if not self._takeover:
             self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
         if packed is None or self._zlib is None:
             self._zlib = None
             return None
         try:
-            text = self._zlib.decompress(packed + b"\x00\x00\xff\xff", KEPT_BYTES)
+            text = self._zlib.decompress(packed, KEPT_BYTES)
         except zlib.error:
             self._zlib = None
             return None

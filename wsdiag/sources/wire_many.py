@@ -19,10 +19,11 @@ from wsdiag.capture import texts
 from wsdiag.capture.batch import Ints
 from wsdiag.capture.framing import Stream, frames
 from wsdiag.capture.headers import Traffic
-from wsdiag.capture.messages import Parts, assemble, lawless, take_apart
+from wsdiag.capture.messages import assemble, lawless, take_apart
 from wsdiag.capture.order import Chunks, Ordered, order
 from wsdiag.capture.streams import TcpFact, What
 from wsdiag.capture.texts import Lines
+from wsdiag.capture.unmasking import Parts
 from wsdiag.capture.websocket import NOT_UTF8, TEXT, Frame, Message, Reader
 from wsdiag.event import EVENTS, Dir, Kind
 from wsdiag.sources.wire_book import Book, moments
