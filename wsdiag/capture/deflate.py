@@ -48,7 +48,7 @@ class Inflater:
         """The message; None where it is not known or longer than `KEPT_BYTES`."""
         return self.inflate_ended(None if packed is None else packed + FLUSH)
 
-    def inflate_ended(self, packed: bytes | memoryview | None) -> bytes | None:
+    def inflate_ended(self, packed: bytes | None) -> bytes | None:
         """The same of a message that has its `FLUSH` again."""
         if not self._takeover:
             self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)

@@ -17,8 +17,7 @@ from wsdiag.capture.deflate import FLUSH, KEPT_BYTES
 from wsdiag.capture.framing import Frames, Stream
 from wsdiag.capture.headers import Mask
 from wsdiag.capture.order import PLACE_BITS
-from wsdiag.capture.texts import LINE_END, Lines
-from wsdiag.capture.unmasking import Parts, payloads
+from wsdiag.capture.unmasking import Parts, Texts, payloads
 from wsdiag.capture.websocket import (
     BINARY,
     CLOSE,
@@ -80,14 +79,14 @@ def lawless(parts: Parts, short: Ints, readers: Sequence[Reader]) -> set[int]:
 
 
 class Assembled(NamedTuple):
-    """What frames make. `row` are the data messages of one frame; of those that are text, `lines`
-    has the texts that are known and `text` the places of their rows in `row`. `others` are the
-    control frames and other messages, with their lanes and turns.
+    """What frames make. `row` are the data messages of one frame; `texts` are those of them that
+    are known texts, and `text` the places of their rows in `row`. `others` are the control frames
+    and other messages, with their lanes and turns.
     """
 
     row: Ints
     text: Ints
-    lines: Lines
+    texts: Texts
     others: list[tuple[int, int, Frame | Message]]
 
 
@@ -97,12 +96,14 @@ def assemble(parts: Parts, stream: Stream, readers: Sequence[Reader]) -> Assembl
     alone = parts.fin & (is_text | (parts.opcode == BINARY))
     packed = alone & (parts.rsv == _RSV1)
     clear = np.flatnonzero(alone & is_text & ~packed & (parts.size <= KEPT_BYTES))
+    masked = parts.masked[clear]
+    clear = np.concatenate((clear[~masked], clear[masked]))  # the first need no unmasking
     inflated, others = _in_turn(parts, packed, ~alone & ~packed, stream, readers)
     known = [row for row in inflated if is_text[row]]
     row = np.flatnonzero(alone)
-    plain = payloads(parts, clear, stream, LINE_END).with_more([inflated[row] for row in known])
-    texts = np.concatenate((plain.rows, np.array(known, np.int64)))
-    return Assembled(row, np.searchsorted(row, texts), plain.lines(), others)
+    texts = Texts(parts, clear, stream, [inflated[row] for row in known])
+    place = np.searchsorted(row, np.concatenate((clear, np.array(known, np.int64))))
+    return Assembled(row, place, texts, others)
 
 
 def _in_turn(
@@ -112,8 +113,8 @@ def _in_turn(
     frames that are no message of their own.
     """
     control, short = parts.opcode >= CLOSE, parts.size <= KEPT_BYTES
-    ended = payloads(parts, np.flatnonzero(packed & short), stream, FLUSH).each()
-    told = payloads(parts, np.flatnonzero(control & short), stream, b"").each()
+    ended = _each(parts, packed & short, stream, FLUSH)
+    told = _each(parts, control & short, stream)
     long = _too_long(parts, np.flatnonzero(other & ~control))
     inflated, others = dict[int, bytes](), list[tuple[int, int, Frame | Message]]()
     rows = np.flatnonzero(packed | other)
@@ -126,13 +127,21 @@ def _in_turn(
             if text is not None:
                 inflated[row] = text
         elif is_control:
-            payload = bytes(told[row]) if row in told else None
-            others.append((lane, int(parts.turn[row]), _frame(parts, row, reader.side, payload)))
+            frame = _frame(parts, row, reader.side, told.get(row))
+            others.append((lane, int(parts.turn[row]), frame))
         else:
             fact = _assemble(reader, parts, row, stream, keep=row not in long)
             if fact is not None:
                 others.append((lane, int(parts.turn[row]), fact))
     return inflated, others
+
+
+def _each(parts: Parts, of: Mask, stream: Stream, ending: bytes = b"") -> dict[int, bytes]:
+    """The payloads of some frames, each with its ending, by row."""
+    rows = np.flatnonzero(of)
+    blocks = payloads(parts, rows, stream, ending)
+    texts = (text for block in blocks for text in block.each(ending))
+    return dict(zip(rows.tolist(), texts, strict=True))
 
 
 def _too_long(parts: Parts, rows: Ints) -> set[int]:

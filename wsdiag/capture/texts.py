@@ -5,14 +5,14 @@ JSON objects, which most are, are decoded as lines of one text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from wsdiag.capture import payload
-from wsdiag.capture.batch import Bytes, Ints
+from wsdiag.capture.batch import Ints
 from wsdiag.capture.headers import Mask
 from wsdiag.capture.payload import (
     HEARTBEAT_NAMES,
@@ -26,17 +26,13 @@ from wsdiag.capture.payload import (
 )
 from wsdiag.capture.websocket import is_utf8
 
-_TOGETHER = 4096
-"""Lines decoded at once; where one of them is no JSON, each is read by itself."""
-
 LINE_END = b"\n"
 _BRACE, _NEWLINE, _SIGNALR_END = 0x7B, 0x0A, 0x1E
-_PIECE = 256 * 1024  # of a text, with a mark for each byte it stays in a processor's cache
 _DECODER = msgspec.json.Decoder()
 
 
 class Lines(NamedTuple):
-    """Texts in one: `size` bytes each from `begin` on, then blanks to the line's end."""
+    """Texts in one: `size` bytes each from `begin` on, then their ending, then blanks."""
 
     text: bytes
     begin: Ints
@@ -46,6 +42,11 @@ class Lines(NamedTuple):
         """One of the texts."""
         begin = int(self.begin[at])
         return self.text[begin : begin + int(self.size[at])]
+
+    def each(self, ending: bytes = b"") -> Iterator[bytes]:
+        """The texts, one by one, each with its ending."""
+        begin, end = self.begin.tolist(), (self.begin + self.size + len(ending)).tolist()
+        return map(self.text.__getitem__, map(slice, begin, end))
 
 
 class Said(NamedTuple):
@@ -61,16 +62,27 @@ class Said(NamedTuple):
     broken: list[int]
 
 
-def read(given: Lines, engine_io: Mask) -> Said:
+def read(blocks: Iterable[Lines], engine_io: Mask) -> Said:
     """Read texts; those of Engine.IO endpoints are read as such."""
-    count = given.size.size
-    empty: list[str | None] = [None] * count
+    said = Said([], [], [], {}, [])
+    for given in blocks:
+        done = len(said.name)
+        told = _block(given, engine_io[done : done + given.size.size])
+        for column, more in zip(said[:3], told[:3], strict=True):
+            column.extend(more)
+        said.beats.update((done + at, beat) for at, beat in told.beats.items())
+        said.broken.extend(done + at for at in told.broken)
+    return said
+
+
+def _block(given: Lines, engine_io: Mask) -> Said:
+    """Read some texts; where one of them is no JSON, each is read by itself."""
+    empty: list[str | None] = [None] * given.size.size
     said = Said(empty, empty.copy(), empty.copy(), {}, _broken(given))
     plain = _objects(given) & ~engine_io
-    for begin in range(0, count, _TOGETHER):
-        rows = begin + np.flatnonzero(plain[begin : begin + _TOGETHER])
-        if not _together(said, given, rows.tolist()):
-            plain[rows] = False
+    rows = np.flatnonzero(plain)
+    if not _together(said, given, rows.tolist()):
+        plain[rows] = False
     for at in np.flatnonzero(~plain & (given.size > 0)).tolist():
         _alone(said, given, at, bool(engine_io[at]))
     return said
@@ -88,17 +100,12 @@ def _objects(given: Lines) -> Mask:
     text, begin, size = np.frombuffer(given.text, np.uint8), given.begin, given.size
     may = (size > 0) & (size <= MAX_BYTES)
     may[may] = (text[begin[may]] == _BRACE) & (text[(begin + size)[may] - 1] != _SIGNALR_END)
-    if _newlines(text) > size.size:
+    # Not by `bytes.count`, which takes four times as long.
+    if np.count_nonzero(text == _NEWLINE) > size.size:
         ends = np.flatnonzero(text == _NEWLINE)
         within = np.searchsorted(begin, ends, side="right") - 1
         may[within[ends < (begin + size)[within]]] = False
     return may
-
-
-def _newlines(text: Bytes) -> int:
-    """So many lines end; counted in pieces, which is four times as fast as `bytes.count`."""
-    pieces = (text[at : at + _PIECE] for at in range(0, text.size, _PIECE))
-    return sum(int(np.count_nonzero(piece == _NEWLINE)) for piece in pieces)
 
 
 def _together(said: Said, given: Lines, rows: list[int]) -> bool:

@@ -1,24 +1,30 @@
-"""The payloads of many frames, unmasked all at once (RFC 6455 section 5.3).
+"""The payloads of many frames, copied and unmasked all at once (RFC 6455 section 5.3).
 
-What a server sends bears no mask: it is copied as it stands. What clients send is copied in whole
-words, so that one operation unmasks it.
+They are copied in whole words, which one operation unmasks. What stands behind a payload in its
+last word gives way to what is to end it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from wsdiag.capture.batch import Bytes, Ints
+from wsdiag.capture.batch import Ints, anywhere
 from wsdiag.capture.framing import Stream
 from wsdiag.capture.headers import Mask
-from wsdiag.capture.texts import Lines
+from wsdiag.capture.texts import LINE_END, Lines
 
-_BLANKS = b"   "  # up to the next whole word
+BLOCK_BYTES = 512 * 1024
+"""So much is copied at once: it and what is made of it stay in a processor's cache."""
 
-Piece = bytes | memoryview
+Words = NDArray[np.uint64]
+
+_STEPS = np.arange(0, 2 * BLOCK_BYTES, 8)
 
 
 class Parts(NamedTuple):
@@ -42,91 +48,69 @@ class Parts(NamedTuple):
         return Parts._make(column[rows] for column in self)
 
 
-class Payloads(NamedTuple):
-    """Payloads in pieces that make one text, with `ending` between them and behind the last one.
+class Texts(NamedTuple):
+    """Messages that are text: those of the frames `rows`, and then others that were packed."""
 
-    The payload of the frame `rows[i]` is the `size[i]` bytes from `begin[i]` on.
-    """
-
+    parts: Parts
     rows: Ints
-    pieces: list[Piece]
-    begin: Ints
-    size: Ints
-    length: int
-    ending: bytes
+    stream: Stream
+    inflated: Sequence[bytes]
 
-    def with_more(self, texts: Sequence[bytes]) -> Payloads:
-        """The same and these, which are of no frames."""
-        if not texts:
-            return self
-        size = np.fromiter(map(len, texts), np.int64, len(texts))
-        stop = self.length + np.cumsum(size + len(self.ending))
-        begin = np.concatenate((self.begin, stop - size - len(self.ending)))
-        return self._replace(
-            pieces=[*self.pieces, *texts],
-            begin=begin,
-            size=np.concatenate((self.size, size)),
-            length=int(stop[-1]),
-        )
-
-    def lines(self) -> Lines:
-        """The payloads as lines of one text."""
-        return Lines(self.ending.join((*self.pieces, b"")), self.begin, self.size)
-
-    def each(self) -> dict[int, memoryview]:
-        """Each payload with its ending, by its row."""
-        stop = self.begin + self.size + len(self.ending)
-        view = memoryview(self.ending.join((*self.pieces, b"")))
-        return dict(zip(self.rows.tolist(), _slices(view, self.begin, stop), strict=True))
+    def blocks(self) -> Iterator[Lines]:
+        """The texts as lines, some at once."""
+        yield from payloads(self.parts, self.rows, self.stream, LINE_END)
+        size = np.fromiter(map(len, self.inflated), np.int64, len(self.inflated))
+        for begin, end in _blocks(size):
+            sizes = size[begin:end]
+            text = LINE_END.join((*self.inflated[begin:end], b""))
+            yield Lines(text, np.cumsum(sizes + 1) - sizes - 1, sizes)
 
 
-def payloads(parts: Parts, rows: Ints, stream: Stream, ending: bytes) -> Payloads:
-    """The payloads of the frames `rows`; those without a mask come first."""
-    masked = parts.masked[rows]
-    bare, rows = rows[~masked], rows[masked]
-    size = parts.size[bare]
-    pieces = _pieces(parts, bare, size, stream)
-    stop = np.cumsum(size + len(ending))
-    length = int(stop[-1]) if stop.size else 0
-    begin, sizes = stop - size - len(ending), parts.size[rows]
-    if rows.size:
-        plain, places = _unmasked(parts, rows, stream, ending)
-        begin = np.concatenate((begin, length + places))
-        pieces.append(plain.data)
-        length += plain.size + len(ending)
-    return Payloads(
-        np.concatenate((bare, rows)), pieces, begin, np.concatenate((size, sizes)), length, ending
-    )
+def payloads(parts: Parts, rows: Ints, stream: Stream, ending: bytes) -> Iterator[Lines]:
+    """The payloads of the frames `rows` in turn, some at once, each with `ending` behind it."""
+    for begin, end in _blocks(parts.size[rows]):
+        yield _unmasked(parts, rows[begin:end], stream, ending)
 
 
-def _unmasked(parts: Parts, rows: Ints, stream: Stream, ending: bytes) -> tuple[Bytes, Ints]:
-    """Masked payloads up to the last one's end, and where they begin.
-
-    Between them stand endings, and blanks up to whole words.
-    """
-    size = parts.size[rows]
-    words = (size + len(ending) + len(_BLANKS)) // 4
-    stop = np.cumsum(4 * words)
-    begin = stop - 4 * words
-    copied = b"".join(_pieces(parts, rows, 4 * words, stream))
-    plain = np.repeat(parts.mask[rows].astype(np.uint32), words)
-    plain ^= np.frombuffer(copied, np.uint32)
-    text = plain.view(np.uint8)
-    for number, byte in enumerate(ending + _BLANKS):
-        at = begin + size + number
-        text[at[at < stop]] = byte
-    return text[: begin[-1] + size[-1]], begin
+def _blocks(size: Ints) -> Iterator[tuple[int, int]]:
+    """Where blocks of so many bytes begin and end."""
+    number = np.cumsum(size + 1) // BLOCK_BYTES
+    bounds = [*np.flatnonzero(np.diff(number, prepend=-1)).tolist(), size.size]
+    return pairwise(bounds)
 
 
-def _pieces(parts: Parts, rows: Ints, length: Ints, stream: Stream) -> list[Piece]:
-    """So many bytes from the beginning of each payload on."""
-    at = parts.at[rows]
-    pieces: list[Piece] = _slices(stream.data.data, at, at + length)
+def _unmasked(parts: Parts, rows: Ints, stream: Stream, ending: bytes) -> Lines:
+    size, at, mask = parts.size[rows], parts.at[rows], parts.mask[rows]
+    whole = size >> 3
+    words = whole + (1 if len(ending) <= 1 else 2)
+    stop = np.cumsum(words)
+    first, total = stop - words, int(stop[-1])
+    steps = _STEPS if total <= _STEPS.size else np.arange(0, 8 * total, 8)
+    text = anywhere(stream.data, "=u8")[np.repeat(at - 8 * first, words) + steps[:total]]
     for number in np.flatnonzero(at < 0).tolist():
-        end, size = int(parts.end[rows[number]]), int(parts.size[rows[number]])
-        pieces[number] = stream.bytes(end - size, end).ljust(int(length[number]))
-    return pieces
+        stop_at = int(parts.end[rows[number]])
+        piece = stream.bytes(stop_at - int(size[number]), stop_at)
+        begin = 8 * int(first[number])
+        text.view(np.uint8)[begin : begin + len(piece)] = np.frombuffer(piece, np.uint8)
+    if mask.any():
+        text ^= np.repeat((mask << 32 | mask).view(np.uint64), words)
+    kept, filled, more = _endings(ending)
+    last, left = first + whole, size & 7
+    text[last] = text[last] & kept[left] | filled[left]
+    if len(ending) > 1:
+        text[last + 1] = more[left]
+    return Lines(text.tobytes(), 8 * first, size)
 
 
-def _slices(view: memoryview, begin: Ints, end: Ints) -> list[Piece]:
-    return list(map(view.__getitem__, map(slice, begin.tolist(), end.tolist())))
+@cache
+def _endings(ending: bytes) -> tuple[Words, Words, Words]:
+    """By the bytes that a payload leaves in its last word: what is kept of that word, what fills
+    it, and the word behind it."""
+    padded = ending.ljust(16)
+    tables = (
+        [b"\xff" * left + bytes(8 - left) for left in range(8)],
+        [bytes(left) + padded[: 8 - left] for left in range(8)],
+        [padded[8 - left : 16 - left] for left in range(8)],
+    )
+    kept, filled, more = (np.frombuffer(b"".join(table), np.uint64) for table in tables)
+    return kept, filled, more

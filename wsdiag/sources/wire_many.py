@@ -22,8 +22,7 @@ from wsdiag.capture.headers import Traffic
 from wsdiag.capture.messages import assemble, lawless, take_apart
 from wsdiag.capture.order import Chunks, Ordered, order
 from wsdiag.capture.streams import TcpFact, What
-from wsdiag.capture.texts import Lines
-from wsdiag.capture.unmasking import Parts
+from wsdiag.capture.unmasking import Parts, Texts
 from wsdiag.capture.websocket import NOT_UTF8, TEXT, Frame, Message, Reader
 from wsdiag.event import EVENTS, Dir, Kind
 from wsdiag.sources.wire_book import Book, moments
@@ -72,7 +71,7 @@ def read_together(
             for _ in _feed(readers[of], stream, begin, stream.lane(of)[1]):
                 pass
     alone = parts.of(assembled.row)
-    frame, more = _messages(stories, alone, assembled.text, assembled.lines, book)
+    frame, more = _messages(stories, alone, assembled.text, assembled.texts, book)
     for _, turn, tell, what in sorted(told + more, key=itemgetter(0, 1)):
         book.turn = turn
         tell(what)
@@ -117,15 +116,15 @@ def _feed(
 
 
 def _messages(
-    stories: Sequence[Story], parts: Parts, text: Ints, lines: Lines, book: Book
+    stories: Sequence[Story], parts: Parts, text: Ints, known: Texts, book: Book
 ) -> tuple[pl.DataFrame, list[Told]]:
     """The rows of messages of one frame, and what of them is to be told one by one.
 
-    `lines` are the known texts among them, of the rows `text`.
+    `known` are the texts among them that could be read, of the rows `text`.
     """
     number = parts.lane >> 1
     engine_io = np.array([story.engine_io for story in stories], bool)[number[text]]
-    said = texts.read(lines, engine_io)
+    said = texts.read(known.blocks(), engine_io)
     told = list[Told]()
     for at in said.broken:
         row = int(text[at])
@@ -140,7 +139,7 @@ def _messages(
     line = np.full(number.size, -1)
     line[text] = np.arange(text.size)
     if book.notebook is not None and book.notebook.wants(book.source):
-        _note(stories, parts, line, lines, said.beats)
+        _note(stories, parts, line, known, said.beats)
     plain = np.ones(number.size, bool)
     plain[text[list(said.beats)]] = False
     order = np.argsort(parts.turn, kind="stable")
@@ -165,15 +164,16 @@ def _messages(
 
 
 def _note(
-    stories: Sequence[Story], parts: Parts, line: Ints, of: Lines, beats: Container[int]
+    stories: Sequence[Story], parts: Parts, line: Ints, known: Texts, beats: Container[int]
 ) -> None:
     """Let a review look at the messages, but not at heartbeats."""
+    lines = [text for block in known.blocks() for text in block.each()]
     order = np.argsort(parts.turn, kind="stable")
     order = order[np.argsort(parts.ts[order], kind="stable")]
     columns = (parts.lane, parts.pos, parts.ts, parts.size, line)
     for lane, pos, ts, size, at in zip(*(col[order].tolist() for col in columns), strict=True):
         if at < 0 or at not in beats:
-            text = of.line(at) if at >= 0 else None
+            text = lines[at] if at >= 0 else None
             stories[lane >> 1].note(lane & 1, pos, ts, size, text)
 
 
