@@ -151,6 +151,7 @@ def told(events_: pl.DataFrame) -> Story:
     identified = sessions.identify(events_)
     return Story(
         events=identified.lazy(),
+        signs=connections.signs(identified.lazy()),
         connections=connections.table(identified).lazy(),
         trips=connections.round_trips(identified.lazy()),
     )

@@ -55,7 +55,7 @@ def measure(story: Story) -> Measured:
     )
     beats, trips, gaps = pl.collect_all(
         [
-            story.events.filter((pl.col("kind") == "pong") & pl.col("ms").is_not_null()).select(
+            story.signs.filter((pl.col("kind") == "pong") & pl.col("ms").is_not_null()).select(
                 "ms"
             ),
             story.trips.select("ended", "ms"),
@@ -107,7 +107,7 @@ def _backoff(story: Story) -> Backoff:
 
 
 def _memory(story: Story) -> MemoryCost:
-    row = memory.cost(story.events, story.connections).collect().row(0, named=True)
+    row = memory.cost(story.signs, story.connections).collect().row(0, named=True)
     return MemoryCost(
         samples=row["samples"],
         per_connection_bytes=_rounded(row["per_connection"]),

@@ -62,14 +62,17 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset().union(*(reading.stacks for reading in self.readings))
 
     def story(self) -> Story:
-        """The events with their connection table and the round trips, each made once: every
-        detector reads the table, and several the round trips."""
+        """The events with what is drawn from them, each made once: every detector reads the table,
+        most the signs, and several the round trips."""
         told = zip(self.inputs, self.readings, strict=True)
         doubtful = {item.name: reading.doubtful for item, reading in told if reading.doubtful}
         table = connections.table(self.events, doubtful)
         events = self.events.lazy()
-        trips = connections.round_trips(events).collect(engine="in-memory")
-        return Story(events=events, connections=table.lazy(), trips=trips.lazy())
+        drawn = [connections.signs(events), connections.round_trips(events)]
+        signs, trips = pl.collect_all(drawn, engine="in-memory")
+        return Story(
+            events=events, signs=signs.lazy(), connections=table.lazy(), trips=trips.lazy()
+        )
 
 
 def gather(found: Found, config: Config) -> Gathered:

@@ -32,16 +32,25 @@ __all__ = [
     "memory",
     "reconnects",
     "round_trips",
+    "signs",
     "table",
     "with_room",
 ]
 
 
 class Story(NamedTuple):
-    """All that a detector may look at: the events, and what is drawn from them once for all: the
-    connection table, and the round trips of messages.
+    """All that a detector may look at: the events, and what is drawn from them once for all: those
+    that are more than a message, the connection table, and the round trips of messages.
+
+    In a capture nearly all rows are messages: who does not ask for them looks at `signs`.
     """
 
     events: pl.LazyFrame
+    signs: pl.LazyFrame
     connections: pl.LazyFrame
     trips: pl.LazyFrame
+
+
+def signs(events: pl.LazyFrame) -> pl.LazyFrame:
+    """The events but messages of which nothing is said."""
+    return events.filter((pl.col("kind") != "message") | pl.col("reason").is_not_null())

@@ -81,7 +81,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         alone=pl.lit(False),
     )
     spoken = _own_failures(
-        story.events.filter(pl.col("kind").is_in(["error", "close", "end", "timeout"]))
+        story.signs.filter(pl.col("kind").is_in(["error", "close", "end", "timeout"]))
     )
     alone = untied(closed, spoken, ID).filter(pl.col("text").str.contains(HANDLER))
     rows = pl.concat(

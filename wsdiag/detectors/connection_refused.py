@@ -62,7 +62,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pointers="opening",
         )
     )
-    unnamed = stated(story.events.filter(pl.col("kind") != "refused"), ID)
+    unnamed = stated(story.signs.filter(pl.col("kind") != "refused"), ID)
     rows = pl.concat(
         [
             rows,

@@ -53,7 +53,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def _reported(story: Story, live: pl.LazyFrame) -> pl.LazyFrame:
     return flag(
-        stated(story.events, ID).join(live, how="cross"),
+        stated(story.signs, ID).join(live, how="cross"),
         detector=ID,
         severity=Severity.ERROR,
         confidence=0.9,

@@ -84,7 +84,7 @@ def _opened(story: Story) -> pl.LazyFrame:
 def _rejections(story: Story) -> pl.LazyFrame:
     """The rejected handshakes, each with what was said about it."""
     said = (
-        story.events.filter(
+        story.signs.filter(
             pl.col("reason").is_not_null()
             & pl.col("kind").is_in(["rejected", "auth", "error", "response", "token"])
         )
@@ -93,7 +93,7 @@ def _rejections(story: Story) -> pl.LazyFrame:
     )
     # An error that names no connection is about the rejection of the same moment.
     unbound = (
-        story.events.filter(
+        story.signs.filter(
             (pl.col("kind") == "error")
             & pl.col("session").is_null()
             & pl.col("reason").is_not_null()
@@ -102,10 +102,10 @@ def _rejections(story: Story) -> pl.LazyFrame:
         .sort("ts")
         .select("ts", unbound="reason")
     )
-    no_backend = story.events.filter(pl.col("vantage") == "proxy").select(
+    no_backend = story.signs.filter(pl.col("vantage") == "proxy").select(
         no_backend=pl.col("reason").str.contains(_NO_BACKEND).any()
     )
-    engine_io = story.events.select(engine_io=pl.col("reason").str.contains(_ENGINE_IO).any())
+    engine_io = story.signs.select(engine_io=pl.col("reason").str.contains(_ENGINE_IO).any())
     return (
         counted(story.connections.filter(pl.col("rejected")))
         .join(said.filter(pl.col("session").is_not_null()), on="session", how="left")
@@ -142,7 +142,7 @@ def _told_alone(story: Story, rejections: pl.LazyFrame) -> pl.LazyFrame:
     """The lines that tell of a refusal, where nobody shows a rejected handshake."""
     # A client that tells of its failed handshakes tells of the refusals that others log.
     unopened = story.connections.filter(~pl.col("was_open")).select("session")
-    spoken = story.events.filter(
+    spoken = story.signs.filter(
         pl.col("kind").is_in(["error", "auth"])
         | pl.col("kind").is_in(["close", "end"]) & pl.col("session").is_not_null()
     )

@@ -57,9 +57,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all connections concerned."""
     rows = (
         _cut(story)
-        .join(_pace(story.events), on="session", how="left")
-        .join(_usual_pace(story.events), how="cross")
-        .join(_unanswered_handshakes(story.events), how="cross")
+        .join(_pace(story.signs), on="session", how="left")
+        .join(_usual_pace(story.signs), how="cross")
+        .join(_unanswered_handshakes(story.signs), how="cross")
         .with_columns(
             # Who is pinged for the first time later than it lived is pinged too slowly.
             not_yet_due=((pl.col("pings") == 0) & (pl.col("usual_s") >= pl.col("age"))).fill_null(

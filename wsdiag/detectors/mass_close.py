@@ -85,7 +85,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def _deaths(story: Story, waves: pl.LazyFrame) -> pl.LazyFrame:
     """The stops that no server chooses, where no wave of ends shows what they did."""
-    stops = story.events.filter(
+    stops = story.signs.filter(
         (pl.col("kind") == "server_stop") & (pl.col("vantage") == "server") & endings.killed()
     )
     shown = waves.select(waves=pl.len())
@@ -116,7 +116,7 @@ def _by_order(story: Story) -> pl.LazyFrame:
     kind, place = pl.col("kind").cast(pl.String), ("source",)
     stop, start = kind == "server_stop", kind == "server_start"
     lines = (
-        story.events.filter(
+        story.signs.filter(
             pl.col("ts").is_null() & kind.is_in(["server_stop", "server_start", "close", "end"])
         )
         .sort("source", "pos")
@@ -167,14 +167,14 @@ def _waves(story: Story) -> pl.LazyFrame:
         started="ended", measured=pl.lit(None, dtype=pl.Float64), pointers="closing"
     )
     rows = _with_drained(waves, story).cache()  # asked for by several, and found by Python
-    rows = rows.join(endings.around(rows, story.events), on="wave", how="left")
+    rows = rows.join(endings.around(rows, story.signs), on="wave", how="left")
     return rows.filter(~_people_leaving())
 
 
 def _of_one_server(ends: pl.LazyFrame, waves: pl.LazyFrame, story: Story) -> pl.LazyFrame:
     """The ends that one server's shutdown made, too few to be a wave of the whole fleet."""
     others = ends.join(waves.select("session"), on="session", how="anti")
-    stopped = endings.after_stop(others, story.events)
+    stopped = endings.after_stop(others, story.signs)
     return others.join(stopped, on="session").with_columns(
         wave=pl.format("stop {}", "stop"), live="here"
     )
@@ -277,7 +277,7 @@ def _with_drained(waves: pl.LazyFrame, story: Story) -> pl.LazyFrame:
         ended=pl.coalesce("ended", "closed"),
         pointers="closing",
     )
-    drained = endings.after_reload(ends, story.events)
+    drained = endings.after_reload(ends, story.signs)
     placed = ends.join(drained, on="session").with_columns(
         wave=pl.format("reload {}", "reloaded_at"),
         live=pl.len().over("reloaded_at").cast(pl.Int64),

@@ -42,7 +42,7 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all connections concerned."""
     said = (
-        story.events.filter(pl.col("reason").str.contains(_SAID))
+        story.signs.filter(pl.col("reason").str.contains(_SAID))
         .group_by("session")
         .agg(pl.col("reason").first().alias("said"), pl.len())
         .filter(pl.col("session").is_not_null())

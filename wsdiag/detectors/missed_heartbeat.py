@@ -71,15 +71,15 @@ def _framed() -> pl.Expr:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all connections concerned."""
-    unanswered = _unanswered(story.events)
+    unanswered = _unanswered(story.signs)
     rows = (
         with_room(story.connections)
-        .join(_stated(story.events), on="session", how="left")
+        .join(_stated(story.signs), on="session", how="left")
         .join(unanswered, on="session", how="left")
-        .join(_sent_again(story.events, unanswered), on="session", how="left")
-        .join(_throttled(story.events), on="session", how="left")
-        .join(_own(story.events), on="session", how="left")
-        .join(_hidden(story.events), how="cross")
+        .join(_sent_again(story.signs, unanswered), on="session", how="left")
+        .join(_throttled(story.signs), on="session", how="left")
+        .join(_own(story.signs), on="session", how="left")
+        .join(_hidden(story.signs), how="cross")
         .with_columns(
             _stated=pl.col("stated").is_not_null()
             | (

@@ -60,7 +60,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def _stated(story: Story) -> pl.LazyFrame:
     return flag(
-        stated(story.events, ID),
+        stated(story.signs, ID),
         detector=ID,
         severity=Severity.ERROR,
         confidence=0.85,
@@ -72,7 +72,7 @@ def _stated(story: Story) -> pl.LazyFrame:
 def _sent_again(story: Story) -> pl.LazyFrame:
     """Each connection's retransmissions: how many, how large, since and until when."""
     again = (
-        story.events.filter((pl.col("kind") == "retransmit") & pl.col("session").is_not_null())
+        story.signs.filter((pl.col("kind") == "retransmit") & pl.col("session").is_not_null())
         .group_by("session")
         .agg(
             pl.len().alias("again"),

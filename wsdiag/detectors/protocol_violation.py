@@ -62,7 +62,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     # A refusal's reason is the handshake's.
     spoken = pl.col("kind").is_in(["error", "close", "end"])
     told = (
-        stated(story.events.filter(spoken), ID)
+        stated(story.signs.filter(spoken), ID)
         .join(closed.select("session", "code", "closed_by"), on="session", how="left")
         .select(closed.collect_schema().names())
     )

@@ -68,7 +68,7 @@ def _slow(values: pl.LazyFrame, targets: Targets, where: str) -> pl.LazyFrame:
 
 def _away(story: Story) -> pl.LazyFrame:
     """Clients that say that they give up, and those whose library does not come back by itself."""
-    events = story.events
+    events = story.signs
     said = stated(events.filter(pl.col("kind").is_in(["error", "close", "end"])), ID)
     tries = (
         events.filter(pl.col("kind").is_in(["attempt", "open", "rejected", "refused"]))

@@ -43,7 +43,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def _stated(story: Story) -> pl.LazyFrame:
     return flag(
-        stated(story.events, ID),
+        stated(story.signs, ID),
         detector=ID,
         severity=Severity.ERROR,
         confidence=0.95,
@@ -54,7 +54,7 @@ def _stated(story: Story) -> pl.LazyFrame:
 
 def _leak(story: Story) -> pl.LazyFrame:
     """Memory that follows the connections ever made and not the live ones."""
-    samples = story.events.filter(pl.col("kind") == "memory")
+    samples = story.signs.filter(pl.col("kind") == "memory")
     rows = (
         samples.sort("ts")
         .select(
@@ -64,7 +64,7 @@ def _leak(story: Story) -> pl.LazyFrame:
             pointers=pl.concat_list(SPOT.first(), SPOT.last()),
         )
         .head(1)
-        .join(memory.cost(story.events, story.connections), how="cross")
+        .join(memory.cost(story.signs, story.connections), how="cross")
         .filter(pl.col("per_connect").is_not_null())
         .with_columns(measured="per_connect")
     )

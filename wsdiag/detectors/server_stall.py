@@ -56,7 +56,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def _shared(story: Story, targets: Targets) -> pl.LazyFrame:
     waits = _slotted(_waits(story, targets), "ended")
-    retransmits = story.events.filter(pl.col("kind") == "retransmit").select("ts")
+    retransmits = story.signs.filter(pl.col("kind") == "retransmit").select("ts")
     sent_again = _slotted(retransmits, "ts").select(*ON).unique().with_columns(lossy=True)
     busy = waits.group_by(*ON).agg(
         pl.col("session").n_unique().alias("busy"),
@@ -118,7 +118,7 @@ def _slotted(rows: pl.LazyFrame, moment: str) -> pl.LazyFrame:
 def _stated(story: Story) -> pl.LazyFrame:
     # A page that nobody looks at sleeps by its browser's will, not by the server's.
     hidden = says("missed-heartbeat", pl.col("reason"))
-    rows = story.events.filter((pl.col("kind") == "stall") & ~hidden).select(
+    rows = story.signs.filter((pl.col("kind") == "stall") & ~hidden).select(
         "session",
         "reason",
         started="ts",
@@ -157,7 +157,7 @@ def _waits(story: Story, targets: Targets) -> pl.LazyFrame:
         slow=pl.col("handshake_ms") > targets.connect_ms,
     )
     # A pong the server owes; what a client owes says nothing about the server.
-    pongs = story.events.filter(
+    pongs = story.signs.filter(
         (pl.col("kind") == "pong")
         & (pl.col("dir") == "s2c")
         & pl.col("ms").is_not_null()

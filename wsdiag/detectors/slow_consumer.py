@@ -39,7 +39,7 @@ _FULL = "(?i)exceed|limit|overflow|full|kick|slow|keep up|drop|terminat|disconne
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     """How many connections were seen on the wire, or spoken of by a sender."""
     wire = pl.col("vantages").list.contains("network") & pl.col("was_open")
-    told = story.events.filter(
+    told = story.signs.filter(
         (pl.col("kind") == "backpressure") & pl.col("session").is_not_null()
     ).select(told=pl.col("session").n_unique())
     return (
@@ -56,8 +56,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all peers concerned."""
     by_code = pl.col("code").is_in(CODES).fill_null(False)
     rows = (
-        story.connections.join(_told(story.events), on="session", how="left")
-        .join(_shut(story.events), on="session", how="left")
+        story.connections.join(_told(story.signs), on="session", how="left")
+        .join(_shut(story.signs), on="session", how="left")
         .with_columns(
             said=pl.col("told").fill_null(False) | by_code,
             shut=(pl.col("shut_s") >= CLOSED_S).fill_null(False)

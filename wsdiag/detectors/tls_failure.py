@@ -56,7 +56,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all failures."""
     alert = pl.col("code").replace_strict(ALERTS, default=None, return_dtype=pl.String)
     alerts = (
-        story.events.filter((pl.col("kind") == "tls_alert") & pl.col("code").is_in(list(ALERTS)))
+        story.signs.filter((pl.col("kind") == "tls_alert") & pl.col("code").is_in(list(ALERTS)))
         .with_columns(
             objects=pl.when(pl.col("dir") == "c2s")
             .then(pl.lit("client"))
@@ -73,7 +73,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             SPOT.head(3).alias("pointers"),
         )
     )
-    told = stated(story.events, ID).with_columns(
+    told = stated(story.signs, ID).with_columns(
         alert=pl.lit(None, dtype=pl.String), objects=pl.lit(None, dtype=pl.String)
     )
     rows = pl.concat([alerts, told.select(alerts.collect_schema().names())])

@@ -48,7 +48,7 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for expiry in mid-connection, one for expired tokens at connect."""
     said = (
-        story.events.filter(
+        story.signs.filter(
             pl.col("session").is_not_null() & pl.col("reason").str.contains(_SAYS_EXPIRED)
         )
         .group_by("session")

@@ -37,7 +37,7 @@ def ends(story: Story) -> pl.LazyFrame:
     coarse = (pl.col("ended").dt.microsecond() == 0) & (pl.col("opened").dt.microsecond() == 0)
     return (
         counted(story.connections.filter((pl.col("gone") & ~pl.col("fragment")) | pl.col("timer")))
-        .join(_stated(story.events), on="session", how="left")
+        .join(_stated(story.signs), on="session", how="left")
         .with_columns(
             # What a log says of an end that it did not make is an observation, not its own timer.
             stated=pl.when(

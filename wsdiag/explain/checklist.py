@@ -68,7 +68,7 @@ def _pace(story: Story) -> float | None:
     """The median time between two pings of one connection, in seconds."""
     gap = pl.col("ts").sort().diff().median().dt.total_microseconds() / 1e6
     paces = (
-        story.events.filter((pl.col("kind") == "ping") & pl.col("session").is_not_null())
+        story.signs.filter((pl.col("kind") == "ping") & pl.col("session").is_not_null())
         .group_by("session", "source", "conn", "dir")
         .agg(gap.alias("every_s"))
     )
@@ -143,7 +143,7 @@ def _reconnection(marks: set[str], law: dict[str, Any]) -> CheckItem:
 def _indicator(story: Story) -> CheckItem:
     """A client that logs each end knows its state; that the page shows it, no log tells."""
     item = "connection status indicator in the UI"
-    told = story.events.filter((pl.col("vantage") == "client") & (pl.col("kind") == "close"))
+    told = story.signs.filter((pl.col("vantage") == "client") & (pl.col("kind") == "close"))
     ends = told.select(pl.len()).collect().item()
     if ends:
         why = f"the client notices its {plural(ends, 'end')}; look whether the page shows them"
@@ -161,9 +161,9 @@ def _fallback(story: Story) -> CheckItem:
     seen = pl.col("vantages").list.eval(pl.element().is_in(SHOW_PLAIN_HTTP)).list.any()
     shown = seen & ~pl.col("status").is_in(TO_ANYBODY).fill_null(value=False)
     polls = pl.col("kind").is_in(["request", "response"]) & pl.col("name").str.contains(POLLING)
-    since = story.events.filter(upgrade).select(since=pl.col("ts").min())
+    since = story.signs.filter(upgrade).select(since=pl.col("ts").min())
     after = (
-        story.events.filter(polls)
+        story.signs.filter(polls)
         .join(since, how="cross")
         .filter(pl.col("ts") > pl.col("since"))
         .select(polls=pl.len(), answered=(pl.col("code") == 200).sum())

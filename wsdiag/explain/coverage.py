@@ -89,7 +89,7 @@ def _client(story: Story, inputs: Collection[Input], stacks: Collection[str]) ->
     lines = []
     hars = {read.source: read for read in inputs if read.format == "har"}
     opened = (
-        story.events.filter(BY_CLIENT & (pl.col("kind") == "open"))
+        story.signs.filter(BY_CLIENT & (pl.col("kind") == "open"))
         .select(pl.col("source").cast(pl.String), "session", "ts")
         .collect()
     )

@@ -62,7 +62,7 @@ def _all_ended_well(story: Story) -> bool:
         known=(pl.col("code").is_not_null() | pl.col("live")).sum(),
         restarted=(pl.col("code") == 1012).sum(),
     )
-    errors = story.events.filter(
+    errors = story.signs.filter(
         (pl.col("kind") == "error") & pl.col("session").is_not_null()
     ).select(errors=pl.len())
     elsewhere = pl.col("vantage") != "client"
