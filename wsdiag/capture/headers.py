@@ -140,21 +140,31 @@ def between(
     stream: BufferedIOBase, ends: Collection[frozenset[Endpoint]], last: int
 ) -> Iterator[Segment]:
     """The segments that run between these pairs of ends, up to packet `last`."""
-    ports = [
-        (4 if len(one.ip) == 4 else 6) << 32 | one.port << 16 | other.port
+    wanted = {
+        _key(one, other): (one, other)
         for pair in ends
         for one, other in permutations((*pair, *pair)[:2])
-    ]
+    }
     notes = Notes()
     for batch in batches(stream, notes):
         traffic = decode(batch, notes)
-        found = np.flatnonzero(np.isin(traffic.segments.ports, ports))
-        for index in found[np.argsort(traffic.pos[found])].tolist():
-            segment = traffic.segment(index, *traffic.ends(index))
-            if segment.pos > last:
+        sent = traffic.segments
+        found = np.flatnonzero(np.isin(sent.ports, [key[-1] for key in wanted]))
+        found = found[np.argsort(traffic.pos[found])]
+        # Many connections may have these ports: their segments need not be made to be told apart.
+        keys = (sent.source_high, sent.source, sent.target_high, sent.target, sent.ports)
+        columns = (column[found].tolist() for column in keys)
+        for index, *key in zip(found.tolist(), *columns, strict=True):
+            if traffic.pos[index] > last:
                 return
-            if frozenset((segment.src, segment.dst)) in ends:
-                yield segment
+            if way := wanted.get(tuple(key)):
+                yield traffic.segment(index, *way)
+
+
+def _key(source: Endpoint, target: Endpoint) -> tuple[int, ...]:
+    """What tells the segments from one end to another, as the columns hold it."""
+    version = 4 if len(source.ip) == 4 else 6
+    return (*_words(source.ip), *_words(target.ip), version << 32 | source.port << 16 | target.port)
 
 
 def _chunk(batch: Batch) -> tuple[Ints, Ints]:
@@ -233,11 +243,8 @@ def _type(at: int, layout: Layout, length: int) -> np.dtype[np.void]:
 
 def _columns(row: int, segment: Segment) -> tuple[int, ...]:
     """One segment that was decoded by itself."""
-    source, target = (_words(end.ip) for end in (segment.src, segment.dst))
-    version = 4 if len(segment.src.ip) == 4 else 6
-    ports = version << 32 | segment.src.port << 16 | segment.dst.port
     sent = (segment.seq, segment.ack, segment.flags, segment.window)
-    return (row, *source, *target, ports, *sent, 0, 0, segment.size, segment.ident)
+    return (row, *_key(segment.src, segment.dst), *sent, 0, 0, segment.size, segment.ident)
 
 
 def address(high: int, low: int, size: int) -> bytes:
