@@ -18,7 +18,7 @@ import numpy as np
 
 from wsdiag.capture.batch import Bytes, Ints, anywhere
 from wsdiag.capture.order import Chunks
-from wsdiag.capture.websocket import Reader
+from wsdiag.capture.websocket import NAMES, Reader
 
 HEADER_BYTES = 14
 """The longest header: two bytes, eight of length, four of mask."""
@@ -26,6 +26,10 @@ HEADER_BYTES = 14
 _FEW = 16  # guessing ends where so few chunks hold more than so many frames
 _WIDE = np.zeros(128, np.int64)  # bytes of the length behind the first two, by the first length
 _WIDE[126], _WIDE[127] = 2, 8
+
+# First bytes that no rule forbids; guessing ends at others, which begin no frame as a rule.
+_FIRST = np.arange(256)
+_LAWFUL = (_FIRST & 0x30 == 0) & np.isin(_FIRST & 15, list(NAMES))
 
 
 class Frames(NamedTuple):
@@ -110,32 +114,45 @@ def _guess(chunks: Chunks, data: Bytes) -> tuple[Frames, Ints]:
     words = anywhere(data, "=u4")
     shift = np.cumsum(chunks.size) - chunks.size - chunks.at
     last, stop = chunks.at.copy(), chunks.at + chunks.size
-    parts = [np.zeros((len(Frames._fields), 0), np.int64)]
+    parts = list[Frames]()
     going = np.arange(chunks.at.size)
     while going.size and (going.size > _FEW or len(parts) < _FEW):
         at = last[going]
-        first, second = data[at].astype(np.int64), data[at + 1].astype(np.int64)
-        masked, size = second & 0x80, second & 0x7F
-        begin = at + 2 + _WIDE[size] + (masked >> 5)
+        head = _pairs(data, at)
+        masked, size = head & 0x80, head & 0x7F
+        begin = at + 2 + (masked >> 5)
         wide = np.flatnonzero(size > 125)
+        begin[wide] += _WIDE[size[wide]]
         size[wide] = _sizes(data, at[wide] + 2, size[wide])
-        whole = (size >= 0) & (size <= stop[going] - begin)
-        going, begin, size, masked = going[whole], begin[whole], size[whole], masked[whole]
-        head = first[whole] << 8 | second[whole]
-        mask = np.where(masked, words[begin - 4], 0)
+        whole = (size >= 0) & (size <= stop[going] - begin) & _LAWFUL[head >> 8]
+        if not whole.all():
+            going, begin, size, masked, head = (
+                column[whole] for column in (going, begin, size, masked, head)
+            )
+        mask = np.zeros(begin.size, np.int64)
+        bears = np.flatnonzero(masked)
+        mask[bears] = words[begin[bears] - 4]
         end = last[going] = begin + size
-        parts.append(np.stack((going, end + shift[going], head, size, mask, begin)))
+        parts.append(Frames(going, end + shift[going], head, size, mask, begin))
         going = going[end < stop[going]]
-    return Frames(*np.concatenate(parts, axis=1)), last
+    if not parts:
+        return Frames(*np.zeros((len(Frames._fields), 0), np.int64)), last
+    return Frames(*map(np.concatenate, zip(*parts, strict=True))), last
 
 
 def _sizes(data: Bytes, at: Ints, short: Ints) -> Ints:
     """Lengths of 16 bits, and of 64 where the short one says so; beyond 63 bits negative."""
-    return np.where(
-        short == 127,
-        anywhere(data, ">i8")[at],
-        anywhere(data, ">u2")[at].astype(np.int64),
-    )
+    size = _pairs(data, at)
+    longest = np.flatnonzero(short == 127)
+    size[longest] = anywhere(data, ">i8")[at[longest]]
+    return size
+
+
+def _pairs(data: Bytes, at: Ints) -> Ints:
+    """Two bytes as a number. They are fetched one by one: that takes a third of the time that
+    numbers in another order and not aligned do."""
+    pairs: Ints = data[at].astype(np.int64) << 8 | data[at + 1]
+    return pairs
 
 
 class _Following:

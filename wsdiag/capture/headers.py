@@ -26,6 +26,9 @@ Mask = NDArray[np.bool_]
 Layout = tuple[tuple[str, str, int], ...]
 """Header fields: name, type, place."""
 
+Columns = list[NDArray[np.integer]]
+"""Those of `Segments`, as they stand in the packets."""
+
 _CHUNK = 16_384  # packets whose heads fit into a processor's cache
 _SILENT = (1, 2, 58)  # ICMP, IGMP, ICMPv6: never TCP
 _TCP_BYTES = 16  # of its header so much is read
@@ -117,19 +120,23 @@ class Traffic(NamedTuple):
 
 def decode(batch: Batch, notes: Notes) -> Traffic:
     """The TCP segments of a batch; what is malformed is counted in `notes`."""
-    parts, asked = list[Ints](), list[int]()
+    table, count, asked = np.empty((len(Segments._fields), batch.at.size), np.int64), 0, list[int]()
     for begin in range(0, batch.at.size, _CHUNK):
         rows = slice(begin, begin + _CHUNK)
         found, unsure = _chunk(Batch(batch.data, *(column[rows] for column in batch[1:])))
-        found[0] += begin
-        parts.append(found)
+        for columns in found:
+            end = count + len(columns[0])
+            for into, column in zip(table, columns, strict=True):
+                into[count:end] = column
+            table[0, count:end] += begin
+            count = end
         asked.extend((unsure + begin).tolist())
+    table = table[:, :count]
     told = [(row, segment_of(batch.record(row), notes)) for row in asked]
     odd = [(row, segment) for row, segment in told if segment is not None]
     if odd:
-        parts.append(np.array([_columns(row, segment) for row, segment in odd], np.int64).T)
-    table = np.concatenate(parts, axis=1)
-    if odd:
+        more = np.array([_columns(row, segment) for row, segment in odd], np.int64).T
+        table = np.concatenate((table, more), axis=1)
         table = table[:, np.argsort(table[0], kind="stable")]
     where = np.searchsorted(table[0], [row for row, _ in odd]).tolist()
     alone = dict(zip(where, (segment for _, segment in odd), strict=True))
@@ -167,14 +174,14 @@ def _key(source: Endpoint, target: Endpoint) -> tuple[int, ...]:
     return (*_words(source.ip), *_words(target.ip), version << 32 | source.port << 16 | target.port)
 
 
-def _chunk(batch: Batch) -> tuple[Ints, Ints]:
+def _chunk(batch: Batch) -> tuple[list[Columns], Ints]:
     """The columns of the segments, and the packets that were not decoded."""
     view = np.ndarray(
         (batch.data.size - HEAD_BYTES + 1,), f"V{HEAD_BYTES}", batch.data, strides=(1,)
     )
     heads = view[batch.at].view(np.uint8).reshape(-1, HEAD_BYTES)
     net = network(heads, batch.link, batch.captured)
-    tables, unsure = list[Ints](), [np.flatnonzero(net == UNDECIDED)]
+    tables, unsure = list[Columns](), [np.flatnonzero(net == UNDECIDED)]
     for at in different(net[net >= 0]):
         version = heads[:, at] >> 4
         here = net == at
@@ -185,11 +192,10 @@ def _chunk(batch: Batch) -> tuple[Ints, Ints]:
                 table, left = _tcp(batch, heads, rows, at, number)
                 tables.append(table)
                 unsure.append(left)
-    empty = np.zeros((len(Segments._fields), 0), np.int64)
-    return np.concatenate([empty, *tables], axis=1), np.sort(np.concatenate(unsure))
+    return tables, np.sort(np.concatenate(unsure))
 
 
-def _tcp(batch: Batch, heads: Heads, rows: Ints, at: int, version: int) -> tuple[Ints, Ints]:
+def _tcp(batch: Batch, heads: Heads, rows: Ints, at: int, version: int) -> tuple[Columns, Ints]:
     """The same for the packets `rows`, whose IP headers of one version start at `at`."""
     layout, length = _IP[version]
     kind = _type(at, layout, length)
@@ -197,11 +203,14 @@ def _tcp(batch: Batch, heads: Heads, rows: Ints, at: int, version: int) -> tuple
         heads = heads[rows]
     field = heads.reshape(-1).view(kind)
     captured, protocol = batch.captured[rows], field["protocol"]
-    silent = np.isin(protocol, _SILENT)
-    udp = np.flatnonzero(protocol == UDP)
-    silent[udp] = ~np.isin(field["dport"][udp], TUNNEL_PORTS)
-    silent &= captured >= at + length
-    plain = (protocol == TCP) & (captured >= at + length + _TCP_BYTES)
+    is_tcp = protocol == TCP
+    plain = is_tcp & (captured >= at + length + _TCP_BYTES)
+    silent = np.zeros(rows.size, bool)
+    if not is_tcp.all():
+        silent = np.isin(protocol, _SILENT)
+        udp = np.flatnonzero(protocol == UDP)
+        silent[udp] = ~np.isin(field["dport"][udp], TUNNEL_PORTS)
+        silent &= captured >= at + length
     if version == 4:
         usual = (field["first"] == _NO_OPTIONS) & (field["fragment"] & _FRAGMENT == 0)
         plain &= usual
@@ -211,13 +220,13 @@ def _tcp(batch: Batch, heads: Heads, rows: Ints, at: int, version: int) -> tuple
     end = np.where(sent > 0, at + sent + (0 if version == 4 else length), batch.size[rows])
     plain &= (field["offset"] >= _LEAST_OFFSET) & (begin <= end)
     ports = version << 32 | field["sport"].astype(np.int64) << 16 | field["dport"]
-    nothing = np.zeros(rows.size, np.int64)
-    columns = (
+    nothing = np.zeros(rows.size, np.uint8)
+    columns: Columns = [
         rows,
-        field["source_high"].astype(np.int64) if version == 6 else nothing,
-        field["source"].astype(np.int64),
-        field["target_high"].astype(np.int64) if version == 6 else nothing,
-        field["target"].astype(np.int64),
+        _signed(field["source_high"]) if version == 6 else nothing,
+        _signed(field["source"]),
+        _signed(field["target_high"]) if version == 6 else nothing,
+        _signed(field["target"]),
         ports,
         field["seq"],
         field["ack"],
@@ -227,9 +236,14 @@ def _tcp(batch: Batch, heads: Heads, rows: Ints, at: int, version: int) -> tuple
         np.maximum(np.minimum(captured, end) - begin, 0),
         end - begin,
         field["ident"] if version == 4 else nothing,
-    )
-    table = np.array(columns, np.int64)
-    return table if plain.all() else table[:, plain], rows[~(plain | silent)]
+    ]
+    if plain.all():
+        return columns, rows[:0]
+    return [column[plain] for column in columns], rows[~(plain | silent)]
+
+
+def _signed(words: NDArray[np.unsignedinteger]) -> Ints:
+    return words.astype(np.int64)
 
 
 @cache

@@ -27,6 +27,7 @@ NOT_IP, UNDECIDED = -1, -2
 
 _TYPE_AT = {ETHERNET: 12, SLL: 14, SLL2: 0}
 _IP_AT = {ETHERNET: 14, SLL: 16, SLL2: 20}
+_IP4, _IP6 = IP_TYPES
 _TAGS = 2  # so many VLAN tags are looked through
 
 
@@ -52,6 +53,8 @@ def _of_kind(kind: int, heads: Heads, captured: Ints) -> Ints:
         return np.full(len(heads), UNDECIDED)
     at = np.full(len(heads), _IP_AT[kind])
     protocol = _words(heads, _TYPE_AT[kind])
+    if np.logical_or(protocol == _IP4, protocol == _IP6).all() and captured.min() >= _IP_AT[kind]:
+        return at  # as nearly always: nothing is to be looked for
     for _ in range(_TAGS):
         tagged = np.flatnonzero(np.isin(protocol, VLAN_TYPES))
         protocol[tagged] = _words(heads[tagged], at[tagged] + 2)
@@ -63,6 +66,6 @@ def _of_kind(kind: int, heads: Heads, captured: Ints) -> Ints:
 
 
 def _words(heads: Heads, at: Ints | int) -> Ints:
-    rows = np.arange(len(heads))
+    rows = slice(None) if isinstance(at, int) else np.arange(len(heads))
     words: Ints = heads[rows, at].astype(np.int64) << 8 | heads[rows, np.add(at, 1)]
     return words

@@ -20,6 +20,7 @@ from wsdiag.capture.streams import Connection, TcpFact, What, take
 RANK_BITS, PLACE_BITS = 14, 26
 """A turn is a segment's index, the rank of what it shows, and a place in the bytes it brings."""
 
+_LANE_BITS = 24  # a turn leaves so many bits for a segment's index, less the sign
 _SEQUENCE = (1 << 32) - 1
 _RANKS = (1 << RANK_BITS) - 1
 
@@ -160,7 +161,10 @@ class _Ordering:
             return Chunks(*whole)
         lane, when, pos, ts, size = np.array(self._chunks, np.int64).T
         at = more_at + np.cumsum(size) - size
+        # Both are in order, and no segment shows both: its lane and number say where it belongs.
+        place = np.searchsorted(
+            self._lane[plain] << _LANE_BITS | index,
+            lane << _LANE_BITS | when >> RANK_BITS + PLACE_BITS,
+        )
         columns = zip(whole, (lane, when, pos, ts, at, size), strict=True)
-        both = [np.concatenate(pair) for pair in columns]
-        sorted_ = np.lexsort((both[1], both[0]))
-        return Chunks(*(column[sorted_] for column in both))
+        return Chunks(*(np.insert(column, place, more) for column, more in columns))
