@@ -6,6 +6,7 @@ A message that cannot be inflated harms nothing: its text is just not known.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 KEPT_BYTES = 64 * 1024
@@ -46,23 +47,29 @@ class Inflater:
 
     def inflate(self, packed: bytes | None) -> bytes | None:
         """The message; None where it is not known or longer than `KEPT_BYTES`."""
-        return self.inflate_ended(None if packed is None else packed + FLUSH)
+        return self.inflate_each([None if packed is None else packed + FLUSH])[0]
 
-    def inflate_ended(self, packed: bytes | None) -> bytes | None:
-        """The same of a message that has its `FLUSH` again."""
-        if not self._takeover:
-            self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
-        if packed is None or self._zlib is None:
-            self._zlib = None
-            return None
-        try:
-            text = self._zlib.decompress(packed, KEPT_BYTES)
-        except zlib.error:
-            self._zlib = None
-            return None
-        if len(text) == KEPT_BYTES:
-            self._zlib = None
-            return None
-        if self._zlib.eof:  # RFC 7692 §7.2.3.4: a message may end in a final block
-            self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
-        return text
+    def inflate_each(self, packed: Sequence[bytes | None]) -> list[bytes | None]:
+        """The same of several in turn, each of which has its `FLUSH` again."""
+        found = list[bytes | None]()
+        for one in packed:
+            text = None
+            if not self._takeover:
+                self._begin()
+            if one is None:
+                self._zlib = None
+            elif self._zlib is not None:
+                try:
+                    text = self._zlib.decompress(one, KEPT_BYTES)
+                except zlib.error:
+                    self._zlib = None
+                else:
+                    if len(text) == KEPT_BYTES:
+                        self._zlib = text = None
+                    elif self._zlib.eof:  # RFC 7692 §7.2.3.4: it may end in a final block
+                        self._begin()
+            found.append(text)
+        return found
+
+    def _begin(self) -> None:
+        self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)

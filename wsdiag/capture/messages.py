@@ -7,7 +7,8 @@ of websocket.py one by one.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -92,94 +93,132 @@ class Assembled(NamedTuple):
 
 def assemble(parts: Parts, stream: Stream, readers: Sequence[Reader]) -> Assembled:
     """The messages that lawful frames make, and the control frames among them."""
-    is_text = parts.opcode == TEXT
+    is_text, control = parts.opcode == TEXT, parts.opcode >= CLOSE
     alone = parts.fin & (is_text | (parts.opcode == BINARY))
     packed = alone & (parts.rsv == _RSV1)
     clear = np.flatnonzero(alone & is_text & ~packed & (parts.size <= KEPT_BYTES))
     masked = parts.masked[clear]
     clear = np.concatenate((clear[~masked], clear[masked]))  # the first need no unmasking
-    inflated, others = _in_turn(parts, packed, ~alone & ~packed, stream, readers)
-    known = [row for row in inflated if is_text[row]]
+    several = _several(parts, np.flatnonzero(~alone & ~control))
+    # What a lane packed is inflated in turn: with other messages on it, frame by frame.
+    mixed = packed & np.isin(parts.lane, parts.lane[several.row])
+    inflated = _inflated(parts, np.flatnonzero(packed & ~mixed), stream, readers)
+    others = list(_controls(parts, np.flatnonzero(control), stream, readers))
+    others += _in_turn(parts, several, np.flatnonzero(mixed), stream, readers, inflated)
+    known = [row for row, text in inflated.items() if text is not None and is_text[row]]
     row = np.flatnonzero(alone)
-    texts = Texts(parts, clear, stream, [inflated[row] for row in known])
+    texts = Texts(parts, clear, stream, [inflated[row] or b"" for row in known])
     place = np.searchsorted(row, np.concatenate((clear, np.array(known, np.int64))))
     return Assembled(row, place, texts, others)
 
 
-def _in_turn(
-    parts: Parts, packed: Mask, other: Mask, stream: Stream, readers: Sequence[Reader]
-) -> tuple[dict[int, bytes], list[tuple[int, int, Frame | Message]]]:
-    """Take the frames whose order matters: packed messages, inflated where that is possible, and
-    frames that are no message of their own.
-    """
-    control, short = parts.opcode >= CLOSE, parts.size <= KEPT_BYTES
-    ended = _each(parts, packed & short, stream, FLUSH)
-    told = _each(parts, control & short, stream)
-    long = _too_long(parts, np.flatnonzero(other & ~control))
-    inflated, others = dict[int, bytes](), list[tuple[int, int, Frame | Message]]()
-    rows = np.flatnonzero(packed | other)
-    columns = (rows, parts.lane[rows], packed[rows], control[rows])
-    for row, lane, is_packed, is_control in zip(*(it.tolist() for it in columns), strict=True):
-        reader = readers[lane]
-        if is_packed:
-            assert reader.inflater is not None  # no lawful frame is packed without it
-            text = reader.inflater.inflate_ended(ended.get(row))
-            if text is not None:
-                inflated[row] = text
-        elif is_control:
-            frame = _frame(parts, row, reader.side, told.get(row))
-            others.append((lane, int(parts.turn[row]), frame))
-        else:
-            fact = _assemble(reader, parts, row, stream, keep=row not in long)
-            if fact is not None:
-                others.append((lane, int(parts.turn[row]), fact))
-    return inflated, others
-
-
-def _each(parts: Parts, of: Mask, stream: Stream, ending: bytes = b"") -> dict[int, bytes]:
-    """The payloads of some frames, each with its ending, by row."""
-    rows = np.flatnonzero(of)
-    blocks = payloads(parts, rows, stream, ending)
+def _packed(parts: Parts, rows: Ints, stream: Stream, ending: bytes) -> list[bytes | None]:
+    """The payloads of the frames `rows`, each with its ending; None for what is too long."""
+    short = parts.size[rows] <= KEPT_BYTES
+    blocks = payloads(parts, rows[short], stream, ending)
     texts = (text for block in blocks for text in block.each(ending))
+    return [next(texts) if is_short else None for is_short in short.tolist()]
+
+
+def _inflated(
+    parts: Parts, rows: Ints, stream: Stream, readers: Sequence[Reader]
+) -> dict[int, bytes | None]:
+    """The packed messages `rows`, lane by lane, by row; None where one is not known."""
+    packed, lanes = _packed(parts, rows, stream, FLUSH), parts.lane[rows]
+    begins = np.flatnonzero(np.diff(lanes, prepend=-1)).tolist()
+    texts = list[bytes | None]()
+    for begin, end in pairwise((*begins, rows.size)):
+        inflater = readers[lanes[begin]].inflater
+        assert inflater is not None  # no lawful frame is packed without it
+        texts += inflater.inflate_each(packed[begin:end])
     return dict(zip(rows.tolist(), texts, strict=True))
 
 
-def _too_long(parts: Parts, rows: Ints) -> set[int]:
-    """Of frames of messages of several, those whose message is not looked at for its length: their
-    payloads, which lie across many packets, need not be put together."""
+Told = tuple[int, int, Frame | Message]
+"""A lane, the turn, and what it shows then."""
+
+
+def _controls(
+    parts: Parts, rows: Ints, stream: Stream, readers: Sequence[Reader]
+) -> Iterator[Told]:
+    """The control frames."""
+    sides = [readers[lane].side for lane in parts.lane[rows].tolist()]
+    contents = _packed(parts, rows, stream, b"")
+    columns = (getattr(parts, name)[rows].tolist() for name in Parts._fields)
+    of = zip(sides, contents, *columns, strict=True)
+    for side, payload, lane, turn, pos, ts, opcode, fin, rsv, masked, size, *_ in of:
+        broken = tuple(close_violations(size, payload)) if opcode == CLOSE else ()
+        frame = Frame(side, opcode, fin, rsv, masked, size, payload, pos, ts, broken)
+        yield lane, turn, frame
+
+
+class _Several(NamedTuple):
+    """Frames of messages of several. Where a message is too long to be looked at, only the first
+    one and the last one, whose size is that of all behind the first; `keep` is false then.
+    """
+
+    row: Ints
+    size: Ints
+    keep: Mask
+
+
+def _several(parts: Parts, rows: Ints) -> _Several:
+    lane, size = parts.lane[rows], parts.size[rows]
     if not rows.size:
-        return set()
-    lane = parts.lane[rows]
-    begins = np.flatnonzero((parts.opcode[rows] != CONT) | (np.diff(lane, prepend=-1) != 0))
-    counts = np.diff(begins, append=rows.size)
-    sizes = np.repeat(np.add.reduceat(parts.size[rows], begins), counts)
-    return set(rows[sizes > KEPT_BYTES].tolist())
+        return _Several(rows, size, np.zeros(0, bool))
+    first = (parts.opcode[rows] != CONT) | (np.diff(lane, prepend=-1) != 0)
+    begins = np.flatnonzero(first)
+    ends = np.append(begins[1:], rows.size) - 1
+    total = np.add.reduceat(size, begins)
+    long = total > KEPT_BYTES
+    several = long & (ends > begins)
+    size[ends[several]] = (total - size[begins])[several]
+    keep = ~np.repeat(long, ends - begins + 1)
+    shown = keep | first
+    shown[ends] = True
+    return _Several(rows[shown], size[shown], keep[shown])
 
 
-def _assemble(
-    reader: Reader, parts: Parts, row: int, stream: Stream, *, keep: bool
-) -> Message | None:
-    """Give a reader a frame of a message of several, with its payload if that is to be kept."""
-    frame = _frame(parts, row, reader.side, None)
-    if keep and reader.keeps(frame.opcode, frame.rsv, frame.size):
-        end = int(parts.end[row])
-        mask = int(parts.mask[row]).to_bytes(4, sys.byteorder) if frame.masked else b""
-        payload = unmask(stream.bytes(end - frame.size, end), mask)
-        frame = frame._replace(payload=payload)
-    return reader.assemble(frame)
+def _in_turn(
+    parts: Parts,
+    several: _Several,
+    packed: Ints,
+    stream: Stream,
+    readers: Sequence[Reader],
+    inflated: dict[int, bytes | None],
+) -> Iterator[Told]:
+    """Take frames of messages of several, and between them packed messages, which go to `inflated`;
+    the messages that are complete."""
+    ended = dict(zip(packed.tolist(), _packed(parts, packed, stream, FLUSH), strict=True))
+    frames = {row: how for row, *how in zip(*(it.tolist() for it in several), strict=True)}
+    for row in sorted((*ended, *frames)):
+        lane = int(parts.lane[row])
+        reader = readers[lane]
+        if row in ended:
+            assert reader.inflater is not None  # no lawful frame is packed without it
+            (inflated[row],) = reader.inflater.inflate_each([ended[row]])
+            continue
+        size, keep = frames[row]
+        frame = _frame(parts, row, reader.side, size)
+        if keep and reader.keeps(frame.opcode, frame.rsv, size):
+            end = int(parts.end[row])
+            mask = int(parts.mask[row]).to_bytes(4, sys.byteorder) if frame.masked else b""
+            frame = frame._replace(payload=unmask(stream.bytes(end - size, end), mask))
+        if message := reader.assemble(frame):
+            yield lane, int(parts.turn[row]), message
 
 
-def _frame(parts: Parts, row: int, side: int, payload: bytes | None) -> Frame:
-    opcode, size = int(parts.opcode[row]), int(parts.size[row])
+def _frame(parts: Parts, row: int, side: int, size: int) -> Frame:
+    """One data frame, without its payload."""
     return Frame(
         side,
-        opcode,
+        int(parts.opcode[row]),
         bool(parts.fin[row]),
         int(parts.rsv[row]),
         bool(parts.masked[row]),
         size,
-        payload,
+        None,
         int(parts.pos[row]),
         int(parts.ts[row]),
-        tuple(close_violations(size, payload)) if opcode == CLOSE else (),
+        (),
     )
