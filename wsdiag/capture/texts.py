@@ -80,11 +80,11 @@ def _block(given: Lines, engine_io: Mask) -> Said:
     empty: list[str | None] = [None] * given.size.size
     said = Said(empty, empty.copy(), empty.copy(), {}, _broken(given))
     plain = _objects(given) & ~engine_io
-    rows = np.flatnonzero(plain)
-    if not _together(said, given, rows.tolist()):
-        plain[rows] = False
-    for at in np.flatnonzero(~plain & (given.size > 0)).tolist():
-        _alone(said, given, at, bool(engine_io[at]))
+    if not _together(said, given, np.flatnonzero(plain)):
+        plain[:] = False
+    if not plain.all():
+        for at in np.flatnonzero(~plain & (given.size > 0)).tolist():
+            _alone(said, given, at, bool(engine_io[at]))
     return said
 
 
@@ -108,33 +108,41 @@ def _objects(given: Lines) -> Mask:
     return may
 
 
-def _together(said: Said, given: Lines, rows: list[int]) -> bool:
+def _together(said: Said, given: Lines, rows: Ints) -> bool:
     """Read lines as one text; whether all of them are JSON."""
-    if not rows:
+    if not rows.size:
         return True
-    begin, end = int(given.begin[rows[0]]), int(given.begin[rows[-1]] + given.size[rows[-1]])
-    in_a_row = rows[-1] - rows[0] + 1 == len(rows)
-    text = memoryview(given.text)[begin:end]
     try:
-        members = _DECODER.decode_lines(text if in_a_row else LINE_END.join(map(given.line, rows)))
+        members = _DECODER.decode_lines(_text(given, rows))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return False
-    if len(members) != len(rows):
+    if len(members) != rows.size:
         return False
     known = set().union(*members)
     columns = [_first(members, known, keys) for keys in (NAME_KEYS, TOPIC_KEYS, TRACE_KEYS)]
     for column, values in zip((said.name, said.topic, said.trace), columns, strict=True):
-        if values and in_a_row:
-            column[rows[0] : rows[-1] + 1] = values
+        if values and rows.size == given.size.size:
+            column[:] = values
         else:
-            for row, value in zip(rows, values, strict=False):
+            for row, value in zip(rows.tolist(), values, strict=False):
                 column[row] = value
     names, topics, _ = columns
     if not HEARTBEAT_NAMES.isdisjoint(names) or not HEARTBEAT_TOPICS.isdisjoint(topics):
-        for row in rows:
+        for row in rows.tolist():
             if said.name[row] in HEARTBEAT_NAMES or said.topic[row] in HEARTBEAT_TOPICS:
                 _alone(said, given, row, engine_io=False)
     return True
+
+
+def _text(given: Lines, rows: Ints) -> bytes:
+    """Some of the lines: those that follow each other in one piece."""
+    if rows.size == given.size.size:
+        return given.text
+    firsts = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
+    begins = given.begin[rows[firsts]].tolist()
+    lasts = rows[np.append(firsts[1:], rows.size) - 1]
+    ends = (given.begin[lasts] + given.size[lasts] + len(LINE_END)).tolist()
+    return b"".join(map(given.text.__getitem__, map(slice, begins, ends)))
 
 
 def _first(
