@@ -50,6 +50,9 @@ from wsdiag.progress import Progress
 # polars' allocator keeps what was freed for ten seconds: in a short run that doubles the memory. It
 # looks here once, when polars is imported (jemalloc(3), TUNING).
 os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:100,muzzy_decay_ms:0")
+# numpy's linear algebra, of which next to nothing is used, would begin with threads that wait by
+# turning round: a tenth of a small run.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # What a run reads lives to its end: to look for cycles among it at every 700th object is in vain.
 gc.set_threshold(100_000)
