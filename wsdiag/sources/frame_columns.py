@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from wsdiag.event import EVENTS, Dir, Kind, Vantage
@@ -25,10 +26,9 @@ from wsdiag.sources.row_columns import once_each
 from wsdiag.sources.stack_marks import STACK_MARKS
 from wsdiag.sources.time_columns import times
 
-_SIZE = r"\[(?:binary, |text, )?(\d{1,15}) bytes?\]$"
 _FRAME = (
     r"(?:[<>] (?:TEXT\b.*|BINARY\b.*|(?:PING|PONG)(?: [0-9a-f]{2}){0,125}) "
-    r"\[(?:binary, |text, )?\d{1,15} bytes?\]|% (?:sent|received) keepalive p[io]ng\b.*)$"
+    r"\[(?:binary, |text, )?[0-9]{1,15} bytes?\]|% (?:sent|received) keepalive p[io]ng\b.*)$"
 )
 _IS_FRAME = re.compile(_FRAME)
 _TALK = r"(?:[<>] |= connection is ).*\S$"
@@ -37,7 +37,8 @@ _MAY_HIDE = r"(?:26|3f) .. 3d|[57]0 [57]7 3[ad]|^(?:.. ){4}"
 """Payloads, in hexadecimal, in which a secret might stand. In four bytes that can only be a value
 of a query (`&a=b`, `?a=b`) or of the shortest name of a password (`pw=a`, `pw:a`)."""
 
-_SIZE_CHARS = 40
+_DIGITS = 15
+_SIZE_CHARS = _DIGITS + len(" bytes]")
 _SHARED = {"conn", "ts"}
 _KINDS = {"TEXT": Kind.MESSAGE, "BINA": Kind.MESSAGE, "PING": Kind.PING, "PONG": Kind.PONG}
 
@@ -62,7 +63,7 @@ class Shape(NamedTuple):
 
     @property
     def _begun(self) -> str:
-        return "^" + _FIGURE.sub(lambda _: r"\d", re.escape(self.head))
+        return "^" + _FIGURE.sub("[0-9]", re.escape(self.head))
 
 
 def shape_of(line: str) -> Shape | None:
@@ -155,7 +156,7 @@ class FrameColumns:
                 "run": self._of_run[which],
                 "kind": _chosen(said.str.slice(0, 4), _KINDS, EVENTS["kind"]),
                 "dir": _chosen(mark, {">": sent, "<": received}, EVENTS["dir"]),
-                "bytes": said.str.tail(_SIZE_CHARS).str.extract(_SIZE, 1).cast(pl.Int64),
+                "bytes": _sizes(said),
                 "trace": _payloads(said),
             }
         )
@@ -226,10 +227,27 @@ def _loud(shape: Shape, texts: pl.Series, gates: Sequence[Gates], last: Format |
     return loud | last.gate.matches(texts) if last else loud
 
 
+def _sizes(said: pl.Series) -> npt.NDArray[np.int64]:
+    """The numbers that stand before `bytes]` or `byte]`, where the texts end."""
+    ends = said.str.tail(_SIZE_CHARS).str.pad_start(_SIZE_CHARS).str.join("").item()
+    chars = np.frombuffer(ends.encode(), np.uint8).reshape(-1, _SIZE_CHARS)
+    lines = np.arange(len(chars))
+    last = np.where(chars[:, -2] == ord("s"), _DIGITS, _DIGITS + 1) - 1
+    sizes, goes_on = np.zeros(len(chars), np.int64), np.ones(len(chars), np.bool_)
+    for place in range(_DIGITS):
+        figures = chars[lines, last - place].astype(np.int64) - ord("0")
+        goes_on &= (figures >= 0) & (figures <= 9)
+        if not goes_on.any():
+            break
+        sizes += np.where(goes_on, figures * 10**place, 0)
+    return sizes
+
+
 def _payloads(said: pl.Series) -> pl.Series:
     """The payloads of pings and pongs in hexadecimal, as they may be shown; null without one."""
     pings = said.str.starts_with("P")
-    spaced = said.filter(pings).str.slice(5).str.extract("^([0-9a-f ]+) ", 1)
+    spaced = said.filter(pings).str.slice(5).str.splitn(" [", 2).struct.field("field_0")
+    spaced = spaced.set(spaced.str.starts_with("["), None)
     hides = spaced.str.contains(_MAY_HIDE).fill_null(False)
     shown = once_each(spaced.filter(hides), lambda text, _: frame_text.payload(text))
     plain = spaced.str.replace_all(" ", "", literal=True).scatter(hides.arg_true(), shown)

@@ -186,7 +186,7 @@ class Transcript:
 
     def _asked(self, target: str, pos: int) -> list[Row]:
         self._reading = connection = self._open.add(pos)
-        row = self._maker.row(Fields({"path": target}), {"kind": "attempt"})
+        row = self._maker.of_path(target, "attempt")
         connection.known |= {column: row[column] for column in row if column != "kind"}
         coming, self._coming = self._coming, None
         if not coming:

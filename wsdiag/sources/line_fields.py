@@ -212,6 +212,11 @@ class RowMaker:
             self.redactor.counts[rule] += number * times
         return made
 
+    def of_path(self, target: str, kind: str) -> dict[str, object]:
+        """A row of which nothing but the target of a request is known."""
+        row = {name: self._typed(name, value) for name, value in self.of_request(target).items()}
+        return {"kind": kind} | {name: value for name, value in row.items() if value is not None}
+
     def of_request(self, target: str) -> dict[str, object]:
         """Path, credential and user of a request target."""
         if target in self._paths:
