@@ -175,24 +175,30 @@ class BlockReader(LogReader):
         """Read the other lines of a transcript of which all but their message is known."""
         if self._twin[0] and not self._twin[1]:
             return at
+        transcript, parsed, first = self._transcript, self.lines["parsed"], at
         for shape in self._shapes:
             framed = view.of_shape(shape, self._last)
+            begin = at
             while told := framed.talk(at):
                 message, instant = told
-                rows = self._transcript.rows(message, self._read + 1)
+                rows = transcript.rows(message, self._read + 1)
                 if rows is None:
                     break
                 self._read += 1
-                self.seen[TRANSCRIPT] += 1
-                self.lines["parsed" if rows else "ignored"] += 1
-                self._client = self._client or self._transcript.client
-                framed.heard(instant)
+                parsed += bool(rows)
+                self._client = self._client or transcript.client
                 for row in rows:
-                    row |= {"ts": instant, "pos": self._read}
-                self.rows.extend(rows)
-                self._unparsed, self._traceback = None, None
+                    row["ts"], row["pos"] = instant, self._read
+                self.rows += rows
                 self._twin = (message, True, len(rows))
                 at += 1
+            if at > begin:
+                framed.heard(instant)
+        if at > first:
+            self.seen[TRANSCRIPT] += at - first
+            self.lines["ignored"] += at - first - (parsed - self.lines["parsed"])
+            self.lines["parsed"] = parsed
+            self._unparsed, self._traceback = None, None
         return at
 
     def _pass_silent(self, view: View, at: int) -> int:

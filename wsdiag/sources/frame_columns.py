@@ -117,6 +117,7 @@ class FrameColumns:
         )
         self._mark = self._texts.str.slice(len(shape.head), 1)
         self._telling = (self._mark != "%").to_numpy()
+        self._told = np.cumsum([False, *self._telling])
         self._of_run = np.full(len(self._places), -1)
         self._runs: list[Row] = []
         settled = np.zeros(len(lines) + 1, np.bool_)
@@ -128,16 +129,18 @@ class FrameColumns:
         return self._talk.get(at)
 
     def heard(self, instant: datetime) -> None:
-        """Such a line was read, too."""
+        """Such lines were read, the last at this moment."""
         self._clock.passed(instant, self._times.resolution_ms, self._times.zoned)
 
     def pass_over(self, begin: int, end: int) -> tuple[int, Row]:
         """Pass over lines; how many of them have a frame, and what the rows of these share."""
         first, behind = map(int, np.searchsorted(self._places, (begin, end)))
-        self._clock.passed(self._at[behind - 1], self._times.resolution_ms, self._times.zoned)
+        last = self._at[behind - 1]
+        self.heard(last)
         self._of_run[first:behind] = len(self._runs)
-        self._runs.append({"ts": self._at[behind - 1]})
-        return int(self._telling[first:behind].sum()), self._runs[-1]
+        run: Row = {"ts": last}
+        self._runs.append(run)
+        return int(self._told[behind] - self._told[first]), run
 
     def message(self, line: str) -> str:
         """What a line says behind its head."""
@@ -170,6 +173,8 @@ def named(frame: pl.DataFrame, runs: Sequence[Row]) -> pl.DataFrame:
     made = frame.with_columns(conn=conns.gather(frame["run"]))
     for number, run in enumerate(runs):
         late = {name: run[name] for name in run.keys() - _SHARED}
+        if not late:
+            continue
         last = (pl.col("run") == number) & pl.col("run").shift(-1).ne_missing(number)
         for name, value in late.items():
             before = pl.col(name) if name in made.columns else pl.lit(None, EVENTS[name])
