@@ -9,7 +9,7 @@ from io import BufferedIOBase
 import numpy as np
 
 from wsdiag.capture.batch import Ints
-from wsdiag.capture.batches import batches
+from wsdiag.capture.batches import FEW_BYTES, batches
 from wsdiag.capture.conversation import Conversation, Fact
 from wsdiag.capture.handshake import Request, Response
 from wsdiag.capture.headers import between
@@ -59,7 +59,7 @@ def some(
 
     `told` takes what the capture says of itself up to there.
     """
-    for batch in batches(stream, told or Notes()):
+    for batch in batches(stream, told or Notes(), FEW_BYTES):
         rows = np.flatnonzero(np.isin(batch.pos, wanted))
         for record in map(batch.record, rows.tolist()):
             notes = Notes()

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsdiag.capture.batch import Batch, Ints, different
-from wsdiag.capture.batches import batches
+from wsdiag.capture.batches import FEW_BYTES, batches
 from wsdiag.capture.links import HEAD_BYTES, UNDECIDED, Heads, network
 from wsdiag.capture.numbers import TCP, TUNNEL_PORTS, UDP
 from wsdiag.capture.packets import Endpoint, Segment, segment_of
@@ -153,7 +153,7 @@ def between(
         for one, other in permutations((*pair, *pair)[:2])
     }
     notes = Notes()
-    for batch in batches(stream, notes):
+    for batch in batches(stream, notes, FEW_BYTES):
         traffic = decode(batch, notes)
         sent = traffic.segments
         found = np.flatnonzero(np.isin(sent.ports, [key[-1] for key in wanted]))
