@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 TRAFFIC = pl.col("kind").is_in(["message", "ping", "pong"])
-LEG = ("_place", "session", "source", "conn")
+LEG = ("_place", "source", "conn")
 WAYS = ("c2s", "s2c")
 COUNTS = ("messages_c2s", "messages_s2c", "pings", "pongs")
 
@@ -25,7 +25,7 @@ def legs(rows: pl.DataFrame) -> pl.DataFrame:
         pl.concat(parts)
         .group_by(LEG, maintain_order=True)
         .agg(
-            pl.col("ts", "pos", "vantage", "kind").first(),
+            pl.col("session", "ts", "pos", "vantage", "kind").first(),
             pl.col("user", "token", "key", "peer").drop_nulls().first(),
             pl.col("expires", "last", "last_c2s", "last_s2c").max(),
             pl.col(COUNTS).sum(),
@@ -45,7 +45,7 @@ def _leg_parts(rows: pl.DataFrame) -> pl.DataFrame:
         rows.filter(TRAFFIC)
         .group_by(LEG, maintain_order=True)
         .agg(
-            pl.col("ts", "pos", "vantage", "kind").first(),
+            pl.col("session", "ts", "pos", "vantage", "kind").first(),
             pl.col("user", "token", "key", "peer").drop_nulls().first(),
             pl.col("expires").max(),
             ts.max().alias("last"),

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from wsdiag.evidence import archives
 from wsdiag.evidence.inputs import InputFile
-from wsdiag.evidence.spool import CHUNK, Spool, chunks_of
+from wsdiag.evidence.spool import Spool, chunks_of
 
 _BITE = 4096
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
@@ -127,9 +127,5 @@ def _head(path: Path) -> bytes:
 
 
 def _digest(path: Path) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    return digest.hexdigest(), size
+    with path.open("rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()

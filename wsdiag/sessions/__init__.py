@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 
+import numpy as np
 import polars as pl
 
 from wsdiag.event import ordered
@@ -32,18 +33,12 @@ def identify(events: pl.DataFrame) -> pl.DataFrame:
     """
     lives = split(name(ordered(events)))
     seen = nodes(lives)
-    of_rows = pl.concat(
-        [
-            seen.select("_rows", session=_names(seen, _leaders(seen))).explode("_rows"),
-            lives.select(
-                _rows=pl.int_range(pl.len(), dtype=pl.get_index_type()).filter(
-                    pl.col("_node").is_null()
-                ),
-                session=pl.lit(None, dtype=pl.String),
-            ),
-        ]
-    )
-    return lives.with_columns(of_rows.sort("_rows")["session"]).select(events.columns)
+    names = _names(seen, _leaders(seen)).extend_constant(None, 1)
+    # A list of rows for each node, turned round: for each row its node; behind the last one, none.
+    node = np.full(lives.height, len(seen), np.uint32)
+    counts = seen["_rows"].list.len().to_numpy()
+    node[seen["_rows"].explode().to_numpy()] = np.repeat(np.arange(len(seen)), counts)
+    return lives.with_columns(session=names.gather(node)).select(events.columns)
 
 
 def _leaders(seen: pl.DataFrame) -> pl.Series:
