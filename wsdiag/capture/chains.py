@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Offsets = NDArray[np.int64]
 
 STOP = -1
-LANE_BYTES = 64 * 1024
+LANE_BYTES = 32 * 1024
 WINDOW_BYTES = 2 * 1024
 """A lane's start is looked for within so many bytes: more than a packet on Ethernet."""
 
