@@ -79,8 +79,9 @@ def _excerpts(
 ) -> dict[tuple[str, int], str]:
     spots = frame.select(pl.col("evidence").explode().struct.unnest()).drop_nulls("source")
     found: dict[tuple[str, int], str] = {}
+    by_source = dict(spots.group_by("source").agg(pl.col("pos").unique()).iter_rows())
     for item in gathered.inputs:
-        wanted = spots.filter(pl.col("source") == item.name)["pos"].unique().to_list()
+        wanted = by_source.get(item.name, [])
         source = sources.choose(item) if wanted else None
         if source is not None:
             for pos, text in source.excerpt(item, wanted).items():

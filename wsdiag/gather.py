@@ -160,18 +160,14 @@ def _together(inputs: Sequence[InputFile], readings: Sequence[Reading]) -> pl.Da
     counts = pl.concat(pl.collect_all([frame.select(pl.all().count()) for frame in frames]))
     # A column without values takes no memory, and no time when rows are moved.
     empty = [name for name in EVENTS if name == "source" or not counts[name].sum()]
-    schema = {**EVENTS, "source": names}
     plans = [
-        frame.drop(empty)
-        .with_columns(
-            pl.lit(item.name if name == "source" else None, schema[name]).alias(name)
-            for name in empty
-        )
-        .select(EVENTS.names())
+        frame.drop(empty).with_columns(source=pl.lit(item.name, names))
         for item, frame in zip(inputs, frames, strict=True)
     ]
     # In memory the columns stay as they are; streamed, they would come in pieces, to be copied.
-    return pl.concat(pl.collect_all(plans, engine="in-memory"))
+    whole = pl.concat(pl.collect_all(plans, engine="in-memory"))
+    nothing = {name: pl.lit(None, EVENTS[name]) for name in empty if name != "source"}
+    return whole.with_columns(**nothing).select(EVENTS.names())
 
 
 def _covered(inputs: Sequence[InputFile], readings: Sequence[Reading]) -> dict[str, Covered]:

@@ -31,6 +31,8 @@ def by_rhythm(
     own: pl.DataFrame, others: pl.DataFrame, step_ms: float, step_reference_ms: float
 ) -> Clock:
     """The clock that fits the one shift after which a source's `moments` are the reference's."""
+    if min(len(own), len(others)) < RHYTHMS[0][0]:
+        return Clock()
     step = max(step_ms, step_reference_ms)
     for kinds in (("open",), ("attempt", "open", "close", "gone", "message")):
         mine, theirs = (seen.filter(pl.col("kind").is_in(kinds)) for seen in (own, others))

@@ -63,8 +63,10 @@ def investigate(
         if rows.is_empty():
             sections[place] = coverage.nothing(place, stacks)
             continue
-        names = rows["source"].unique(maintain_order=True)
-        told = [_told_by(source, rows, spans.get(source, "")) for source in names]
+        told = [
+            _told_by(source, mine, spans.get(source, ""))
+            for (source,), mine in rows.partition_by("source", as_dict=True).items()
+        ]
         if place == "network":
             told.append(_who_closed(table))
         told += coverage.gaps(place, story, inputs, stacks)
@@ -94,8 +96,7 @@ _THINGS = {
 }
 
 
-def _told_by(source: str, rows: pl.DataFrame, span: str) -> str:
-    mine = rows.filter(pl.col("source") == source)
+def _told_by(source: str, mine: pl.DataFrame, span: str) -> str:
     counts = dict(mine.group_by("kind").agg(pl.col("len").sum()).iter_rows())
     parts = [f"{counts[kind]} {word}" for kind, word in _STATES.items() if kind in counts]
     parts += [plural(counts[kind], noun) for kind, noun in _THINGS.items() if kind in counts]

@@ -113,7 +113,7 @@ class BlockReader(LogReader):
                 yield _told(pl.concat(frames, how="diagonal").sort("pos", maintain_order=True))
             else:
                 yield from map(_told, frames)
-        yield _told(rest)
+        yield rest
 
     def _pass_over(self, columns: BlockColumns, at: int) -> int:
         """Pass over the lines from `at` on that need no look; the place of the next that does."""

@@ -14,6 +14,9 @@ from wsdiag import progress
 BLOCK_BYTES = 4 << 20
 """Read at once: enough for columns to be fast, little beside what their rows take."""
 
+FEW_BYTES = 64 << 10
+"""Fewer are parted sooner by Python."""
+
 MAX_LINE_BYTES = 1 << 20
 """A longer line is cut there, and counted as unread."""
 
@@ -67,7 +70,10 @@ def _block(first: int, body: bytes, notes: Counter[str]) -> Block:
     except UnicodeDecodeError:
         text = "\0"
     if "\0" not in text:
-        lines = pl.Series([text]).str.split("\n").explode()
+        if len(body) < FEW_BYTES:
+            lines = pl.Series(text.split("\n"))
+        else:
+            lines = pl.Series([text]).str.split("\n").explode()
         if lines.str.len_bytes().max() <= MAX_LINE_BYTES:  # type: ignore[operator]
             if "\r" in text:
                 lines = lines.str.strip_chars_end("\r")

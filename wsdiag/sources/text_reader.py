@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from wsdiag.config import Config
-from wsdiag.event import EVENTS
+from wsdiag.event import EVENTS, Vantage
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.report import Lines
 from wsdiag.sources import line_time
@@ -127,7 +127,7 @@ def _general_vantage(name: str, reader: LogReader) -> str:
 
 def _vantage(frame: pl.DataFrame, reader: LogReader, formats: Sequence[Format]) -> str | None:
     if frame.height:
-        counts = frame["vantage"].value_counts()
-        return str(counts.sort("count", "vantage", descending=[True, False])["vantage"][0])
+        counts = dict(frame["vantage"].value_counts().iter_rows())
+        return max((str(one) for one in Vantage if one in counts), key=counts.__getitem__)
     known = {f.id: f.vantage for f in formats if f.vantage != "either"}
     return next((known[name] for name, _ in reader.seen.most_common() if name in known), None)
