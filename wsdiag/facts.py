@@ -39,16 +39,18 @@ def measure(story: Story) -> Measured:
     everything = story.connections.filter(whole)
     opened, ended, rejected, refused, tried, known = pl.collect_all(
         [
-            counted(everything.filter(may_have_lived() & (pl.col("was_open") | pl.col("gone")))),
+            counted(
+                everything.filter(may_have_lived() & (pl.col("was_open") | pl.col("gone")))
+            ).select("gone", "end_reason", "handshake_ms", "opened", "ended", "closed"),
             counted(
                 with_room(story.connections).filter(
                     pl.col("gone")
                     & (pl.col("was_open") | ~(pl.col("rejected") | tried_here))
                     & (pl.col("code").is_not_null() | pl.col("frameless"))
                 )
-            ),
-            counted(story.connections.filter(pl.col("rejected"))),
-            counted(story.connections.filter("refused")),
+            ).select("code"),
+            counted(story.connections.filter(pl.col("rejected"))).select("status"),
+            counted(story.connections.filter("refused")).select("session"),
             counted(everything).select(_tried()),
             counted(everything.filter(pl.col("client").is_not_null())).select(_tried(), "client"),
         ]

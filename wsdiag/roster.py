@@ -17,7 +17,9 @@ ATTEMPTS = pl.col("was_open") | pl.col("gone") | pl.col("rejected") | pl.col("re
 
 def roster(story: Story) -> list[Connection]:
     """Each real connection and attempt once, in the order in which they began."""
-    rows = _known(story).sort("first", "session", nulls_last=True).collect()
+    again = reconnects(story.connections).select("session", "reconnect_s")
+    known = counted(_tries(story)).join(again, on="session", how="left")
+    rows = known.sort("first", "session", nulls_last=True).collect()
     return [_connection(row) for row in rows.iter_rows(named=True)]
 
 
@@ -32,24 +34,30 @@ def worst(story: Story, found: pl.DataFrame) -> list[Connection]:
         .group_by("session")
         .agg(grave=pl.col("severity").min(), told=pl.len())
     )
-    rows = (
-        _known(story)
+    chosen = (
+        counted(_tries(story))
+        .select("session", "was_open", "first")
         .join(named, on="session", how="left")
         .sort(
             *("grave", "was_open", "told", "first", "session"),
             descending=[False, True, True, False, False],
             nulls_last=True,
         )
+        .select("session")
         .head(MAX_WORST)
+    )
+    few = story.connections.join(chosen, on="session", how="semi")
+    again = reconnects(story.connections).select("session", "reconnect_s")
+    rows = (
+        chosen.join(few, on="session", maintain_order="left")
+        .join(again, on="session", how="left", maintain_order="left")
         .collect()
     )
     return [_connection(row) for row in rows.iter_rows(named=True)]
 
 
-def _known(story: Story) -> pl.LazyFrame:
-    known = story.connections.filter(ATTEMPTS | pl.col("attempted").is_not_null())
-    again = reconnects(story.connections).select("session", "reconnect_s")
-    return counted(known).join(again, on="session", how="left")
+def _tries(story: Story) -> pl.LazyFrame:
+    return story.connections.filter(ATTEMPTS | pl.col("attempted").is_not_null())
 
 
 def _connection(row: dict[str, Any]) -> Connection:

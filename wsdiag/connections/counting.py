@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-NEARNESS = {"network": 0, "proxy": 1, "server": 2, "client": 3}
+NEARNESS = ("network", "proxy", "server", "client")
 """Where two vantages saw equally much, the one that lies less."""
 
 SLACK = pl.duration(seconds=5)
@@ -26,25 +26,20 @@ def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
     Sessions that nothing ties together may be one connection told twice. The vantage that saw most
     counts whole; of the others only what began outside the time that it covers.
     """
-    told = connections.select("session", "vantages", "first", "last_seen").explode("vantages")
-    best = (
-        told.group_by("vantages")
-        .agg(
-            pl.len(),
-            (pl.col("first").min() - SLACK).alias("since"),
-            (pl.col("last_seen").max() + SLACK).alias("until"),
+    seen = {name: pl.col("vantages").list.contains(name) for name in NEARNESS}
+    counts = {name: seen_here.sum() for name, seen_here in seen.items()}
+    most = pl.max_horizontal(*counts.values())
+    best = pl.coalesce(pl.when(count == most).then(pl.lit(name)) for name, count in counts.items())
+    by_best = pl.any_horizontal((best == name) & seen_here for name, seen_here in seen.items())
+    since, until = (
+        pl.coalesce(pl.when(best == name).then(moment.get(name)) for name in seen)
+        for moment in (
+            {name: pl.col("first").filter(here).min() - SLACK for name, here in seen.items()},
+            {name: pl.col("last_seen").filter(here).max() + SLACK for name, here in seen.items()},
         )
-        .sort(
-            "len", pl.col("vantages").replace_strict(NEARNESS, default=9), descending=[True, False]
-        )
-        .head(1)
     )
-    covered = pl.col("first").is_between("since", "until").fill_null(True)
-    return (
-        connections.join(best.rename({"vantages": "best"}), how="cross")
-        .filter(pl.col("vantages").list.contains(pl.col("best")) | ~covered)
-        .drop("best", "len", "since", "until")
-    )
+    # A filter, and no join: what is kept of a large table is copied once.
+    return connections.filter(by_best | ~pl.col("first").is_between(since, until).fill_null(True))
 
 
 def with_room(connections: pl.LazyFrame) -> pl.LazyFrame:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
+from itertools import pairwise
 
 import polars as pl
 
 from wsdiag.connections.told import VANTAGES, parts, who
 from wsdiag.connections.traffic import COUNTS, TRAFFIC, WAYS, gaps, legs, totals
 from wsdiag.event import ORDER
+
+ROWS_TOGETHER = 250_000
 
 _LOOPBACK = r"^(127\.|\[?::1\]?$|\[?::ffff:127\.)"  # RFC 1122 3.2.1.3, RFC 4291 2.5.3 and 2.5.5.2
 
@@ -29,20 +32,41 @@ def table(events: pl.DataFrame, doubtful: Mapping[str, Set[int]] | None = None) 
     messages_s2c, pings, pongs, opening and closing (proof pointers), fragment (only an end, in
     lines that do not name the connection).
     """
-    # What it is made of is given up before what stands in it is concluded: either is large.
-    order = ("first", "_source", "_pos")
-    return _conclude(
-        _told(events, doubtful or {}).sort(*order, nulls_last=True, maintain_order=True)
-    )
-
-
-def _told(events: pl.DataFrame, doubtful: Mapping[str, Set[int]]) -> pl.DataFrame:
-    """What is told of each session, side by side."""
     about = events if not events["session"].null_count() else events.drop_nulls("session")
     rows = about.with_columns(
         _place=pl.col("session").cast(pl.Categorical(pl.Categories.random())).to_physical(),
-        _doubtful=_doubtful(doubtful),
+        _doubtful=_doubtful(doubtful or {}),
     )
+    # Part by part: what a session's row is made of is much larger than the row.
+    whole = pl.concat((_conclude(_told(part)) for part in _parts(rows)), rechunk=True)
+    return whole.pipe(_in_order).with_columns(client=_client()).select(pl.all().exclude("^_.*$"))
+
+
+def _parts(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """All rows of some sessions, then of others: so many as are looked at together."""
+    if len(rows) <= ROWS_TOGETHER:
+        yield rows
+        return
+    counts = rows.group_by("_place").len().sort("_place")
+    part = counts["len"].cum_sum() // ROWS_TOGETHER
+    bounds = counts["_place"].filter(part != part.shift(1, fill_value=0))
+    for first, behind in pairwise([0, *bounds, len(counts)]):
+        if first < behind:
+            yield rows.filter(pl.col("_place").is_between(first, behind, closed="left"))
+
+
+def _in_order(sessions: pl.DataFrame) -> pl.DataFrame:
+    """By the first event, as they mostly are: to sort is to copy."""
+    order = sessions.select("first", "_source", "_pos")
+    places = pl.int_range(len(order), eager=True)
+    by = order.select(
+        pl.arg_sort_by(*order.columns, nulls_last=True, maintain_order=True)
+    ).to_series()
+    return sessions if (by == places).all() else sessions[by]
+
+
+def _told(rows: pl.DataFrame) -> pl.DataFrame:
+    """What is told of each session, side by side."""
     talk = legs(rows)
     # By session, and in order: what is sorted is grouped and looked up in no time.
     told = pl.concat(
@@ -98,7 +122,7 @@ def _conclude(summary: pl.DataFrame) -> pl.DataFrame:
         reported=pl.col("reported").fill_null([]),
     )
     return coded.with_columns(
-        client=_client(),
+        client=pl.lit(None, pl.String),  # all sessions have a say in it
         reason=pl.coalesce("_reason", "_any_reason"),
         closed_by=_closed_by(),
         live=~pl.col("gone") & pl.col("_over"),
@@ -112,7 +136,10 @@ def _conclude(summary: pl.DataFrame) -> pl.DataFrame:
             )
             for way in WAYS
         },
-    ).select(pl.all().exclude("^_.*$"))
+    ).select(
+        pl.all().exclude("^_.*$"),
+        *("_client_source", "_client_conn", "_source", "_pos"),
+    )
 
 
 def _client() -> pl.Expr:

@@ -175,7 +175,7 @@ def _of_one_server(ends: pl.LazyFrame, waves: pl.LazyFrame, story: Story) -> pl.
     """The ends that one server's shutdown made, too few to be a wave of the whole fleet."""
     others = ends.join(waves.select("session"), on="session", how="anti")
     stopped = endings.after_stop(others, story.signs)
-    return others.join(stopped, on="session").with_columns(
+    return ends.join(stopped, on="session").with_columns(
         wave=pl.format("stop {}", "stop"), live="here"
     )
 

@@ -34,10 +34,9 @@ def after_stop(ends: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
     lives = begun & (pl.col("over") >= since).fill_null(value=True)
     ended = begun & pl.col("ended").is_between(since, at + TOGETHER)
     own = (
-        ends.select(
-            "session", "begun", "ended", "over", of=pl.col("sources").cast(pl.List(pl.String))
-        )
+        ends.select("session", "begun", "ended", "over", of="sources")
         .explode("of")
+        .with_columns(pl.col("of").cast(pl.String))
         .join(stops, on="of")
         .with_columns(_here=lives.sum().over("stop"))
         .filter(ended)

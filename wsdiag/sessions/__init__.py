@@ -66,7 +66,8 @@ def _names(seen: pl.DataFrame, leaders: pl.Series) -> pl.Series:
     told = seen[leading].select(
         pl.coalesce("key", pl.format("{} {} {}", first, "source", "_node")).alias("told")
     )
-    digests = [_digest(text)[:DIGITS] for text in told["told"]]
+    sha256 = hashlib.sha256  # this is done for each connection
+    digests = [sha256(text.encode()).hexdigest()[:DIGITS] for text in told["told"].to_list()]
     named = told.with_columns(pl.Series("name", digests, dtype=pl.String))
     if not named["name"].is_unique().all():
         clash = named.unique("told").filter(pl.col("name").is_duplicated())["name"]
