@@ -47,11 +47,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         .agg(pl.col("reason").first().alias("said"), pl.len())
         .filter(pl.col("session").is_not_null())
     )
-    biggest = (
-        story.events.filter(pl.col("kind") == "message")
-        .group_by("session")
-        .agg(pl.col("bytes").max().alias("biggest"))
-    )
+    # Not filtered: that would copy nearly all rows of a capture.
+    size = pl.when(pl.col("kind") == "message").then("bytes")
+    biggest = story.events.group_by("session").agg(size.max().alias("biggest"))
     rows = (
         story.connections.join(said, on="session", how="left")
         .filter((pl.col("code") == 1009).fill_null(False) | pl.col("said").is_not_null())

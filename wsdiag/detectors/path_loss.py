@@ -90,14 +90,14 @@ def _sent_again(story: Story) -> pl.LazyFrame:
 
 def _dead(story: Story, sent_again: pl.LazyFrame) -> pl.LazyFrame:
     """Connections on which TCP sent in vain until the end."""
+    dead = sent_again.filter(
+        (pl.col("again") >= RUN)
+        & (pl.col("until") >= pl.col("heard")).fill_null(True)
+        & (pl.col("frameless") | pl.col("heartbeat_timeout") | ~pl.col("gone"))
+        & pl.col("was_open")
+    )
     rows = (
-        sent_again.filter(
-            (pl.col("again") >= RUN)
-            & (pl.col("until") >= pl.col("heard")).fill_null(True)
-            & (pl.col("frameless") | pl.col("heartbeat_timeout") | ~pl.col("gone"))
-            & pl.col("was_open")
-        )
-        .join(_silence_before(story, sent_again), on="session", how="left")
+        dead.join(_silence_before(story, dead), on="session", how="left")
         .with_columns(survived=pl.col("longest_gap_s"))
         .select(
             "session",
@@ -148,11 +148,11 @@ def _dead(story: Story, sent_again: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _silence_before(story: Story, sent_again: pl.LazyFrame) -> pl.LazyFrame:
+def _silence_before(story: Story, dead: pl.LazyFrame) -> pl.LazyFrame:
     """How long each connection had been silent when it began to send in vain, in seconds."""
     return (
         story.events.filter(pl.col("kind").is_in(["message", "ping", "pong", "open"]))
-        .join(sent_again.select("session", "since"), on="session")
+        .join(dead.select("session", "since"), on="session")
         .filter(pl.col("ts") < pl.col("since") - pl.duration(milliseconds=500))
         .group_by("session")
         .agg(
