@@ -225,18 +225,21 @@ class Credential(NamedTuple):
 
 def credential(target: str, headers: dict[str, str]) -> Credential:
     """The credential that a handshake carries in its query, Authorization or subprotocol."""
+    told = ("authorization", "sec-websocket-protocol")
+    return _credential(
+        query_of(target), *(f"{name}: {headers[name]}" for name in told if name in headers)
+    )
+
+
+@redact.remembered(64)
+def _credential(query: str, *headers: str) -> Credential:
+    """The same: asked for by the request, and soon by its answer."""
     user = None
-    query = query_of(target)
     for name, value in parse_qsl(query):
         if name.lower() in _USER_NAMES:
             user = redact.user(value)
             break
-    places = [f"?{query}"] + [
-        f"{name}: {headers[name]}"
-        for name in ("authorization", "sec-websocket-protocol")
-        if name in headers
-    ]
-    for place in places:
+    for place in (f"?{query}", *headers):
         if secret := redact.find_token(place):
             return Credential(user, redact.token(secret), redact.jwt_times(secret)[1])
     return Credential(user, None, None)

@@ -101,21 +101,11 @@ class Traffic(NamedTuple):
         """One segment, which runs between these ends."""
         if index in self.odd:
             return self.odd[index]
-        sent = self.segments
-        at, captured = int(sent.at[index]), int(sent.captured[index])
-        return Segment(
-            int(self.pos[index]),
-            int(self.ts[index]),
-            source,
-            target,
-            int(sent.seq[index]),
-            int(sent.ack[index]),
-            int(sent.flags[index]),
-            int(sent.window[index]),
-            self.batch.data[at : at + captured].tobytes(),
-            int(sent.size[index]),
-            int(sent.ident[index]),
-        )
+        told = (int(column[index]) for column in self.segments[-8:])
+        seq, ack, flags, window, at, captured, size, ident = told
+        pos, ts = int(self.pos[index]), int(self.ts[index])
+        data = self.batch.data[at : at + captured].tobytes()
+        return Segment(pos, ts, source, target, seq, ack, flags, window, data, size, ident)
 
 
 def decode(batch: Batch, notes: Notes) -> Traffic:

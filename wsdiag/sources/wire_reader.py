@@ -45,11 +45,13 @@ class _CaptureReader:
         self._book, self._notes = book, notes
         self._keys = Keys()
         self._stories: dict[int, Story] = {}  # the latest of each pair of ends
+        self._upwards: dict[int, bool] = {}  # whether the first of its ends is the lower one
 
     def take(self, batch: Batch) -> None:
         """Read the packets of a batch."""
         traffic = decode(batch, self._notes)
         keys, up = self._keys.find(traffic.segments)
+        beginning = set(keys[traffic.segments.flags & SYN != 0].tolist())
         waiting = {int(keys[index[0]]): index for index in _groups(keys)}
         for key, index in waiting.items():
             waiting[key] = self._by_itself(key, index, traffic, up)
@@ -59,8 +61,10 @@ class _CaptureReader:
                 return
             together = {}
             for key, index in waiting.items():
-                begins = np.flatnonzero(traffic.segments.flags[index] & SYN)
-                stop = int(begins[0]) if begins.size else index.size
+                stop = index.size
+                if key in beginning:
+                    begins = np.flatnonzero(traffic.segments.flags[index] & SYN)
+                    stop = int(begins[0]) if begins.size else stop
                 together[key], waiting[key] = index[:stop], index[stop:]
             self._together(together, traffic, up)
             for key, index in waiting.items():
@@ -78,6 +82,11 @@ class _CaptureReader:
         self, key: int, index: Ints, traffic: Traffic, up: Mask, to_the_end: bool = False
     ) -> Ints:
         """Read segments of one pair of ends; those that are left to be read with others."""
+        if not index.size:
+            return index
+        story = self._stories.get(key)
+        if story and not to_the_end and _is_for_others(story, traffic, int(index[0])):
+            return index
         lower, higher = self._keys.ends(key)
         flags = traffic.segments.flags[index]
         telling = [*np.flatnonzero(flags & (SYN | FIN | RST)).tolist(), index.size]
@@ -92,7 +101,7 @@ class _CaptureReader:
                     story.conn.last = _when(traffic, index[stop - 1])
                     at = stop
                     continue
-            elif story.is_plain and not to_the_end and not flags[at] & SYN:
+            elif not to_the_end and _is_for_others(story, traffic, int(index[at])):
                 return index[at:]
             ends = (lower, higher) if up[index[at]] else (higher, lower)
             self._take(key, traffic.segment(int(index[at]), *ends))
@@ -106,6 +115,7 @@ class _CaptureReader:
             if story is not None:
                 self._over(story)
             story = self._stories[key] = Story(conn, self._book)
+            self._upwards[key] = conn.ends[0] == self._keys.ends(key)[0]
         for fact in take(conn, segment):
             story.take(fact)
 
@@ -119,10 +129,8 @@ class _CaptureReader:
         self._book.next_round()
         stories = [self._stories[key] for key in groups]
         lanes = [
-            2 * number + (up[index] != (story.conn.ends[0] == self._keys.ends(key)[0]))
-            for number, (story, (key, index)) in enumerate(
-                zip(stories, groups.items(), strict=True)
-            )
+            2 * number + (up[index] != self._upwards[key])
+            for number, (key, index) in enumerate(groups.items())
         ]
         lane, index = np.concatenate(lanes), np.concatenate([*groups.values()])
         order = _sorted(lane)
@@ -130,6 +138,11 @@ class _CaptureReader:
         for story, of_story in zip(stories, groups.values(), strict=True):
             story.conn.last = _when(traffic, of_story[-1])
         self._book.next_round()
+
+
+def _is_for_others(story: Story, traffic: Traffic, index: int) -> bool:
+    """Whether a segment of a connection is to be read together with those of others."""
+    return not story.is_ignored and story.is_plain and not traffic.segments.flags[index] & SYN
 
 
 def _when(traffic: Traffic, index: int) -> tuple[int, int]:
