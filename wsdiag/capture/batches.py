@@ -13,7 +13,7 @@ from wsdiag.capture.chains import walk
 from wsdiag.capture.classic import Classic
 from wsdiag.capture.records import CUT_SHORT, PCAP_HEAD_BYTES, Notes, kind, pcap_head
 
-BATCH_BYTES = 48 * 1024**2
+BATCH_BYTES = 32 * 1024**2
 """So much of a file is looked at together."""
 
 FEW_BYTES = 8 * 1024**2
