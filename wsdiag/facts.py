@@ -60,7 +60,7 @@ def measure(story: Story) -> Measured:
             story.signs.filter((pl.col("kind") == "pong") & pl.col("ms").is_not_null()).select(
                 "ms"
             ),
-            story.trips.select("ended", "ms"),
+            story.trips.select("ended", "ms", "how"),
             reconnects(story.connections).select("reopened", "reconnect_s"),
         ]
     )
@@ -76,6 +76,7 @@ def measure(story: Story) -> Measured:
         attempts_max_per_10s_one_client=_burst(known, by="client"),
         connect_ms=quantiles(opened["handshake_ms"]),
         message_ms=quantiles(trips["ms"]),
+        message_how_ms=_by_how(trips),
         pong_ms=quantiles(beats["ms"]),
         reconnect_s=quantiles(gaps["reconnect_s"]),
         backoff=_backoff(story),
@@ -89,7 +90,7 @@ def measure(story: Story) -> Measured:
         },
         {
             "connect_ms": opened.select("opened", "handshake_ms"),
-            "message_ms": trips,
+            "message_ms": trips.select("ended", "ms"),
             "reconnect_s": gaps,
         },
     )
@@ -120,6 +121,12 @@ def _memory(story: Story) -> MemoryCost:
 
 def _tried() -> pl.Expr:
     return pl.coalesce("attempted", "opened", "first").alias("tried")
+
+
+def _by_how(trips: pl.DataFrame) -> dict[str, Quantiles]:
+    """The distribution of each way in which messages were timed."""
+    parts = trips.partition_by("how", as_dict=True, include_key=False)
+    return {str(how): quantiles(part["ms"]) for (how,), part in sorted(parts.items())}
 
 
 def quantiles(values: pl.Series) -> Quantiles:

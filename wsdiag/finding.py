@@ -183,11 +183,16 @@ def plural(noun: str, number: pl.Expr | None = None) -> pl.Expr:
 
 
 def within_target(
-    values: pl.LazyFrame, target: float, unit: str, percentile: float, noun: str, where: str = ""
+    values: pl.LazyFrame,
+    target: float,
+    unit: str,
+    percentile: float,
+    noun: str,
+    where: str | pl.Expr = "",
 ) -> pl.LazyFrame:
     """The `judged` row for a latency: how many values, and the sentence for a pass.
 
-    `where` says in the sentence which connections these are, with a blank before it.
+    `where` says in the sentence which these are, with a blank before it.
     """
     worst = pl.col("measured").quantile(percentile / 100, "nearest")
     return values.select(
@@ -196,7 +201,7 @@ def within_target(
             f"p{percentile:g} {{}} {unit} of {{}} {noun}{{}}, target {target:g} {unit}",
             worst.round(1),
             pl.len(),
-            pl.lit(where),
+            pl.lit(where) if isinstance(where, str) else where,
         ),
     )
 
@@ -210,13 +215,13 @@ def over_target(
     unit: str,
     percentile: float,
     what: str,
-    where: str = "",
+    where: str | pl.Expr = "",
     traits: tuple[pl.Expr, ...] = (),
 ) -> pl.LazyFrame:
     """FINDINGS: one finding over all values beyond `target`, when the percentile is beyond it too.
 
     `values` has session, started, ended, measured and pointers, one row per measurement. `where`
-    says in the message which connections these are, with a blank before it.
+    says in the message which these are, with a blank before it.
     """
     rank = percentile / 100
     quantile = pl.col("measured").quantile(rank, "nearest")
@@ -233,7 +238,7 @@ def over_target(
             f"p{percentile:g} {{}} {unit}, worst {{}} {unit}",
             pl.len(),
             pl.col("_n").first(),
-            pl.lit(where),
+            pl.lit(where) if isinstance(where, str) else where,
             pl.col("_quantile").first().round(1),
             pl.col("measured").max().round(1),
         ),

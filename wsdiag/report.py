@@ -138,12 +138,22 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     values: list[float | None]
 
 
+TIMED = {
+    "stated": "as the source states",
+    "answer": "request to answer",
+    "fan-out": "publish to delivery",
+}
+"""How the latency of messages was measured: a source states it; from a request to the answer with
+its id; from what one client publishes to what another receives with the same id."""
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers over all connections.
 
     `close_codes` counts connections by the code that the initiator put in its Close frame,
     "none" where no Close frame came. `left_apart` are sessions that may be those of another source,
-    and are joined with none because nothing says which.
+    and are joined with none because nothing says which. `message_how_ms` has the message latencies
+    by how they were measured (`TIMED`).
     """
 
     connections: int = 0
@@ -157,6 +167,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     attempts_max_per_10s_one_client: int = 0
     connect_ms: Quantiles = Quantiles()
     message_ms: Quantiles = Quantiles()
+    message_how_ms: dict[str, Quantiles] = {}
     pong_ms: Quantiles = Quantiles()
     reconnect_s: Quantiles = Quantiles()
     backoff: Backoff = Backoff()

@@ -23,7 +23,7 @@ def test_slow_answers() -> None:
 def test_exactly_on_target_is_clean() -> None:
     said = judge(NAME, [*life("a", 0, 60), *chat("a", range(1, 11), ms=50.0)])
     assert said.verdict == "pass"
-    assert said.why == "p95 50.0 ms of 10 messages, target 50 ms"
+    assert said.why == "p95 50.0 ms of 10 messages (request to answer), target 50 ms"
 
 
 def test_few_stragglers_are_within_the_percentile() -> None:
@@ -90,7 +90,7 @@ def test_an_id_used_again_measures_the_next_answer() -> None:
     rows = [*life("a", 0, 10), *chat("a", [1, 2], ms=5.0)]
     rows += [*life("b", 300, 320), *chat("b", [301, 302], ms=5.0)]
     said = judge(NAME, rows)
-    assert said.why == "p95 5.0 ms of 4 messages, target 50 ms"
+    assert said.why == "p95 5.0 ms of 4 messages (request to answer), target 50 ms"
 
 
 @pytest.mark.parametrize("number", [2, 3])
@@ -98,7 +98,7 @@ def test_a_broadcast_with_the_id_counts_its_first_answer(number: int) -> None:
     rows = life("a", 0, 60)
     rows += [row("message", 1, "a", dir="c2s", trace="1")]
     rows += [row("message", 1 + 0.01 * n, "a", dir="s2c", trace="1") for n in range(1, number + 1)]
-    assert judge(NAME, rows).why == "p95 10.0 ms of 1 messages, target 50 ms"
+    assert judge(NAME, rows).why == "p95 10.0 ms of 1 messages (request to answer), target 50 ms"
 
 
 def answered(conn: str, trips: list[tuple[float, float]], **answer: Any) -> list[Row]:
@@ -142,3 +142,54 @@ def test_plain_slowness_has_no_shape() -> None:
     dice = Random(3)
     trips = [(1 + 2.3 * n + dice.random(), 80 + 60 * dice.random()) for n in range(30)]
     assert judge(NAME, answered("a", trips)).traits == set()
+
+
+def published(ids: list[str], after: float = 0.02, **late: float) -> list[Row]:
+    """One client publishes, two others receive, of whom `late` opens later."""
+    rows = [*life("a", 0, 60), *life("b", 0.5, 60), *life("c", late.get("c", 0.7), 60)]
+    for number, name in enumerate(ids):
+        rows.append(row("message", 10 + number, "a", dir="c2s", trace=name))
+        rows += [
+            row("message", 10 + number + after, to, dir="s2c", trace=name) for to in ("b", "c")
+        ]
+    return rows
+
+
+TRACES = [f"4bf92f3577b34da{n}" for n in range(3)]
+
+
+def test_publish_to_delivery() -> None:
+    said = judge(NAME, published(TRACES))
+    assert said.why == "p95 20.0 ms of 6 messages (publish to delivery), target 50 ms"
+    (finding,) = judge(NAME, published(TRACES, after=0.3)).findings
+    assert "6 of 6 messages (publish to delivery) above 50 ms" in finding["message"]
+
+
+def test_what_is_kept_for_those_who_come_later_is_no_delivery() -> None:
+    assert "of 3 messages" in judge(NAME, published(TRACES, after=5, c=16)).findings[0]["message"]
+    assert judge(NAME, published(TRACES, after=11)).verdict == "not-applicable"
+
+
+@pytest.mark.parametrize("ids", [["1", "2", "3"], ["m1", "m2"], ["100000001", "100000002"]])
+def test_what_may_be_the_own_count_of_each_is_no_delivery(ids: list[str]) -> None:
+    assert judge(NAME, published(ids)).verdict == "not-applicable"
+
+
+def test_an_id_that_several_publish_is_no_delivery() -> None:
+    rows = published(TRACES)
+    rows += [row("message", 9, "c", dir="c2s", trace=name) for name in TRACES]
+    assert "publish" not in judge(NAME, rows).why
+
+
+def test_both_ways_are_told_apart() -> None:
+    rows = [*published(TRACES), *chat("a", [30, 31, 32, 33, 34, 35, 36])]
+    said = judge(NAME, rows)
+    assert "of 13 messages (request to answer, publish to delivery)" in said.why
+
+
+def test_sides_that_number_their_own_messages_answer_nothing() -> None:
+    """Of a price feed the third message is no answer to the client's third."""
+    rows = life("a", 0, 60)
+    rows += [row("message", 1 + 0.5 * n, "a", dir="s2c", trace=str(n)) for n in range(40)]
+    rows += [row("message", 1.2 + 2.1 * n, "a", dir="c2s", trace=str(n)) for n in range(10)]
+    assert judge(NAME, rows).verdict == "not-applicable"

@@ -30,6 +30,7 @@ HEARTBEAT_NAMES = frozenset({"ping", "pong"})
 HEARTBEAT_TOPICS = frozenset({"phoenix"})
 
 TRACE_KEYS = (
+    *("trace_id", "traceId", "traceparent"),
     *("id", "msg_id", "message_id", "request_id", "correlation_id", "seq", "nonce", "ref"),
     *("msgId", "messageId", "requestId", "correlationId", "invocationId"),
 )

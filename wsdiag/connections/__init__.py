@@ -14,9 +14,10 @@ import polars as pl
 from wsdiag.connections import backoff, by_path, memory
 from wsdiag.connections.codes import AUTH_CODES, LOCAL_CODES, POLITE_CODES, RESTART_CODES
 from wsdiag.connections.counting import counted, may_have_lived, with_room
-from wsdiag.connections.durations import reconnects, round_trips
 from wsdiag.connections.left_apart import left_apart
+from wsdiag.connections.reconnecting import reconnects
 from wsdiag.connections.table import table
+from wsdiag.connections.trips import round_trips, said_how
 
 __all__ = [
     "AUTH_CODES",
@@ -32,6 +33,7 @@ __all__ = [
     "memory",
     "reconnects",
     "round_trips",
+    "said_how",
     "signs",
     "table",
     "with_room",

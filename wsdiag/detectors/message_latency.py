@@ -2,8 +2,10 @@
 
 What it finds: the p95 of message latency is above the target.
 Why it matters: the connection lives, but users see their own actions late.
-How it decides: a latency that a source states, or the time between a request and the answer that
-carries the same id, seen at one place. Differences between two places are never taken.
+How it decides: a latency that a source states, the time between a request and the answer that
+carries the same id, or between what one client publishes and the others receive with one id, each
+seen at one place; the report says which. Differences between two places are never taken. Numbers
+that both sides count by themselves are no ids.
 What it cannot see: latency of messages that carry no id and that nobody timed.
 """
 
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, by_path
+from wsdiag.connections import Story, by_path, said_how
 from wsdiag.connections.slowness import ACK_SHARE, shapes
 from wsdiag.finding import Severity, over_target, within_target
 from wsdiag.targets import Goals, Targets
@@ -29,7 +31,7 @@ def judged(story: Story, goals: Goals) -> pl.LazyFrame:
 
     def judge(values: pl.LazyFrame, targets: Targets, where: str) -> pl.LazyFrame:
         goal, rank = targets.message_ms, targets.percentile
-        return within_target(values, goal, "ms", rank, "messages", where)
+        return within_target(values, goal, "ms", rank, "messages", _timed(where))
 
     values = story.trips.rename({"ms": "measured"})
     return by_path.judged(values, story, goals, judge)
@@ -51,7 +53,7 @@ def detect(story: Story, goals: Goals) -> pl.LazyFrame:
             unit="ms",
             percentile=targets.percentile,
             what="message",
-            where=where,
+            where=_timed(where),
             traits=(
                 pl.when(pl.col("ack_share").max() >= ACK_SHARE).then(pl.lit("delayed-ack")),
                 pl.when(pl.col("ramps").sum() >= most).then(pl.lit("ramps")),
@@ -61,3 +63,8 @@ def detect(story: Story, goals: Goals) -> pl.LazyFrame:
         )
 
     return by_path.found(values, story, goals, judge)
+
+
+def _timed(where: str) -> pl.Expr:
+    """How these messages were timed, and where they are."""
+    return pl.format(" ({}){}", said_how(pl.col("how")), pl.lit(where))

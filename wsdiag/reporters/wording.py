@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from wsdiag.finding import Evidence, Finding
 from wsdiag.redact import sanitise
-from wsdiag.report import Connection, Facts, Input, Quantiles, Report, RootCause, Span
+from wsdiag.report import TIMED, Connection, Facts, Input, Quantiles, Report, RootCause, Span
 
 MARKS = {"breach": "✗", "pass": "✓", "not-applicable": "–", "error": "!"}
 """One sign per verdict."""
@@ -107,7 +107,10 @@ def speeds(facts: Facts) -> list[str]:
     """The measured distributions, one line each."""
     measured: list[tuple[str, Quantiles, str]] = [
         ("connect", facts.connect_ms, "ms"),
-        ("message", facts.message_ms, "ms"),
+        *(
+            (f"message ({TIMED[how]})", quantiles, "ms")
+            for how, quantiles in facts.message_how_ms.items()
+        ),
         ("ping to pong", facts.pong_ms, "ms"),
         ("reconnect", facts.reconnect_s, "s"),
     ]

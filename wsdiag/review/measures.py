@@ -5,14 +5,12 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.advice import Delivery, Measures
+from wsdiag.connections.trips import SOON
 from wsdiag.review.rates import median, per_s, quantile, rounded
 from wsdiag.review.traffic import APP, DOWN, UP, Traffic
 
 IDLE_S = 5
 """A connection without a message for so long is idle."""
-
-SOON = pl.duration(seconds=10)
-"""A message that comes later than this is no delivery of what was published."""
 
 
 def measures(of: Traffic, refetched: pl.DataFrame, delivered: pl.DataFrame) -> Measures:

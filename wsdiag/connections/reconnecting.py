@@ -1,0 +1,53 @@
+"""How long clients took to come back."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections.codes import POLITE_CODES
+
+ANOTHER_VISIT_S = 600.0
+"""No library waits so long between two tries: see the caps in `causes/backoffs.toml`."""
+
+
+def reconnects(connections: pl.LazyFrame) -> pl.LazyFrame:
+    """A client's connection and the next one of it that opened.
+
+    Columns: session, client, ended, reopened, reconnect_s, and both ends' proof pointers.
+
+    Only where the client is known and did not itself leave by plan. Who comes back after ten
+    minutes without a try in between is on another visit.
+    """
+    left = (pl.col("closed_by") == "client").fill_null(False) & pl.col("code").is_in(POLITE_CODES)
+    tries = (
+        connections.filter(pl.col("client").is_not_null())
+        .sort("first")
+        .with_columns(_tried=pl.coalesce("attempted", "opened", "first"))
+        .with_columns(visit=_visit().over("client"))
+    )
+    ends = tries.filter(pl.col("ended").is_not_null() & pl.col("was_open") & ~left)
+    return (
+        ends.select("session", "client", "visit", "ended", "closing", "code")
+        .join(
+            tries.filter(pl.col("opened").is_not_null()).select(
+                "client", "visit", reopened="opened", next_session="session", reopening="opening"
+            ),
+            on=["client", "visit"],
+        )
+        .filter(
+            (pl.col("reopened") >= pl.col("ended")) & (pl.col("session") != pl.col("next_session"))
+        )
+        .sort("reopened")
+        .group_by("session", maintain_order=True)
+        .agg(pl.all().first())
+        .with_columns(
+            reconnect_s=(pl.col("reopened") - pl.col("ended")).dt.total_microseconds() / 1e6
+        )
+    )
+
+
+def _visit() -> pl.Expr:
+    """Numbers a client's visits: a new one begins where nothing was seen of it for too long."""
+    before = pl.max_horizontal("_tried", "ended").cum_max().shift(1)
+    apart = pl.col("_tried") - before > pl.duration(seconds=ANOTHER_VISIT_S)
+    return apart.fill_null(value=False).cum_sum()

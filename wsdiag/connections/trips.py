@@ -1,0 +1,138 @@
+"""How long messages took, and how that was measured."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.finding import SPOT
+from wsdiag.report import TIMED
+
+HOW = pl.Enum(list(TIMED))
+"""How a message was timed."""
+
+SOON = pl.duration(seconds=10)
+"""What comes later than this is no delivery of what was published, but of what was kept."""
+
+TELLING_CHARACTERS = 8
+"""An id that is shorter, or a number, may be another connection's own."""
+
+ASTRAY = 0.1
+"""Where so many numbers come back before they are sent, both sides count their own messages."""
+
+
+def round_trips(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Message latencies: session, source, started, ended, ms, how (HOW), and the pointers' list.
+
+    Either a source states the latency, or two messages carry the same id and were seen at one
+    place: never a difference between two vantages. Of a session that several sources measured the
+    one with most is kept.
+    """
+    rows = events.filter((pl.col("kind") == "message") & pl.col("session").is_not_null())
+    stated = rows.filter(pl.col("ms").is_not_null()).select(
+        "session",
+        "source",
+        started=pl.col("ts") - pl.duration(microseconds=pl.col("ms") * 1000),
+        ended="ts",
+        ms="ms",
+        pointers=pl.concat_list(SPOT),
+        how=_how("stated"),
+    )
+    named = rows.filter(pl.col("trace").is_not_null() & pl.col("ms").is_null())
+    sent, received = (named.filter(pl.col("dir") == way) for way in ("c2s", "s2c"))
+    received = received.with_columns(_spot=SPOT)
+    opened = (
+        events.filter((pl.col("kind") == "open") & pl.col("session").is_not_null())
+        .group_by("session")
+        .agg(opened=pl.col("ts").min())
+    )
+    every = pl.concat(
+        [stated, _answers(sent, received), _deliveries(sent, received, opened)],
+        how="vertical_relaxed",
+    )
+    best = (
+        every.group_by("session", "source")
+        .len()
+        .sort("len", "source", descending=[True, False])
+        .group_by("session", maintain_order=True)
+        .agg(pl.col("source").first())
+    )
+    return every.join(best, on=["session", "source"], how="semi").sort("started", "session")
+
+
+def said_how(how: pl.Expr) -> pl.Expr:
+    """In words how messages were timed, each way once, the most frequent first."""
+    ranked = how.cast(pl.String).value_counts(sort=True).struct.field("how")
+    return ranked.replace_strict(TIMED, return_dtype=pl.String).str.join(", ")
+
+
+def _answers(sent: pl.LazyFrame, received: pl.LazyFrame) -> pl.LazyFrame:
+    """From each request to the first message of its connection that carries its id."""
+    of = ["session", "source", "trace"]
+    # On both legs of a proxied connection the client's leg is the one whose requests come first.
+    # What has no answer at all is left out before it is sorted.
+    asked = (
+        sent.join(received, on=of, how="semi")
+        .with_columns(_spot=SPOT)
+        .sort("ts")
+        .unique(of, keep="first", maintain_order=True)
+    )
+    before = pl.col("ts_back") < pl.col("ts")
+    counted_apart = (before & ~_telling()).mean().over("session", "source") > ASTRAY
+    paired = (
+        asked.join(received, on=[*of, "conn"], suffix="_back")
+        .filter(~counted_apart)
+        .filter(~before)
+        .sort("ts_back")
+        .unique([*of, "ts"], keep="first", maintain_order=True)
+    )
+    return _timed(paired, "answer")
+
+
+def _deliveries(sent: pl.LazyFrame, received: pl.LazyFrame, opened: pl.LazyFrame) -> pl.LazyFrame:
+    """From what one client publishes to the first message with its id that each other receives,
+    if it was there by then."""
+    one = pl.col("session").n_unique().over("source", "trace") == 1
+    published = (
+        sent.filter(_telling())
+        .filter(one)
+        .with_columns(_spot=SPOT)
+        .sort("ts")
+        .unique(["source", "trace"], keep="first", maintain_order=True)
+        .select("source", "trace", "ts", "_spot", by="session")
+    )
+    late = (pl.col("opened") > pl.col("ts")).fill_null(value=False)
+    took = pl.col("ts_back") - pl.col("ts")
+    delivered = (
+        received.filter(_telling())
+        .rename({"ts": "ts_back", "_spot": "_spot_back"})
+        .join(published, on=["source", "trace"])
+        .filter(pl.col("session") != pl.col("by"))
+        .filter(took.is_between(pl.duration(seconds=0), SOON))
+        .join(opened, on="session", how="left")
+        .filter(~late)
+        .sort("ts_back")
+        .unique(["session", "source", "trace"], keep="first", maintain_order=True)
+    )
+    return _timed(delivered, "fan-out")
+
+
+def _telling() -> pl.Expr:
+    """Whether an id is one of a message, wherever it is seen."""
+    trace = pl.col("trace")
+    return (trace.str.len_bytes() >= TELLING_CHARACTERS) & ~trace.str.contains(r"^\d+$")
+
+
+def _timed(pairs: pl.LazyFrame, how: str) -> pl.LazyFrame:
+    return pairs.select(
+        "session",
+        "source",
+        started="ts",
+        ended="ts_back",
+        ms=(pl.col("ts_back") - pl.col("ts")).dt.total_microseconds() / 1000,
+        pointers=pl.concat_list("_spot", "_spot_back"),
+        how=_how(how),
+    )
+
+
+def _how(how: str) -> pl.Expr:
+    return pl.lit(how, dtype=HOW)
