@@ -139,9 +139,9 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
 
 
 TIMED = {
-    "stated": "as the source states",
-    "answer": "request to answer",
-    "fan-out": "publish to delivery",
+    "stated": "as stated",
+    "answer": "until answered",
+    "fan-out": "until delivered",
 }
 """How the latency of messages was measured: a source states it; from a request to the answer with
 its id; from what one client publishes to what another receives with the same id."""

@@ -17,7 +17,7 @@ TELLING_CHARACTERS = 8
 """An id that is shorter, or a number, may be another connection's own."""
 
 ASTRAY = 0.1
-"""Where so many numbers come back before they are sent, both sides count their own messages."""
+"""Where so many numbers of a kind of message come before they are sent, others counted them."""
 
 
 def round_trips(events: pl.LazyFrame) -> pl.LazyFrame:
@@ -77,11 +77,10 @@ def _answers(sent: pl.LazyFrame, received: pl.LazyFrame) -> pl.LazyFrame:
         .unique(of, keep="first", maintain_order=True)
     )
     before = pl.col("ts_back") < pl.col("ts")
-    counted_apart = (before & ~_telling()).mean().over("session", "source") > ASTRAY
+    counted = (before & ~_telling()).mean().over("session", "source", "name_back")
     paired = (
         asked.join(received, on=[*of, "conn"], suffix="_back")
-        .filter(~counted_apart)
-        .filter(~before)
+        .filter((counted <= ASTRAY) & ~before)
         .sort("ts_back")
         .unique([*of, "ts"], keep="first", maintain_order=True)
     )
