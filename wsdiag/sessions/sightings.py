@@ -16,6 +16,9 @@ from wsdiag.sessions.names import BEGIN, LIFECYCLE, NAMELESS
 ALIVE = ("open", "message", "ping", "pong")
 """Kinds that only a living connection shows."""
 
+SLICE = 250_000
+"""Rows that are grouped together."""
+
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 Node = tuple[str, str]
@@ -116,11 +119,33 @@ def _pick(
 def nodes(events: pl.DataFrame) -> pl.DataFrame:
     """Every connection of every source, one row each: the fields of `Sighting`, but source and
     `_node` in place of `node`; and `_rows`, the numbers of its rows in `events`."""
+    # In slices: what is grouped takes many times the memory of its rows.
+    slices = events.with_row_index("_row").iter_slices(SLICE)
+    parts = [_nodes(part) for part in slices] or [_nodes(events.with_row_index("_row"))]
+    if len(parts) == 1:
+        return parts[0]
+    return (
+        pl.concat(parts)
+        .group_by("source", "_node", maintain_order=True)
+        .agg(
+            pl.col("vantage", "conn").first(),
+            pl.col("key", "peer", "user", "token", "trace").drop_nulls().first(),
+            pl.col("first").min(),
+            pl.col("last", "opened").max(),
+            pl.col("ended").min(),
+            pl.col("alive").max(),
+            pl.col("open_pos", "end_pos").min(),
+            pl.col("outcome", "code").drop_nulls().first(),
+            pl.col("_rows").explode(),
+        )
+    )
+
+
+def _nodes(rows: pl.DataFrame) -> pl.DataFrame:
     kind, ts = pl.col("kind"), pl.col("ts")
     lifecycle = kind.is_in(LIFECYCLE)
     stops = (pl.col("reason") == "evidence-stops").fill_null(False)
     ending = kind.is_in(["close", "end"]) & ~stops
-    rows = events.with_row_index("_row")
     if rows["_node"].null_count():  # to filter is to copy
         rows = rows.filter(pl.col("_node").is_not_null())
     return rows.group_by("source", "_node", maintain_order=True).agg(
