@@ -26,20 +26,33 @@ def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
     Sessions that nothing ties together may be one connection told twice. The vantage that saw most
     counts whole; of the others only what began outside the time that it covers.
     """
-    seen = {name: pl.col("vantages").list.contains(name) for name in NEARNESS}
-    counts = {name: seen_here.sum() for name, seen_here in seen.items()}
-    most = pl.max_horizontal(*counts.values())
-    best = pl.coalesce(pl.when(count == most).then(pl.lit(name)) for name, count in counts.items())
-    by_best = pl.any_horizontal((best == name) & seen_here for name, seen_here in seen.items())
-    since, until = (
-        pl.coalesce(pl.when(best == name).then(moment.get(name)) for name in seen)
-        for moment in (
-            {name: pl.col("first").filter(here).min() - SLACK for name, here in seen.items()},
-            {name: pl.col("last_seen").filter(here).max() + SLACK for name, here in seen.items()},
-        )
+    seen = {name: pl.col(f"_by_{name}") for name in NEARNESS}
+    counts = {name: pl.col(f"_count_{name}") for name in NEARNESS}
+    first, last = pl.col("first"), pl.col("last_seen")
+    best = pl.coalesce(
+        pl.when(count == pl.max_horizontal(*counts.values())).then(pl.lit(name))
+        for name, count in counts.items()
     )
-    # A filter, and no join: what is kept of a large table is copied once.
-    return connections.filter(by_best | ~pl.col("first").is_between(since, until).fill_null(True))
+    by_best = pl.coalesce(
+        pl.when(pl.col("_best") == name).then(here) for name, here in seen.items()
+    )
+    # One column after the other, so that each is made once; and no join: it copies a large table.
+    return (
+        connections.with_columns(
+            pl.col("vantages").list.contains(name).alias(f"_by_{name}") for name in NEARNESS
+        )
+        .with_columns(here.sum().alias(f"_count_{name}") for name, here in seen.items())
+        .with_columns(_best=best)
+        .with_columns(_by_best=by_best)
+        .filter(
+            pl.col("_by_best")
+            | ~first.is_between(
+                first.filter("_by_best").min() - SLACK, last.filter("_by_best").max() + SLACK
+            ).fill_null(True)
+        )
+        .drop(*(f"_by_{name}" for name in NEARNESS))
+        .drop(*(f"_count_{name}" for name in NEARNESS), "_best", "_by_best")
+    )
 
 
 def with_room(connections: pl.LazyFrame) -> pl.LazyFrame:

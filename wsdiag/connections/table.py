@@ -38,7 +38,7 @@ def table(events: pl.DataFrame, doubtful: Mapping[str, Set[int]] | None = None) 
         _doubtful=_doubtful(doubtful or {}),
     )
     # Part by part: what a session's row is made of is much larger than the row.
-    whole = pl.concat((_conclude(_told(part)) for part in _parts(rows)), rechunk=True)
+    whole = _joined([_conclude(_told(part)).to_dict() for part in _parts(rows)])
     return whole.pipe(_in_order).with_columns(client=_client()).select(pl.all().exclude("^_.*$"))
 
 
@@ -53,6 +53,20 @@ def _parts(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     for first, behind in pairwise([0, *bounds, len(counts)]):
         if first < behind:
             yield rows.filter(pl.col("_place").is_between(first, behind, closed="left"))
+
+
+def _joined(parts: list[dict[str, pl.Series]]) -> pl.DataFrame:
+    """The parts below each other. A column of one value only takes no memory then."""
+    columns: dict[str, pl.Series | pl.Expr] = {}
+    for name in list(parts[0]):
+        column = pl.concat([part.pop(name) for part in parts]).rechunk()
+        alike = column.null_count() == len(column) or (
+            column.dtype.is_integer() and not column.null_count() and column.min() == column.max()
+        )
+        columns[name] = pl.lit(column.first(), column.dtype) if alike and len(column) else column
+    height = next(len(one) for one in columns.values() if isinstance(one, pl.Series))
+    rows = pl.DataFrame(height=height)
+    return rows.with_columns(**columns)
 
 
 def _in_order(sessions: pl.DataFrame) -> pl.DataFrame:

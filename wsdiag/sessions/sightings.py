@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 
 import msgspec
@@ -15,6 +15,9 @@ from wsdiag.sessions.names import BEGIN, LIFECYCLE, NAMELESS
 
 ALIVE = ("open", "message", "ping", "pong")
 """Kinds that only a living connection shows."""
+
+TELLING = ("key", "peer", "user", "token", "trace", "code")
+"""Columns of which the first value of a connection is its own, where its rows have any."""
 
 SLICE = 250_000
 """Rows that are grouped together."""
@@ -120,39 +123,41 @@ def nodes(events: pl.DataFrame) -> pl.DataFrame:
     """Every connection of every source, one row each: the fields of `Sighting`, but source and
     `_node` in place of `node`; and `_rows`, the numbers of its rows in `events`."""
     # In slices: what is grouped takes many times the memory of its rows.
-    slices = events.with_row_index("_row").iter_slices(SLICE)
-    parts = [_nodes(part) for part in slices] or [_nodes(events.with_row_index("_row"))]
-    if len(parts) == 1:
-        return parts[0]
-    return (
-        pl.concat(parts)
-        .group_by("source", "_node", maintain_order=True)
-        .agg(
+    told = [name for name in TELLING if events[name].null_count() < len(events)]
+    rows = events.with_row_index("_row")
+    found = pl.concat(
+        [_nodes(part, told) for part in rows.iter_slices(SLICE)] or [_nodes(rows, told)]
+    )
+    if found["_node"].n_unique() < len(found):
+        found = found.group_by("source", "_node", maintain_order=True).agg(
             pl.col("vantage", "conn").first(),
-            pl.col("key", "peer", "user", "token", "trace").drop_nulls().first(),
             pl.col("first").min(),
             pl.col("last", "opened").max(),
             pl.col("ended").min(),
             pl.col("alive").max(),
             pl.col("open_pos", "end_pos").min(),
-            pl.col("outcome", "code").drop_nulls().first(),
+            pl.col("outcome", *told).drop_nulls().first(),
             pl.col("_rows").explode(),
         )
-    )
+    untold = (name for name in TELLING if name not in told)
+    return found.with_columns(pl.lit(None, events.schema[name]).alias(name) for name in untold)
 
 
-def _nodes(rows: pl.DataFrame) -> pl.DataFrame:
+def _nodes(rows: pl.DataFrame, told: Collection[str]) -> pl.DataFrame:
     kind, ts = pl.col("kind"), pl.col("ts")
     lifecycle = kind.is_in(LIFECYCLE)
     stops = (pl.col("reason") == "evidence-stops").fill_null(False)
     ending = kind.is_in(["close", "end"]) & ~stops
+    of = {"trace": lifecycle, "code": kind == "close"}
     if rows["_node"].null_count():  # to filter is to copy
         rows = rows.filter(pl.col("_node").is_not_null())
     return rows.group_by("source", "_node", maintain_order=True).agg(
         pl.col("vantage").first().cast(pl.String),
         pl.col("conn").first(),
-        *(pl.col(name).drop_nulls().first() for name in ("key", "peer", "user", "token")),
-        pl.col("trace").filter(lifecycle).drop_nulls().first(),
+        *(
+            (pl.col(name).filter(of[name]) if name in of else pl.col(name)).drop_nulls().first()
+            for name in told
+        ),
         ts.min().alias("first"),
         ts.max().alias("last"),
         ts.filter(kind.is_in(BEGIN)).max().alias("opened"),
@@ -164,7 +169,6 @@ def _nodes(rows: pl.DataFrame) -> pl.DataFrame:
         .first()
         .cast(pl.String)
         .alias("outcome"),
-        pl.col("code").filter(kind == "close").drop_nulls().first(),
         pl.col("_row").alias("_rows"),
     )
 
