@@ -256,6 +256,8 @@ TORN = b'{"time":"2026-03-04T10:00:01Z","msg":"ws clo\n' + b"".join(
             "NUL bytes",
             id="NUL bytes later",
         ),
+        pytest.param(GOOD + b"\0" * 9 + b"\n", 4, 1, "NUL bytes", id="NUL bytes at once"),
+        pytest.param(b"\0" * 5_000 + b"\n" + GOOD, 0, None, "not a log", id="mostly NUL bytes"),
         pytest.param(b"\n" * 5_000 + GOOD, 4, 0, "", id="blank lines"),
         pytest.param(GOOD[:-20], 4, 0, "", id="cut in the last line"),
         pytest.param(b"x" * 5_000_000 + b"\n" + GOOD, 4, 1, "were cut", id="a line of 5 MB"),

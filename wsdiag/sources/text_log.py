@@ -47,8 +47,9 @@ def is_own_report(head: bytes) -> bool:
 
 def is_text(head: bytes) -> bool:
     """True for printable text that is not a report of wsdiag itself."""
-    if not head.strip() or b"\0" in head or is_own_report(head):
+    if not head.strip() or is_own_report(head):
         return False
+    # A machine that lost its power leaves some NUL bytes in the midst of a log.
     control = sum(head.count(bytes((c,))) for c in range(32) if c not in b"\t\n\r\x1b\f")
     broken = head.decode("utf-8", "replace").count("\ufffd")
     return (control + broken) / len(head) < _BINARY_SHARE
