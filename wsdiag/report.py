@@ -142,9 +142,11 @@ TIMED = {
     "stated": "as stated",
     "answer": "until answered",
     "fan-out": "until delivered",
+    "echo": "until echoed",
 }
 """How the latency of messages was measured: a source states it; from a request to the answer with
-its id; from what one client publishes to what another receives with the same id."""
+its id; from what one client publishes to what another receives with the same id; from a text to its
+echo."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,20 +23,25 @@ ASTRAY = 0.1
 def round_trips(events: pl.LazyFrame) -> pl.LazyFrame:
     """Message latencies: session, source, started, ended, ms, how (HOW), and the pointers' list.
 
-    Either a source states the latency, or two messages carry the same id and were seen at one
-    place: never a difference between two vantages. Of a session that several sources measured the
-    one with most is kept.
+    Either a source states the latency, or two messages carry the same id, or without any the same
+    text, and were seen at one place: never a difference between two vantages. Of a session that
+    several sources measured the one with most is kept.
     """
     rows = events.filter((pl.col("kind") == "message") & pl.col("session").is_not_null())
+    echo = pl.col("vantage") == "network"
     stated = rows.filter(pl.col("ms").is_not_null()).select(
         "session",
         "source",
+        "conn",
         started=pl.col("ts") - pl.duration(microseconds=pl.col("ms") * 1000),
         ended="ts",
         ms="ms",
         pointers=pl.concat_list(SPOT),
-        how=_how("stated"),
+        how=pl.when(echo).then(_how("echo")).otherwise(_how("stated")),
     )
+    # An echo is seen on both legs of a proxied connection; the client's leg is the one that begins.
+    leg = pl.col("conn").sort_by("started").first().over("session", "source")
+    stated = stated.filter((pl.col("how") != "echo") | (pl.col("conn") == leg)).drop("conn")
     named = rows.filter(pl.col("trace").is_not_null() & pl.col("ms").is_null())
     sent, received = (named.filter(pl.col("dir") == way) for way in ("c2s", "s2c"))
     received = received.with_columns(_spot=SPOT)

@@ -3,9 +3,10 @@
 What it finds: the p95 of message latency is above the target.
 Why it matters: the connection lives, but users see their own actions late.
 How it decides: a latency that a source states, the time between a request and the answer that
-carries the same id, or between what one client publishes and the others receive with one id, each
-seen at one place; the report says which. Differences between two places are never taken. Numbers
-that both sides count by themselves are no ids.
+carries the same id, between what one client publishes and the others receive with one id, or on
+the wire between a text without an id and its echo, each seen at one place; the report says which.
+Differences between two places are never taken. Numbers that both sides count by themselves are no
+ids, and what is said more than once is no echo.
 What it cannot see: latency of messages that carry no id and that nobody timed.
 """
 

@@ -13,8 +13,9 @@ from wsdiag.capture.batch import Ints
 from wsdiag.capture.handshake import BODY_BYTES
 from wsdiag.capture.payload import Masking
 from wsdiag.contents import Notebook
-from wsdiag.event import EVENTS, Kind, Vantage
+from wsdiag.event import EVENTS, Dir, Kind, Vantage
 from wsdiag.redact import Redactor
+from wsdiag.sources.wire_echoes import Echoes
 from wsdiag.sources.wire_tls import Encrypted
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Book:
         self.mask = Masking(self.redactor)
         self.unreadable = self.lost_bytes = self.lossy = self.over_http2 = 0
         self.encrypted = Encrypted()
+        self.echoes = Echoes()
         self.keyed: list[Story] | None = None  # to be opened; None: there are no keys
         self.turn = 0  # of the rows that are added: when what they tell of happened
         self._rows: list[dict[str, object]] = []
@@ -88,11 +90,12 @@ class Book:
         self._packed.clear()
         rows = pl.DataFrame(columns) if columns else pl.DataFrame(schema=EVENTS)
         told = {"source": self.source, "vantage": Vantage.NETWORK}
-        return rows.with_columns(
+        rows = rows.with_columns(
             pl.lit(told.get(name), dtype).alias(name)
             for name, dtype in EVENTS.items()
             if name not in rows.columns or name in told
         ).select(EVENTS.names())
+        return _with_echoes(rows, self.echoes.timed())
 
     def remarks(self) -> list[str]:
         """What was not readable, in words."""
@@ -123,6 +126,20 @@ class Book:
         rows = pl.DataFrame(columns, schema, strict=True)
         self._round.append(rows.with_columns(moments(rows["ts"].to_numpy()).alias("ts")))
         self._rows.clear()
+
+
+def _with_echoes(rows: pl.DataFrame, echoes: pl.DataFrame) -> pl.DataFrame:
+    """The rows, with what an echo took in `ms` of its message."""
+    if echoes.is_empty():
+        return rows
+    of = ["conn", "pos", "kind", "dir", "bytes"]
+    known = {"kind": Kind.MESSAGE, "dir": Dir.S2C}
+    back = echoes.with_columns(
+        pl.lit(told, EVENTS[name]).alias(name) for name, told in known.items()
+    )
+    # Of several messages of one size in one packet nothing says which is the echo.
+    twice = rows.join(back, on=of, how="semi").filter(pl.struct(of).is_duplicated())
+    return rows.update(back.join(twice, on=of, how="anti"), on=of)
 
 
 def _order(parts: Sequence[pl.DataFrame]) -> pl.Series:

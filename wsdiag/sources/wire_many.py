@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterator, Sequence
 from functools import partial
+from itertools import compress
 from operator import itemgetter
 from typing import Any
 
@@ -71,7 +72,8 @@ def read_together(
             for _ in _feed(readers[of], stream, begin, stream.lane(of)[1]):
                 pass
     alone = parts.of(assembled.row)
-    frame, more = _messages(stories, alone, assembled.text, assembled.texts, book)
+    several = {number for number, _, _, what in told if _has_message(what)}
+    frame, more = _messages(stories, alone, assembled.text, assembled.texts, book, several)
     for _, turn, tell, what in sorted(told + more, key=itemgetter(0, 1)):
         book.turn = turn
         tell(what)
@@ -116,11 +118,17 @@ def _feed(
 
 
 def _messages(
-    stories: Sequence[Story], parts: Parts, text: Ints, known: Texts, book: Book
+    stories: Sequence[Story],
+    parts: Parts,
+    text: Ints,
+    known: Texts,
+    book: Book,
+    several: set[int],
 ) -> tuple[pl.DataFrame, list[Told]]:
     """The rows of messages of one frame, and what of them is to be told one by one.
 
-    `known` are the texts among them that could be read, of the rows `text`.
+    `known` are the texts among them that could be read, of the rows `text`; `several` are the
+    stories that have messages of several frames as well.
     """
     number = parts.lane >> 1
     engine_io = np.array([story.engine_io for story in stories], bool)[number[text]]
@@ -140,6 +148,7 @@ def _messages(
     line[text] = np.arange(text.size)
     if book.notebook is not None and book.notebook.wants(book.source):
         _note(stories, parts, line, known, said.beats)
+    told += _without_ids(stories, parts, text, known, said, several)
     plain = np.ones(number.size, bool)
     plain[text[list(said.beats)]] = False
     order = np.argsort(parts.turn, kind="stable")
@@ -175,6 +184,37 @@ def _note(
         if at < 0 or at not in beats:
             text = lines[at] if at >= 0 else None
             stories[lane >> 1].note(lane & 1, pos, ts, size, text)
+
+
+def _without_ids(
+    stories: Sequence[Story],
+    parts: Parts,
+    text: Ints,
+    known: Texts,
+    said: texts.Said,
+    several: set[int],
+) -> Iterator[Told]:
+    """The texts without an id, by which only an echo can be known: the server's only where the
+    client may send some as well."""
+    bare = np.array([trace is None for trace in said.trace], bool)
+    bare[list(said.beats)] = False
+    number, side = parts.lane[text] >> 1, parts.lane[text] & 1
+    sent = bare & (side == np.array([story.client for story in stories])[number])
+    talking = np.array([story.is_talking for story in stories], bool)
+    talking[number[sent]] = True
+    talking[list(several)] = True
+    wanted = bare & talking[number]
+    if not wanted.any():
+        return
+    lines = (line for block in known.blocks() for line in block.each())
+    rows = text[wanted]
+    columns = (column[rows].tolist() for column in (parts.lane, parts.turn, parts.pos, parts.ts))
+    for line, lane, turn, pos, ts in zip(compress(lines, wanted.tolist()), *columns, strict=True):
+        yield lane >> 1, turn, partial(stories[lane >> 1].without_id, lane & 1, pos, ts), line
+
+
+def _has_message(what: object) -> bool:
+    return isinstance(what, list) and any(isinstance(fact, Message) for fact in what)
 
 
 def _message(parts: Parts, row: int, violations: tuple[str, ...] = ()) -> Message:

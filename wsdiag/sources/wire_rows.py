@@ -321,6 +321,16 @@ class Story:
             of = (self._book.source, pos, ts if ts >= 0 else None, self.name, way, size)
             notebook.message(*of, text, engine_io=self.engine_io)
 
+    def without_id(self, side: int, pos: int, ts: int, text: bytes) -> None:
+        """A text by which only its echo could be known."""
+        client = side == self.client
+        self._book.echoes.note(self.name, client=client, pos=pos, ts=ts, text=text)
+
+    @property
+    def is_talking(self) -> bool:
+        """Whether the client has sent a text without an id."""
+        return self._book.echoes.is_talking(self.name)
+
     def violations(self, fact: Frame | Message) -> None:
         """Each broken rule once for a side: a peer that breaks one does so in every frame."""
         for rule in fact.violations:
@@ -347,6 +357,8 @@ class Story:
             return
         text = message.payload if message.opcode == TEXT else None
         self.note(message.side, message.pos, message.ts, message.size, text)
+        if text is not None and said.trace is None:
+            self.without_id(message.side, message.pos, message.ts, text)
         self._row(
             Kind.MESSAGE,
             message.side,
