@@ -58,6 +58,26 @@ def test_a_log_that_says_so() -> None:
     assert said.findings[0]["confidence"] < 0.95
 
 
+@pytest.mark.parametrize(
+    ("codes", "reason", "found"),
+    [
+        ([1000, 1000], "heartbeat timeout", True),
+        ([1000, 4000, 4000], "heartbeat timeout", False),  # one of many
+        ([1000, 1000], "OK", False),  # a pong was still to come when the client left
+    ],
+)
+def test_closed_with_a_normal_code(codes: list[int], reason: str, *, found: bool) -> None:
+    rows = [
+        r
+        for n, code in enumerate(codes)
+        for r in (
+            *life(f"ab{n}", 3 * n, 80 + n, source=SERVER, code=code, reason=reason, by=None),
+            row("ping", 70, f"ab{n}", SERVER, dir="s2c"),
+        )
+    ]
+    assert ("normal-code" in judge(NAME, rows).traits) is found
+
+
 def test_1011_with_another_reason_is_another_fault() -> None:
     said = judge(NAME, life("a", 0, 30, code=1011, reason="internal error"))
     assert said.findings == []

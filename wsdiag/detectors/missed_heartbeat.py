@@ -41,6 +41,9 @@ MINUTE_S, AWAKE_S = (57.0, 63.0), 45.0
 https://developer.chrome.com/blog/timer-throttling-in-chrome-88
 """
 
+MOST = 0.5
+"""What is said of a finding's connections holds for so many of them."""
+
 _SAID = (
     "(?i)ping timeout|pong timeout|no pong|keepalive|heartbeat|ping timed out|wait for pong"
     "|server activity"
@@ -102,7 +105,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             "vantages",
             "late",
             "throttled",
-            normal=(pl.col("code") == 1000).fill_null(False),
+            normal=(pl.col("code") == 1000).fill_null(False) & pl.col("_stated"),
             answered=pl.col("vantages").list.contains("network")
             & (pl.col("pings") > pl.col("own_pings").fill_null(0))
             & pl.col("open_pings").is_null(),
@@ -146,7 +149,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when((on_wire & again).any()).then(pl.lit("not-acked")),
             pl.when((on_wire & ~again).any()).then(pl.lit("acked")),
             pl.when(pl.col("late").fill_null(False).any()).then(pl.lit("answered-late")),
-            pl.when(pl.col("normal").any()).then(pl.lit("normal-code")),
+            pl.when(pl.col("normal").mean() >= MOST).then(pl.lit("normal-code")),
             pl.when((pl.col("_stated") & pl.col("answered")).any()).then(pl.lit("pong-came")),
             pl.when(pl.col("throttled").any()).then(pl.lit("slowed-to-a-minute")),
             pl.when(pl.col("asleep").any()).then(pl.lit("client-asleep")),
