@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from story import CLIENT, PROXY, SERVER, at, judge, life, proxied, row
 
@@ -343,3 +345,34 @@ def test_a_shutdown_after_the_ends_in_the_log_that_tells_of_both(source: str, fo
 def test_a_shutdown_line_written_when_all_is_closed() -> None:
     rows = [r for n in range(2) for r in life(f"c{n}", 0, 60 + 0.1 * n, source=SERVER)]
     assert judge(NAME, [*rows, stop(60.4)]).traits == {"no-close-frame", "shutdown-logged"}
+
+
+def turnover(seed: int, until: float = 600.0, **how: object) -> list[dict]:
+    """A busy proxy's log: it tells of a connection when it ends, of those that live on nothing."""
+    dice, rows, moment = Random(seed), [], 0.0
+    while (moment := moment + dice.expovariate(1.5)) < until:
+        opened = moment - dice.expovariate(1 / 200)
+        rows += life(f"c{len(rows)}", opened, moment, source=PROXY, **how)
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_last_ends_of_a_log_that_tells_of_ends_alone(seed: int) -> None:
+    """All that is known to live shortly before the log's end is what ends until then."""
+    assert judge(NAME, turnover(seed)).findings == []
+
+
+def test_a_crash_amid_turnover() -> None:
+    rows = turnover(1, 300)
+    rows += [r for n in range(60) for r in life(f"k{n}", 100 + n, 310 + 0.01 * n, source=PROXY)]
+    assert judge(NAME, rows).count >= 60
+
+
+def test_a_server_that_crashes_again_and_again() -> None:
+    rows = [
+        r
+        for crash in range(12)
+        for n in range(10)
+        for r in life(f"c{crash}-{n}", 10 * crash + 0.5 + n / 10, 10 * crash + 9 + n / 100)
+    ]
+    assert len(judge(NAME, rows).findings) == 12

@@ -4,10 +4,11 @@ What it finds: moments at which at least half of the live connections end within
 ends that a proxy's reload made.
 Why it matters: one event did that: a restart, a crash, a reload, a cut network.
 How it decides: ends that clients chose are left out, and those by which a server refuses a
-credential or a logged timer cuts one connection. Close codes, the server's own shutdown line and
-what follows (refused attempts, a start line) tell a planned end from a crash. A reload makes ends
-when an old worker exits a round time after it was told to go, or when they come at one distance
-from most reloads, or at a default grace period after one.
+credential or a logged timer cuts one connection; and moments at which no more end than at others
+nearby. Close codes, the server's own shutdown line and what follows (refused attempts, a start
+line) tell a planned end from a crash; a server that is told to stop is judged by its own log. A
+reload makes ends when an old worker exits a round time after it was told to go, or when they come
+at one distance from most reloads, or at a default grace period after one.
 What it cannot see: connections that are in no source of this evidence. Where a log tells only of
 ends, as nginx's `combined`, all of them may have lived at any moment: half of all must end at once.
 """
@@ -186,12 +187,13 @@ def _at_moments(rows: pl.LazyFrame) -> pl.LazyFrame:
     stopped, reloaded = pl.col("stopped").first(), pl.col("just_reloaded").first()
     announced = (share_restart >= 0.8) | (stopped | reloaded).fill_null(False)
     by_reload = pl.col("how").is_not_null().any()
+    usual = pl.col("usual").any().fill_null(value=False)
     at_once = (pl.col("ended").max() - pl.col("ended").min()) <= AT_ONE_MOMENT
     no_chance = at_once | (pl.len() >= pl.min_horizontal(MANY, NEARLY_ALL * pl.col("live").max()))
     enough = (
         pl.when(announced)
         .then(pl.len() >= ENOUGH_WHEN_ANNOUNCED)
-        .otherwise((pl.len() >= ENOUGH) & no_chance)
+        .otherwise((pl.len() >= ENOUGH) & no_chance & ~usual)
     )
     rows = rows.with_columns(_enough=(enough | by_reload).over("wave")).filter("_enough")
     code = pl.col("code").drop_nulls().mode().sort().first()

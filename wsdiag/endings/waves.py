@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import numpy as np
 import polars as pl
 
 TOGETHER = timedelta(seconds=5)
 HALF = 0.5
+
+NEARBY_S, BRIEFLY_S = 60.0, 1.0
+"""How far around a wave the usual rate of ends is counted, and the step of a log's clock."""
+
+BY_CHANCE = 0.01
+"""So often at most may a rate that stays the same bring such a wave anywhere in the evidence."""
 
 
 def together(ends: pl.LazyFrame) -> pl.LazyFrame:
@@ -15,7 +22,9 @@ def together(ends: pl.LazyFrame) -> pl.LazyFrame:
 
     `ends`: session, opened, begun, ended, over (moments or null), one row per connection; their
     other columns stay. What has no `begun` may have lived at any moment. Added are `wave` (its
-    number) and `live` (how many lived when it began).
+    number), `live` (how many lived when it began), and `usual`: whether as many end at that rate
+    at all times. Where a log tells of connections when they end, those that outlive it are unknown,
+    and of the known ones most end shortly before its end.
     """
     begun = pl.col("begun").drop_nulls().sort()
     over = pl.col("over").filter(pl.col("begun").is_not_null()).drop_nulls().sort()
@@ -41,7 +50,10 @@ def together(ends: pl.LazyFrame) -> pl.LazyFrame:
         .with_columns(_starts=(pl.col("here") >= 2) & (pl.col("here") >= HALF * pl.col("live")))
     )
     return (
-        gone.map_batches(_waves, schema=pl.Schema({**gone.collect_schema(), "wave": pl.Int64()}))
+        gone.map_batches(
+            _waves,
+            schema=pl.Schema({**gone.collect_schema(), "wave": pl.Int64(), "usual": pl.Boolean()}),
+        )
         .filter(pl.col("wave").is_not_null())
         .with_columns(live=pl.max_horizontal(pl.col("live").first(), pl.len()).over("wave"))
     )
@@ -67,8 +79,39 @@ def _waves(ends: pl.DataFrame) -> pl.DataFrame:
     ended, wave = pl.col("ended"), pl.col("wave")
     last = pl.lit(moments).search_sorted(ended, side="right").cast(pl.Int64) - 1
     since = pl.lit(moments).gather(pl.when(wave >= 0).then(wave))
-    return ends.with_columns(wave=last).with_columns(
+    placed = ends.with_columns(wave=last).with_columns(
         wave=pl.when(
             (ended <= since + TOGETHER) & (pl.col("opened") <= since).fill_null(True)
         ).then("wave")
     )
+    return placed.join(_usual(placed), on="wave", how="left", maintain_order="left")
+
+
+def _usual(ends: pl.DataFrame) -> pl.DataFrame:
+    """Whether the rate of ends around each wave explains it: wave, usual.
+
+    Ends that come one by one are a Poisson process; Chernoff's bound of its tail, times the number
+    of moments at which the wave could be, says how often chance brings it.
+    """
+    waves = ends.group_by("wave").agg(
+        pl.len(), pl.col("ended").min().alias("t0"), pl.col("ended").max().alias("t1")
+    )
+    every = np.sort(_seconds(ends["ended"]))
+    t0, t1, many = _seconds(waves["t0"]), _seconds(waves["t1"]), waves["len"].to_numpy()
+    since, until = (
+        np.clip(moment, *every[[0, -1]]) if every.size else moment
+        for moment in (t0 - NEARBY_S, t1 + NEARBY_S)
+    )
+    inside = np.searchsorted(every, t1, side="right") - np.searchsorted(every, t0)
+    nearby = np.searchsorted(every, until, side="right") - np.searchsorted(every, since)
+    lasts = np.maximum(t1 - t0, BRIEFLY_S)
+    beside = np.maximum(until - since - (t1 - t0), BRIEFLY_S)
+    expected = np.maximum((nearby - inside) / beside * lasts, 1e-9)
+    moments = np.maximum(np.ptp(every) / lasts, 1.0) if every.size else lasts
+    surprise = many * np.log(many / expected) - (many - expected)
+    usual = (many <= expected) | (surprise < np.log(moments / BY_CHANCE))
+    return waves.select("wave", usual=pl.Series(usual, dtype=pl.Boolean))
+
+
+def _seconds(moments: pl.Series) -> np.ndarray:
+    return moments.dt.epoch("us").cast(pl.Float64).to_numpy() / 1e6
