@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from story import CLIENT, PROXY, SERVER, chat, judge, life, row
 
 NAME = "connection-refused"
@@ -30,6 +31,18 @@ def test_refused_while_a_server_is_away() -> None:
     rows = [*life("a", 0, 9, code=1012), *refusals(10, 11), *life("b", 13, 20, code=1000, by="c2s")]
     said = judge(NAME, rows)
     assert said.traits == {"direct", "passing"}
+
+
+@pytest.mark.parametrize(
+    ("said_at", "comes_back", "found"), [(9, True, True), (9, False, False), (12, True, False)]
+)
+def test_refused_after_a_server_said_that_it_stops(
+    said_at: float, *, comes_back: bool, found: bool
+) -> None:
+    stop = row("server_stop", said_at, None, SERVER, reason="SIGTERM")
+    rows = [*life("a", 0, 9), *refusals(10, 11), stop]
+    rows += life("b", 13, 20, code=1000, by="c2s") if comes_back else []
+    assert ("server-stopped" in judge(NAME, rows).traits) is found
 
 
 def test_refused_to_the_end_after_it_worked() -> None:

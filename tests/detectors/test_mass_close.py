@@ -347,12 +347,12 @@ def test_a_shutdown_line_written_when_all_is_closed() -> None:
     assert judge(NAME, [*rows, stop(60.4)]).traits == {"no-close-frame", "shutdown-logged"}
 
 
-def turnover(seed: int, until: float = 600.0, **how: object) -> list[dict]:
+def turnover(seed: int, until: float = 600.0, rate: float = 1.5, digits: int = 3) -> list[dict]:
     """A busy proxy's log: it tells of a connection when it ends, of those that live on nothing."""
     dice, rows, moment = Random(seed), [], 0.0
-    while (moment := moment + dice.expovariate(1.5)) < until:
+    while (moment := moment + dice.expovariate(rate)) < until:
         opened = moment - dice.expovariate(1 / 200)
-        rows += life(f"c{len(rows)}", opened, moment, source=PROXY, **how)
+        rows += life(f"c{len(rows)}", opened, round(moment, digits), source=PROXY)
     return rows
 
 
@@ -360,6 +360,7 @@ def turnover(seed: int, until: float = 600.0, **how: object) -> list[dict]:
 def test_the_last_ends_of_a_log_that_tells_of_ends_alone(seed: int) -> None:
     """All that is known to live shortly before the log's end is what ends until then."""
     assert judge(NAME, turnover(seed)).findings == []
+    assert judge(NAME, turnover(seed, 60, rate=40, digits=0)).findings == []
 
 
 def test_a_crash_amid_turnover() -> None:
@@ -376,3 +377,14 @@ def test_a_server_that_crashes_again_and_again() -> None:
         for r in life(f"c{crash}-{n}", 10 * crash + 0.5 + n / 10, 10 * crash + 9 + n / 100)
     ]
     assert len(judge(NAME, rows).findings) == 12
+
+
+def test_a_few_clients_of_a_server_that_goes_twice() -> None:
+    """Each time, and at the end of the test, all three end; that is no rate of ends."""
+    rows = [
+        r
+        for begins, ends in ((0, 5), (12, 45), (47, 60))
+        for n in range(3)
+        for r in life(f"c{begins}-{n}", begins + 0.1 * n, ends + 0.002 * n)
+    ]
+    assert [finding["count"] for finding in judge(NAME, rows).findings] == [3, 3, 3]

@@ -4,7 +4,7 @@ What it finds: a SYN answered by RST, ECONNREFUSED at a client, a proxy that cou
 backend, or a name that has no address.
 Why it matters: nothing listens there: the server is down, still starting, or the address is wrong.
 How it decides: each source says so itself. A refusal by the backend, seen by a proxy, is told apart
-from one that the client met.
+from one that the client met; refusals that pass after a server said that it stops are its restart.
 What it cannot see: a firewall that drops silently looks like a slow connect, not like a refusal.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from wsdiag import endings
 from wsdiag.connections import Story, counted
 from wsdiag.finding import Severity, flag, plural
 from wsdiag.targets import Targets
@@ -23,6 +24,9 @@ NEEDS = (
     "no connection attempt in the evidence: a capture, a proxy's error log or a client log shows "
     "them"
 )
+
+MOST = 0.5
+"""What is said of the refusals holds for so many of them."""
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -70,6 +74,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         ],
         how="diagonal_relaxed",
     )
+    rows = endings.stopped_before(rows, story.signs)
     first, last = pl.col("started").min(), pl.col("ended").max()
     opened_before = (pl.col("first_open").first() < first).fill_null(False)
     opened_after = (pl.col("last_open").first() > last).fill_null(False)
@@ -102,6 +107,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(by_proxy.any()).then(pl.lit("backend")).otherwise(pl.lit("direct")),
             pl.when(opened_before & opened_after).then(pl.lit("passing")),
             pl.when(~opened_after).then(pl.lit("lasting")),
+            pl.when(opened_before & opened_after & (pl.col("stopped").mean() >= MOST)).then(
+                pl.lit("server-stopped")
+            ),
             # A proxy's error log alone would not show those that opened.
             pl.when(~opened_before & ~opened_after & ~only_failures).then(pl.lit("never-open")),
         ),

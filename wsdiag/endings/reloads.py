@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from wsdiag import timers
+from wsdiag.endings.waves import seconds
 
 NEAR_S = 2.0
 """A log in whole seconds, and a worker that closes one socket after another."""
@@ -63,8 +64,8 @@ def _explained(rows: pl.DataFrame) -> pl.DataFrame:
     if reloads.is_empty() or ends.is_empty():
         return pl.DataFrame(schema=AFTER_RELOAD)
     exits = reloads["reason"].str.contains("exiting").to_numpy()
-    moments = _seconds(reloads["ended"])
-    begun, ended = _seconds(ends["begun"]), _seconds(ends["ended"])
+    moments = seconds(reloads["ended"])
+    begun, ended = seconds(ends["begun"]), seconds(ends["ended"])
     found = _by_exit(moments[~exits], moments[exits], begun, ended)
     found |= {
         end: ("drain-offset", at)
@@ -126,7 +127,3 @@ def _by_offset(told: np.ndarray, begun: np.ndarray, ended: np.ndarray) -> dict[i
 def _apart(moments: np.ndarray) -> np.ndarray:
     """One moment for the several lines that a reload writes."""
     return moments[np.diff(moments, prepend=-np.inf) > NEAR_S] if len(moments) else moments
-
-
-def _seconds(moments: pl.Series) -> np.ndarray:
-    return moments.dt.epoch("us").cast(pl.Float64).to_numpy() / 1e6

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.endings.surroundings import AROUND, SAID_WHEN_DONE
+from wsdiag.endings.surroundings import AROUND, SAID_WHEN_DONE, stops
 from wsdiag.endings.waves import HALF, TOGETHER
-
-AFTER_STOP = pl.Schema(
-    {"session": pl.String(), "stop": pl.Int64(), "of": pl.String(), "here": pl.Int64()}
-)
 
 
 def after_stop(ends: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
     """The ends that belong to a server's word that it stops: half of what lives in its own log.
 
     `ends`: session, begun, ended, over (moments or null), sources (the inputs that tell of it).
-    One row per such end: session, stop (a number for each shutdown), of (the log), here (how many
-    connections of that log lived when it was told to stop).
+    One row per such end: session, stop (a number for each shutdown), here (how many connections of
+    that server's log lived when it was told to stop).
     """
-    kind, ts = pl.col("kind").cast(pl.String), pl.col("ts")
-    stops = (
-        events.filter((kind == "server_stop") & (pl.col("vantage") == "server") & ts.is_not_null())
+    told = (
+        stops(events)
         .select(of=pl.col("source").cast(pl.String), at="ts")
         .sort("of", "at")
         # A shutdown writes several lines.
         .filter(((pl.col("at") - pl.col("at").shift(1).over("of")) > AROUND).fill_null(value=True))
         .with_row_index("stop")
-        .with_columns(pl.col("stop").cast(pl.Int64))
     )
     at, since = pl.col("at"), pl.col("at") - SAID_WHEN_DONE
     begun = (pl.col("begun") <= at).fill_null(value=True)
@@ -37,12 +31,12 @@ def after_stop(ends: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
         ends.select("session", "begun", "ended", "over", of="sources")
         .explode("of")
         .with_columns(pl.col("of").cast(pl.String))
-        .join(stops, on="of")
+        .join(told, on="of")
         .with_columns(_here=lives.sum().over("stop"))
         .filter(ended)
     )
     return (
         own.filter(pl.len().over("stop") >= HALF * pl.col("_here"))
-        .select("session", "stop", "of", here=pl.col("_here").cast(pl.Int64))
+        .select("session", "stop", here=pl.col("_here").cast(pl.Int64))
         .unique("session", keep="first", maintain_order=True)
     )

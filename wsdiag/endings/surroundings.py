@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import polars as pl
 
 from wsdiag.finding import SPOT
 
-AROUND, AFTER = pl.duration(seconds=10), pl.duration(seconds=120)
+AROUND, AFTER = timedelta(seconds=10), timedelta(seconds=120)
 """How far from the ends a shutdown line, a refusal or a start line still belongs to them."""
 
 RELOAD_BEFORE = pl.duration(seconds=300)
@@ -31,6 +33,25 @@ def killed() -> pl.Expr:
     """Whether the reason of a stop is that of a process which did not choose to stop."""
     reason = pl.col("reason").fill_null("")
     return reason.str.contains(_KILLED) & ~reason.str.contains(_TOLD_TO_STOP)
+
+
+def stops(events: pl.LazyFrame) -> pl.LazyFrame:
+    """The lines by which a server says that it stops, with their time."""
+    said = (pl.col("kind") == "server_stop") & (pl.col("vantage") == "server")
+    return events.filter(said & pl.col("ts").is_not_null())
+
+
+def stopped_before(rows: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows in the order of `started`, with `stopped`: whether a server had said shortly before
+    that it stops, as Boolean."""
+    told = rows.sort("started").join_asof(
+        stops(events).select(_at="ts").sort("_at"),
+        left_on="started",
+        right_on="_at",
+        tolerance=AFTER,
+        coalesce=False,
+    )
+    return told.with_columns(stopped=pl.col("_at").is_not_null()).drop("_at")
 
 
 def around(waves: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:

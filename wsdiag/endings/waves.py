@@ -13,6 +13,12 @@ HALF = 0.5
 NEARBY_S, BRIEFLY_S = 60.0, 1.0
 """How far around a wave the usual rate of ends is counted, and the step of a log's clock."""
 
+OTHER_WAVES = 0.1
+"""The part of the times around a wave that may be other waves."""
+
+SELDOM = 1e-9
+"""Ends of which none is near are this seldom."""
+
 BY_CHANCE = 0.01
 """So often at most may a rate that stays the same bring such a wave anywhere in the evidence."""
 
@@ -93,25 +99,37 @@ def _usual(ends: pl.DataFrame) -> pl.DataFrame:
     Ends that come one by one are a Poisson process; Chernoff's bound of its tail, times the number
     of moments at which the wave could be, says how often chance brings it.
     """
-    waves = ends.group_by("wave").agg(
-        pl.len(), pl.col("ended").min().alias("t0"), pl.col("ended").max().alias("t1")
+    waves = (
+        ends.drop_nulls("wave")
+        .group_by("wave")
+        .agg(pl.len(), pl.col("ended").min().alias("t0"), pl.col("ended").max().alias("t1"))
     )
-    every = np.sort(_seconds(ends["ended"]))
-    t0, t1, many = _seconds(waves["t0"]), _seconds(waves["t1"]), waves["len"].to_numpy()
-    since, until = (
-        np.clip(moment, *every[[0, -1]]) if every.size else moment
-        for moment in (t0 - NEARBY_S, t1 + NEARBY_S)
-    )
-    inside = np.searchsorted(every, t1, side="right") - np.searchsorted(every, t0)
-    nearby = np.searchsorted(every, until, side="right") - np.searchsorted(every, since)
-    lasts = np.maximum(t1 - t0, BRIEFLY_S)
-    beside = np.maximum(until - since - (t1 - t0), BRIEFLY_S)
-    expected = np.maximum((nearby - inside) / beside * lasts, 1e-9)
-    moments = np.maximum(np.ptp(every) / lasts, 1.0) if every.size else lasts
+    every = np.sort(seconds(ends["ended"]))
+    t0, t1, many = seconds(waves["t0"]), seconds(waves["t1"]), waves["len"].to_numpy()
+    lasts = t1 - t0 + BRIEFLY_S
+    expected = np.array([_expected(every, *wave) for wave in zip(t0, t1, lasts, strict=True)])
+    moments = np.maximum((every[-1] - every[0] if every.size else 0.0) / lasts, 1.0)
     surprise = many * np.log(many / expected) - (many - expected)
     usual = (many <= expected) | (surprise < np.log(moments / BY_CHANCE))
     return waves.select("wave", usual=pl.Series(usual, dtype=pl.Boolean))
 
 
-def _seconds(moments: pl.Series) -> np.ndarray:
+def _expected(every: np.ndarray, t0: float, t1: float, lasts: float) -> float:
+    """How many end near a wave in as long a time, but for the times in which most do: those may be
+    other waves."""
+    steps = np.arange(0.0, NEARBY_S + lasts, lasts)
+    before, after = t0 - steps[::-1], t1 + steps
+    before, after = before[before >= every[0]], after[after <= every[-1]]
+    counts = np.concatenate(
+        (
+            np.diff(np.searchsorted(every, before)),
+            np.diff(np.searchsorted(every, after, side="right")),
+        )
+    )
+    kept = np.sort(counts)[: int(np.ceil(counts.size * (1 - OTHER_WAVES)))]
+    return max(float(kept.mean()) if kept.size else 0.0, SELDOM)
+
+
+def seconds(moments: pl.Series) -> np.ndarray:
+    """Moments as seconds since 1970, NaN where there is none."""
     return moments.dt.epoch("us").cast(pl.Float64).to_numpy() / 1e6

@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import polars as pl
 
+from wsdiag.capture.payload import MAX_BYTES
+
 MOST = 100_000
 """So many texts of a capture are compared."""
 
-LEAST_BYTES, MOST_BYTES = 8, 4096
-"""A shorter text may be anybody's word; a longer one is not looked into."""
+LEAST_BYTES = 8
+"""A shorter text may be anybody's word."""
 
 
 class _Seen(NamedTuple):
@@ -39,7 +41,7 @@ class Echoes:
         """A text, of the client or not; `ts` in µs since 1970."""
         if client:
             self._talking.add(conn)
-        if conn not in self._talking or not LEAST_BYTES <= len(text) <= MOST_BYTES:
+        if conn not in self._talking or not LEAST_BYTES <= len(text) <= MAX_BYTES:
             return
         key = conn, hash(text)
         before = self._seen.get(key)
