@@ -131,7 +131,7 @@ PLAIN = Config()
 
 
 def one_by_one(item: InputFile, config: Config) -> Reading:
-    """The oracle: no line is passed over."""
+    """The oracle: no line is passed over; those of NUL bytes are told by how many they are."""
     notes: Counter[str] = Counter()
     lines = (
         (block.first + n, text)
@@ -139,7 +139,13 @@ def one_by_one(item: InputFile, config: Config) -> Reading:
         for n, text in enumerate(block.lines)
         if text is not None
     )
-    return text_log.read_lines(item, config, lines)
+    reading = text_log.read_lines(item, config, lines)
+    assert reading.lines is not None
+    lost = notes["binary"]
+    counts = msgspec.structs.replace(
+        reading.lines, read=reading.lines.read + lost, unread=reading.lines.unread + lost
+    )
+    return msgspec.structs.replace(reading, lines=counts)
 
 
 def assert_same(item: InputFile, config: Config = PLAIN) -> None:
