@@ -13,6 +13,7 @@ import polars as pl
 from wsdiag.sources.frame_columns import FrameColumns, Shape, named
 from wsdiag.sources.line_blocks import Block
 from wsdiag.sources.line_clock import Clock
+from wsdiag.sources.line_effect import State, Told
 from wsdiag.sources.line_fields import RowMaker
 from wsdiag.sources.line_format import Format, Gates
 from wsdiag.sources.line_silence import loud, loud_records
@@ -26,6 +27,8 @@ from wsdiag.sources.line_wrapper import (
     WRAPPED_ONCE,
 )
 from wsdiag.sources.open_connections import Row
+from wsdiag.sources.template_book import TemplateBook
+from wsdiag.sources.template_columns import TemplateLines
 from wsdiag.sources.told_lines import ToldLines
 
 _IS_WRAPPED = re.compile(WRAPPED).match
@@ -56,6 +59,7 @@ class View:
         self._plain, self._clock, self._gates = plain, clock, gates
         self._told: dict[str, ToldLines] = {}
         self._framed: dict[tuple[str, str], FrameColumns] = {}
+        self._learned: dict[State, TemplateLines] = {}
         self._loud: dict[str, list[int]] = {}
         self._loud_records: list[int] | None = None
         self._indented: npt.NDArray[np.int64] | None = None
@@ -77,6 +81,17 @@ class View:
                 shape, self.lines, self._plain, self._clock, self._gates[:2], last
             )
         return self._framed[name]
+
+    def of_templates(self, book: TemplateBook, state: State) -> TemplateLines:
+        """The lines as they were learned; those that are known otherwise are left out."""
+        if state not in self._learned:
+            wanted = _are(self.loud(state.last), len(self.lines))
+            for framed in self._framed.values():
+                wanted &= _are(framed.unsettled, len(self.lines))
+            if state.last:
+                wanted &= _are(self.of_format(state.last).settled, len(self.lines))
+            self._learned[state] = TemplateLines(self.lines, wanted, self._clock, book, state)
+        return self._learned[state]
 
     def loud(self, last: Format | None) -> list[int]:
         """The places of lines that may give events or be of any format.
@@ -106,12 +121,25 @@ class View:
         return int(self._indented[end] - self._indented[begin])
 
     def rows(self, first: int, maker: RowMaker) -> list[pl.DataFrame]:
-        """What known formats told."""
-        return [told.rows(first, maker) for told in self._told.values()]
+        """What known formats and templates told."""
+        told = [told.rows(first, maker) for told in self._told.values()]
+        return [*told, *(learned.rows(first) for learned in self._learned.values())]
+
+    def counts(self) -> Iterator[tuple[Told, int, bool]]:
+        """What lines of templates told beside their rows: see `TemplateLines.counts`."""
+        for learned in self._learned.values():
+            yield from learned.counts()
 
     def runs(self, first: int) -> list[tuple[pl.DataFrame, list[Row]]]:
         """What transcripts told."""
         return [framed.rows(first) for framed in self._framed.values()]
+
+
+def _are(places: list[int], height: int) -> npt.NDArray[np.bool_]:
+    """True for these places of so many; the last is the end."""
+    made = np.zeros(height, np.bool_)
+    made[places[:-1]] = True
+    return made
 
 
 class BlockColumns:
@@ -146,6 +174,15 @@ class BlockColumns:
             if name not in self._inner:
                 self._inner[name] = self._unwrapped(last)
             yield self._inner[name]
+
+    @property
+    def bare(self) -> View:
+        """The lines as they are."""
+        return self._bare
+
+    def counts(self) -> Iterator[tuple[Told, int, bool]]:
+        """What lines of templates told beside their rows."""
+        return self._bare.counts()
 
     def close(self, first: int, maker: RowMaker) -> None:
         """All lines were read: only what they told is kept."""

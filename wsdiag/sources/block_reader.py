@@ -7,18 +7,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 
 import polars as pl
 
 from wsdiag.event import narrow
+from wsdiag.sources import line_head
 from wsdiag.sources.block_columns import BlockColumns, View, next_of
 from wsdiag.sources.frame_columns import Shape, shape_of
 from wsdiag.sources.json_record import record_stamp, wrapped_text
 from wsdiag.sources.line_blocks import Block
 from wsdiag.sources.line_clock import Clock
+from wsdiag.sources.line_effect import LineEffects, State
 from wsdiag.sources.line_format import Format
-from wsdiag.sources.line_wrapper import JSON_FILE, Peeled
+from wsdiag.sources.line_wrapper import JSON_FILE, Peeled, strip_colours
 from wsdiag.sources.log_reader import TRANSCRIPT, LogReader, shape_begins
+from wsdiag.sources.template_book import TemplateBook
 
 ROWS_PER_BATCH = 50_000
 """So many rows become a frame: as Python objects they take much room."""
@@ -38,7 +42,7 @@ class BlockReader(LogReader):
     def __init__(self, clock: Clock, formats: Sequence[Format], client: bool = False) -> None:
         """As a `LogReader`."""
         super().__init__(clock, formats, client)
-        self._gates = (self._lines, self._messages, self._records)
+        self._book = TemplateBook(LineEffects(clock, formats, self._gates))
         self._shapes: list[Shape] = []
         self._blocks: list[BlockColumns] = []  # those whose rows were not taken yet
 
@@ -48,7 +52,12 @@ class BlockReader(LogReader):
             coming: deque[tuple[Block, Future[BlockColumns] | None]] = deque()
             for block in blocks:
                 many = len(block.lines) >= FEW_LINES
-                coming.append((block, beside.submit(self._columns, block) if many else None))
+                coming.append(
+                    (
+                        block,
+                        beside.submit(copy_context().run, self._columns, block) if many else None,
+                    )
+                )
                 # By the first is known how those behind it are to be read.
                 if len(coming) > _AHEAD or not self._read:
                     yield from self._block(*coming.popleft())
@@ -86,6 +95,7 @@ class BlockReader(LogReader):
                     self._learn(text)
             at += 1
         if columns:
+            self._count_told(columns)
             columns.close(block.first, self._maker)
             self._blocks.append(columns)
         if len(self.rows) + sum(columns.height for columns in self._blocks) >= ROWS_PER_BATCH:
@@ -99,6 +109,8 @@ class BlockReader(LogReader):
                 view.of_format(last)
             for shape in self._shapes:
                 view.of_shape(shape, last)
+        if not (last and self._is_usual(last, self._read)):
+            columns.bare.of_templates(self._book, State(last, self._client))
         return columns
 
     def _take(self) -> Iterator[pl.DataFrame]:
@@ -126,6 +138,7 @@ class BlockReader(LogReader):
                 self._pass_talk,
                 self._pass_silent,
                 self._pass_records,
+                self._pass_learned,
             ):
                 ahead = passing(view, at)
                 if ahead > at:
@@ -226,6 +239,47 @@ class BlockReader(LogReader):
             self._passed(ahead - at, 0)
             self._unparsed = ("", stamp, None)
         return ahead
+
+    def _pass_learned(self, view: View, at: int) -> int:
+        """Pass over lines that follow templates."""
+        last, twin = self._last, self._twin
+        if view.wrapped or self._traceback is not None or (twin[0] and not twin[1]):
+            return at
+        if last and self._is_usual(last, self._read + 1):
+            return at
+        learned = view.of_templates(self._book, State(last, self._client))
+        ahead = next_of(learned.unsettled, at)
+        if ahead > at:
+            for place, rows, anonymous in learned.telling(at, ahead):
+                kept = self._adopt(rows, self._read + 1 + place - at, anonymous)
+                self.lines["parsed" if kept else "ignored"] += 1
+            self._read += ahead - at
+            passed = learned.pass_over(at, ahead)
+            if passed.at:
+                self.clock.passed(passed.at, passed.resolution_ms, passed.zoned)
+            self._unparsed = (passed.unasked, None, None) if passed.unasked else None
+            if passed.message >= 0:
+                self._twin = (self._spoken_in(view.lines[passed.message]), True, 0)
+            elif passed.message < -1:
+                self._twin = ("", False, 0)
+        return ahead
+
+    def _spoken_in(self, line: str) -> str:
+        """The message of a line."""
+        peeled = self._unwrapper.peel(strip_colours(line))
+        return line_head.part(peeled.spoken).message if peeled else ""
+
+    def _count_told(self, columns: BlockColumns) -> None:
+        """Add up what lines of templates told beside their rows."""
+        for told, count, one_by_one in columns.counts():
+            if not one_by_one:
+                self.lines[told.sort] += count
+            for name in told.seen:
+                self.seen[name] += count
+            self.client_sentences += told.client_sentences * count
+            self._marks.found |= told.stacks
+            for rule, number in told.redactions:
+                self._maker.redactor.counts[rule] += number * count
 
     def _inside(self, view: View, at: int) -> Peeled:
         """What one of the lines carries."""

@@ -39,6 +39,18 @@ _IDENTITY = {"conn", "peer"}
 _IN_TRANSCRIPT = _ANONYMOUS_KINDS - {"error"}
 
 
+def may_be_one(message: str) -> bool:
+    """True for a message that may be a line of a transcript."""
+    return _match(message) is not None
+
+
+def _match(message: str) -> re.Match[str] | None:
+    marked = message[1:2] == " " and message[0] in _MARKS
+    if not marked and "websockets" not in message and not message.startswith(_SIDES):
+        return None
+    return LINE.match(message)
+
+
 class Transcript:
     """What the lines of one input, taken together, tell about its connections."""
 
@@ -61,10 +73,7 @@ class Transcript:
 
     def rows(self, message: str, pos: int) -> list[Row] | None:
         """The rows of a transcript line, without `ts`; None when it is not one."""
-        marked = message[1:2] == " " and message[0] in _MARKS
-        if not marked and "websockets" not in message and not message.startswith(_SIDES):
-            return None
-        found = LINE.match(message)
+        found = _match(message)
         if not found:
             return None
         if found["logger"]:

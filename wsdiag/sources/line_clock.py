@@ -11,6 +11,7 @@ Every assumption is told in `remarks()`.
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -40,6 +41,12 @@ class Clock:
         self._assumed: set[str] = set()
         self.resolution_ms = 0.0
         self.last: datetime | None = None
+
+    def apart(self) -> Clock:
+        """A clock of the same settings that has shown nothing yet."""
+        made = copy(self)
+        made._assumed, made.resolution_ms, made.last = set(), 0.0, None
+        return made
 
     def instant(self, stamp: Stamp | None) -> datetime | None:
         """The stamp in UTC; the last instant where there is no stamp."""

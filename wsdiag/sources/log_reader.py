@@ -55,13 +55,21 @@ _decode = msgspec.json.Decoder().decode
 class LogReader:
     """One pass over one input: give it the lines, take the rows."""
 
-    def __init__(self, clock: Clock, formats: Sequence[Format], client: bool = False) -> None:
-        """`client`: the input is known to come from a client, by its name."""
+    def __init__(
+        self,
+        clock: Clock,
+        formats: Sequence[Format],
+        client: bool = False,
+        gates: tuple[Gates, Gates, Gates] | None = None,
+    ) -> None:
+        """`client`: the input is known to come from a client, by its name.
+
+        `gates`: those of the formats by what they read (line, message, record), where known.
+        """
         self.clock = clock
         self._client = client
-        self._lines, self._messages, self._records = (
-            Gates(formats, reads) for reads in ("line", "message", "record")
-        )
+        self._gates = gates or gates_of(formats)
+        self._lines, self._messages, self._records = self._gates
         self._last: Format | None = None
         self._shape = ""  # how the lines of that format begin: one that begins so is of that format
         # a line of which nobody asked the time yet: it may be that of the lines after it
@@ -209,7 +217,7 @@ class LogReader:
                 self._withdraw(self._traceback)
         else:
             self._client = self._client or fields["vantage"] == "client"
-        self._keep(self._transcript.adopt(rows, pos, reader.document.anonymous), pos)
+        self._adopt(rows, pos, reader.document.anonymous)
 
     def _message(
         self, message: str, given: Mapping[str, object], stamp: Stamp | None, pos: int, general: str
@@ -239,8 +247,7 @@ class LogReader:
                 row["kind"] in _DIALLING and "peer" not in row for row in rows
             )
             self._stamped(rows, stamp)
-            kept = self._transcript.adopt(rows, pos, "")
-            self._keep(kept, pos)
+            kept = self._adopt(rows, pos, "")
             if self._traceback is not None:
                 self._traceback.extend(row for row in kept if row["kind"] == "end")
             return True
@@ -358,12 +365,23 @@ class LogReader:
         for row in rows:
             row["ts"] = instant
 
+    def _adopt(self, rows: list[Row], pos: int, anonymous: str) -> list[Row]:
+        """Keep rows of a line; those that only repeat what others have are left out."""
+        kept = self._transcript.adopt(rows, pos, anonymous)
+        self._keep(kept, pos)
+        return kept
+
     def _keep(self, rows: list[Row], pos: int) -> None:
         if rows:
             self._sort = "parsed"
         for row in rows:
             row["pos"] = pos
         self.rows.extend(rows)
+
+
+def gates_of(formats: Sequence[Format]) -> tuple[Gates, Gates, Gates]:
+    """The gates of the formats that read lines, messages, and records."""
+    return Gates(formats, "line"), Gates(formats, "message"), Gates(formats, "record")
 
 
 def shape_begins(text: str) -> str:

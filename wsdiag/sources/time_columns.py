@@ -80,6 +80,18 @@ def times(texts: pl.Series, clock: Clock) -> Times:
     return Times(none.at.scatter(places, at), resolution_ms, zoned)
 
 
+def epochs(texts: pl.Series) -> Times:
+    """The instants of texts that are seconds, milliseconds, micro- or nanoseconds since 1970."""
+    first = texts[0]
+    stamp = line_time.of_value(first)
+    seconds = texts.str.slice(0, 10).cast(pl.Int64, strict=False)
+    rest = texts.str.slice(10).str.strip_chars_start(".").str.slice(0, 6).str.pad_end(6, "0")
+    at = (seconds * 1_000_000 + rest.cast(pl.Int64, strict=False)).cast(pl.Datetime("us", "UTC"))
+    known = texts.str.len_bytes() == len(first)
+    known &= seconds.is_between(978_307_200, 4_102_444_799)
+    return Times(at.set(~known, None), stamp.resolution_ms if stamp else 0.0, True)
+
+
 def _time_of_day(
     chars: npt.NDArray[np.uint8], first: npt.NDArray[np.uint8]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:

@@ -152,10 +152,8 @@ def _any_of(alternatives: list[str]) -> Searches:
     return Searches(_filled(one, _BOOK.words) for one in alternatives)
 
 
-_BOOK = msgspec.convert(
-    tomllib.loads(resources.files("wsdiag.sources").joinpath("phrases.toml").read_text("utf-8")),
-    _Book,
-)
+_TEXT = resources.files("wsdiag.sources").joinpath("phrases.toml").read_text("utf-8")
+_BOOK = msgspec.convert(tomllib.loads(_TEXT), _Book)
 
 STEMS = [word.lstrip("^") for word in _BOOK.gate]
 _GATE = _gate(_BOOK.gate)
@@ -172,5 +170,7 @@ FOREIGN = _any_of(_BOOK.foreign)
 BUSINESS = _any_of(_BOOK.business)
 ECHO = _any_of(_BOOK.echo)
 CLIENT_SPEECH = _any_of(_BOOK.client)
+NUMBERS = frozenset(re.findall(r"\b\d{2,5}\b", _TEXT))
+"""The numbers that stand in phrases: statuses, close codes, ports."""
 UNSAID = frozenset(_BOOK.unsaid)
 CLOSE_NAMES = _BOOK.codes
