@@ -15,7 +15,15 @@ from polars.testing import assert_frame_equal
 
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile, Reading
-from wsdiag.sources import block_reader, line_blocks, text_log, told_lines
+from wsdiag.sources import (
+    block_columns,
+    block_reader,
+    line_blocks,
+    template_book,
+    template_columns,
+    text_log,
+    told_lines,
+)
 from wsdiag.sources.line_format import all_formats
 
 ROOT = Path(__file__).parents[2]
@@ -153,6 +161,10 @@ def assert_same(item: InputFile, config: Config = PLAIN) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(block_reader, "FEW_LINES", 0)
         patch.setattr(told_lines, "FEW_LINES", 0)
+        patch.setattr(block_columns, "FEW_LINES", 0)
+        patch.setattr(template_columns, "FEW_LINES", 0)
+        patch.setattr(template_book, "LEARN_AT", 3)
+        patch.setattr(template_book, "PLAN_AT", 1)
         fast = text_log.read(item, config)
     assert_frame_equal(fast.events, slow.events)
     assert fast.lines is not None

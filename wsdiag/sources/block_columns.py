@@ -33,6 +33,9 @@ from wsdiag.sources.told_lines import ToldLines
 
 _IS_WRAPPED = re.compile(WRAPPED).match
 _PLAIN = r"^[\t -~]*$"
+FEW_LINES = 500
+"""Fewer of which nothing is known are read one by one sooner."""
+
 _FIRST = 20
 """Lines of which one is wrapped where a log is."""
 
@@ -85,7 +88,9 @@ class View:
     def of_templates(self, book: TemplateBook, state: State) -> TemplateLines:
         """The lines as they were learned; those that are known otherwise are left out."""
         if state not in self._learned:
-            wanted = _are(self.loud(state.last), len(self.lines))
+            wanted = np.ones(len(self.lines), np.bool_)
+            if not book.knows(state):
+                wanted = _are(self.loud(state.last), len(self.lines))
             for framed in self._framed.values():
                 wanted &= _are(framed.unsettled, len(self.lines))
             if state.last:
@@ -100,7 +105,12 @@ class View:
         """
         name = last.id if last else ""
         if name not in self._loud:
-            found = loud(self.lines, self._plain, *self._gates[:2])
+            plain = self._plain
+            for learned in self._learned.values():
+                plain = plain & pl.Series(_are(learned.unsettled, len(self.lines)))
+            found = pl.repeat(True, len(self.lines), eager=True)
+            if plain.sum() >= FEW_LINES:
+                found = loud(self.lines, plain, *self._gates[:2])
             if last:
                 found |= last.gate.matches(self.lines)
             self._loud[name] = [*found.arg_true().to_list(), len(self.lines)]

@@ -243,13 +243,16 @@ class BlockReader(LogReader):
     def _pass_learned(self, view: View, at: int) -> int:
         """Pass over lines that follow templates."""
         last, twin = self._last, self._twin
-        if view.wrapped or self._traceback is not None or (twin[0] and not twin[1]):
+        if view.wrapped or (twin[0] and not twin[1]):
             return at
         if last and self._is_usual(last, self._read + 1):
             return at
         learned = view.of_templates(self._book, State(last, self._client))
         ahead = next_of(learned.unsettled, at)
+        if self._traceback is not None and not learned.ends_traceback(at):
+            return at
         if ahead > at:
+            self._traceback = None
             for place, rows, anonymous in learned.telling(at, ahead):
                 kept = self._adopt(rows, self._read + 1 + place - at, anonymous)
                 self.lines["parsed" if kept else "ignored"] += 1

@@ -392,9 +392,14 @@ def _shown_peer(ip: str, port: str) -> str | None:
     if not 0 < int(port) < 65536:
         return None
     try:
-        return f"{redact.address(str(_ip(ip)))}:{int(port)}"
+        return f"{_address(ip)}:{int(port)}"
     except ValueError:
         return None
+
+
+@redact.remembered(1 << 16)
+def _address(ip: str) -> str:
+    return redact.address(str(_ip(ip)))
 
 
 def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -62,7 +62,14 @@ class LineEffects:
 
     def of(self, line: str, state: State) -> Effect | None:
         """The effect of a line; None where it depends on others, or they on it."""
-        return _Alone(self._clock.apart(), self._formats, self._gates, state).effect(line)
+        return self._alone(state).effect(line)
+
+    def ends_traceback(self, line: str, state: State) -> bool:
+        """True for a line behind which a traceback does not go on."""
+        return self._alone(state).ends_traceback(line)
+
+    def _alone(self, state: State) -> _Alone:
+        return _Alone(self._clock.apart(), self._formats, self._gates, state)
 
 
 class _Alone(LogReader):
@@ -102,6 +109,11 @@ class _Alone(LogReader):
             redactions=tuple(sorted(self.redactions.items())),
         )
         return Effect(rows, at, told)
+
+    def ends_traceback(self, line: str) -> bool:
+        self._traceback = []
+        self.line(line, 1)
+        return self._traceback is None
 
     def _is_changed(self) -> bool:
         """True where the line changes how the next is read."""

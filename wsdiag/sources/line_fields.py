@@ -217,23 +217,16 @@ class RowMaker:
         row = {name: self._typed(name, value) for name, value in self.of_request(target).items()}
         return {"kind": kind} | {name: value for name, value in row.items() if value is not None}
 
-    def of_request(self, target: str) -> dict[str, object]:
-        """Path, credential and user of a request target."""
-        if target in self._paths:
-            return self._paths[target]
-        path, _, query = target.partition("?")
-        made: dict[str, object] = {"name": path}
-        if query:
-            secret = redact.find_token(target)
-            if secret:
-                made["token"] = redact.token(secret)
-                made["expires"] = redact.jwt_times(secret)[1]
-                self.redactor.counts["token"] += 1
-            user = _QUERY_USER.search(target)
-            if user:
-                made["user"] = self._user(user.group(1))
-        if len(self._paths) < MAX_KNOWN:
-            self._paths[target] = made
+    def of_request(self, target: str, times: int = 1) -> dict[str, object]:
+        """Path, credential and user of a request target that stands so many times."""
+        if target not in self._paths:
+            if len(self._paths) >= MAX_KNOWN:
+                self._paths.clear()
+            self._paths[target] = _of_target(target)
+        made = self._paths[target]
+        for rule in ("token", "user"):
+            if rule in made:
+                self.redactor.counts[rule] += times
         return made
 
     def _session(self, sid: str) -> str | None:
@@ -245,6 +238,19 @@ class RowMaker:
     def _user(self, name: str) -> str:
         self.redactor.counts["user"] += 1
         return redact.user(name)
+
+
+def _of_target(target: str) -> dict[str, object]:
+    path, _, query = target.partition("?")
+    made: dict[str, object] = {"name": path}
+    secret = redact.find_token(target) if query else None
+    if secret:
+        made["token"] = redact.token(secret)
+        made["expires"] = redact.jwt_times(secret)[1]
+    user = _QUERY_USER.search(target) if query else None
+    if user:
+        made["user"] = redact.user(user.group(1))
+    return made
 
 
 def peer(fields: Fields) -> str | None:

@@ -49,7 +49,8 @@ class Template(NamedTuple):
 
     `pattern` matches those whose tokens have a form that was tried, `stamp` is the token with the
     time, `fixed` those that must stand as they are, `ids` those that may be ids, each with a
-    pattern of the numbers that it may be instead.
+    pattern of the numbers that it may be instead. `ends_traceback`: what stands behind such a line
+    belongs to no traceback before it.
     """
 
     parts: tuple[str, ...]
@@ -57,6 +58,7 @@ class Template(NamedTuple):
     stamp: int
     fixed: tuple[int, ...]
     ids: dict[int, str]
+    ends_traceback: bool = False
 
     def line(self, tokens: Tokens) -> str:
         """A line with these tokens."""
@@ -98,30 +100,40 @@ def planned(template: Template, seen: Sequence[Tokens], read: Read) -> Plan | No
     base = read(template.line(first))
     if base is None or len(base.rows) > _MAX_ROWS:
         return None
-    cases = [(first, base), *_moved(template, first, read)]
-    if any(effect is None or not _alike(base, effect) for _, effect in cases):
-        return None
+    moved = list(_moved(template, first, read))
     proof = [(tokens, read(template.line(tokens))) for tokens in islice(seen[1:], _PROVED)]
-    sound = [(tokens, effect) for tokens, effect in [*cases, *proof] if effect is not None]
-    if len(sound) < len(cases) + len(proof):
-        return None
+    cases = [(first, base)]
+    for tokens, effect in [*((tokens, effect) for _, tokens, effect in moved), *proof]:
+        if effect is None or not _alike(base, effect):
+            return None
+        cases.append((tokens, effect))
     rows = []
-    for number, row in enumerate(base.rows):
-        moving: dict[str, list[int]] = {}
-        for token, (_, effect) in zip(_movable(template, first), cases[1:], strict=True):
-            for column in _differing(row, effect.rows[number]):  # type: ignore[union-attr]
-                moving.setdefault(column, []).append(token)
-        fills = {}
-        for column, tokens in moving.items():
-            told = [(case, effect.rows[number].get(column)) for case, effect in sound]
-            fill = token_fills.found(column, told, tokens)
-            if fill is None:
-                return None
-            fills[column] = fill
-        fixed = {column: value for column, value in row.items() if column not in fills}
-        rows.append(RowPlan(fixed, fills))
+    for number in range(len(base.rows)):
+        told = [(tokens, effect.rows[number]) for tokens, effect in cases]
+        row = _row_plan(told, [n for n, _, _ in moved])
+        if row is None:
+            return None
+        rows.append(row)
     plan = Plan(tuple(rows), base.told)
     return plan if all(_holds(plan, tokens, effect) for tokens, effect in proof) else None
+
+
+def _row_plan(told: Sequence[tuple[Tokens, Row]], moved: Sequence[int]) -> RowPlan | None:
+    """How a row is made; `told` has it as it was first read, then with each of the moved tokens
+    changed, then of other lines."""
+    row = told[0][1]
+    moving: dict[str, list[int]] = {}
+    for n, (_, changed) in zip(moved, told[1:], strict=False):
+        for column in _differing(row, changed):
+            moving.setdefault(column, []).append(n)
+    fills: dict[str, Fill] = {}
+    for column, by in moving.items():
+        cases = [(tokens, one.get(column)) for tokens, one in told]
+        fill = token_fills.found(column, cases, by)
+        if fill is None:
+            return None
+        fills[column] = fill
+    return RowPlan({name: value for name, value in row.items() if name not in fills}, fills)
 
 
 class _Trial:
@@ -217,17 +229,15 @@ def _forms(seen: Sequence[Tokens], n: int) -> list[str]:
     return [tokens[0] for tokens in usual]
 
 
-def _movable(template: Template, first: Tokens) -> Iterator[int]:
-    still = {template.stamp, *template.fixed}
-    return (n for n in range(len(first)) if n not in still)
-
-
-def _moved(template: Template, first: Tokens, read: Read) -> Iterator[tuple[Tokens, Effect | None]]:
-    """The line with one of its tokens changed, for each that may be."""
-    for n in _movable(template, first):
-        other = next(one for one in reversed(line_tokens.others(first[n])) if one != first[n])
-        tokens = [*first[:n], other, *first[n + 1 :]]
-        yield tokens, read(template.line(tokens))
+def _moved(
+    template: Template, first: Tokens, read: Read
+) -> Iterator[tuple[int, Tokens, Effect | None]]:
+    """The line with one of its tokens changed, for each that may be: which, and the effect."""
+    for n, token in enumerate(first):
+        changed = [other for other in line_tokens.others(token) if other != token]
+        if changed and n != template.stamp and n not in template.fixed:
+            tokens = [*first[:n], changed[-1], *first[n + 1 :]]
+            yield n, tokens, read(template.line(tokens))
 
 
 def _alike(one: Effect, other: Effect) -> bool:

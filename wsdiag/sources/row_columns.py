@@ -105,8 +105,12 @@ class RowColumns:
         return _where(text, text != "")
 
     def _of_request(self, targets: pl.Series) -> Columns:
-        known = targets.unique(maintain_order=True)
-        told = [self._maker.of_request(target) if target else {} for target in known]
+        counted = targets.alias("target").value_counts(name="times")
+        known = counted["target"]
+        told = [
+            self._maker.of_request(target, times) if target else {}
+            for target, times in counted.iter_rows()
+        ]
         names = ("name", "token", "expires", "user")
         frame = pl.DataFrame(
             {name: [row.get(name) for row in told] for name in names},

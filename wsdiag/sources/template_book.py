@@ -6,7 +6,7 @@ To learn one takes as long as to read some hundred lines, so it is done for freq
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 
 import polars as pl
@@ -22,15 +22,16 @@ LEARN_AT = 300
 PLAN_AT = 20
 """… of the same fixed tokens."""
 
-_SAMPLE = 500
+_TRIES = 3
+_SAMPLE = 300
 _MOST = 20_000
 """Skeletons that are counted: a log with more has other texts in most of its lines."""
 
 
 class _Skeleton:
     def __init__(self) -> None:
-        self.met = 0
-        self.tried = False
+        self.met = self.missed = self.tried = 0
+        self.seen: list[Tokens] = []
         self.template: Template | None = None
         self.plans: dict[tuple[object, ...], Plan | None] = {}
         self.waiting: Counter[tuple[object, ...]] = Counter()
@@ -42,7 +43,12 @@ class TemplateBook:
     def __init__(self, effects: LineEffects) -> None:
         self._effects = effects
         self._known: dict[tuple[State, str], _Skeleton] = {}
+        self._states: set[State] = set()
         self._lock = Lock()
+
+    def knows(self, state: State) -> bool:
+        """True where something was learned of lines in such a state."""
+        return state in self._states
 
     def template(self, state: State, skeleton: str, texts: pl.Series) -> Template | None:
         """How lines of a skeleton are read; None where that is not known."""
@@ -53,28 +59,50 @@ class TemplateBook:
                     return None
                 known = self._known[state, skeleton] = _Skeleton()
             known.met += len(texts)
-            if known.tried or known.met < LEARN_AT:
-                return known.template
-            known.tried = True
-            some = texts.gather_every(max(len(texts) // _SAMPLE, 1))
-            found = some.str.extract_all(line_tokens.TOKEN).to_list()
-            known.template = learned(skeleton, found, lambda line: self._effects.of(line, state))
+            if not known.tried and known.met >= LEARN_AT:
+                self._learn(known, state, skeleton, texts)
             return known.template
 
+    def missed(self, state: State, skeleton: str, texts: pl.Series) -> None:
+        """Lines were met whose tokens have forms that the template does not know."""
+        with self._lock:
+            known = self._known[state, skeleton]
+            known.missed += len(texts)
+            if known.missed >= LEARN_AT and known.tried < _TRIES:
+                known.missed = 0
+                self._learn(known, state, skeleton, texts)
+
+    def _learn(self, known: _Skeleton, state: State, skeleton: str, texts: pl.Series) -> None:
+        known.tried += 1
+        some = texts.gather_every(max(len(texts) // _SAMPLE, 1))
+        known.seen += some.str.extract_all(line_tokens.TOKEN).to_list()
+        template = learned(skeleton, known.seen, lambda line: self._effects.of(line, state))
+        if template:
+            ends = self._effects.ends_traceback(template.line(known.seen[0]), state)
+            known.template = template._replace(ends_traceback=ends)
+            known.plans.clear()
+            self._states.add(state)
+
     def plan(
-        self, state: State, skeleton: str, key: tuple[object, ...], tokens: pl.DataFrame
+        self,
+        state: State,
+        skeleton: str,
+        key: tuple[object, ...],
+        count: int,
+        sample: Callable[[], Sequence[Tokens]],
     ) -> Plan | None:
-        """How those of its lines are read that have these fixed tokens."""
+        """How those of its lines are read that have these fixed tokens.
+
+        `count` of them were met; `sample` gives the tokens of some.
+        """
         with self._lock:
             known = self._known[state, skeleton]
             if key in known.plans:
                 return known.plans[key]
-            known.waiting[key] += tokens.height
+            known.waiting[key] += count
             if known.waiting[key] < PLAN_AT or not known.template:
                 return None
             del known.waiting[key]
-            seen: Sequence[Tokens] = tokens.gather_every(max(tokens.height // 10, 1)).rows()
-            known.plans[key] = planned(
-                known.template, seen, lambda line: self._effects.of(line, state)
-            )
-            return known.plans[key]
+            plan = planned(known.template, sample(), lambda line: self._effects.of(line, state))
+            known.plans[key] = plan
+            return plan

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -29,10 +30,13 @@ FEW_LINES = 200
 _LONGEST = 2_000
 """Bytes of a line; longer ones hold payloads or stacks, which differ in all but tokens."""
 
+_SAMPLE = 10
+"""Lines on which it is proved what was learned, about."""
+
 _ODD = r"[\x00\x01]"
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _STATEFUL = frozenset({Kind.OPEN, Kind.CLOSE, Kind.END, Kind.REJECTED, Kind.SERVER_START})
-_IDENTITY = frozenset({"conn", "peer"})
+_SPOKEN = ("", "spoken", "silent")
 
 
 class Passed(NamedTuple):
@@ -51,14 +55,39 @@ class Passed(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Lines of one plan."""
+    """Lines of one plan; `times` tells how theirs are written."""
 
     plan: Plan
+    template: Template
     places: npt.NDArray[np.int64]
     at: pl.Series
     tokens: dict[int, pl.Series]
-    stamps: pl.Series
     times: Times
+
+    def of(self, which: npt.NDArray[np.bool_]) -> _Part:
+        """Some of the lines."""
+        if which.all():
+            return self
+        chosen = pl.Series(which)
+        tokens = {n: column.filter(chosen) for n, column in self.tokens.items()}
+        return self._replace(places=self.places[which], at=self.at.filter(chosen), tokens=tokens)
+
+
+class TokenColumns:
+    """The tokens of lines of one skeleton, each a column."""
+
+    def __init__(self, texts: pl.Series, width: int) -> None:
+        self.height, self._width = len(texts), width
+        self._flat = texts.str.extract_all(line_tokens.TOKEN).explode()
+
+    def of(self, n: int) -> pl.Series:
+        """One token of each line."""
+        return self._flat.gather_every(self._width, n)
+
+    def some(self, which: pl.Series) -> list[list[str]]:
+        """All tokens of some lines."""
+        places = (which * self._width).to_list()
+        return [self._flat[at : at + self._width].to_list() for at in places]
 
 
 class TemplateLines:
@@ -72,7 +101,7 @@ class TemplateLines:
         book: TemplateBook,
         state: State,
     ) -> None:
-        """`wanted`: the lines that nothing else has read."""
+        """`wanted`: the lines that nothing else reads."""
         self._clock, self._book, self._state = clock, book, state
         self._parts: list[_Part] = []
         self._telling: dict[int, tuple[list[Row], str]] = {}
@@ -86,8 +115,16 @@ class TemplateLines:
             number[part.places] = n
             self._micros[part.places] = part.at.dt.timestamp("us").to_numpy()
         self._number = number
+        told = [part.plan.told for part in self._parts]
+        self._timed = np.array([one.timed for one in told])
+        self._spoken = np.array([_SPOKEN.index(one.message) for one in told])
         self._told_at = np.array(sorted(self._telling), np.int64)
         self.unsettled = [*np.flatnonzero(number < 0).tolist(), len(lines)]
+
+    def ends_traceback(self, at: int) -> bool:
+        """True for a line behind which a traceback before it does not go on."""
+        number = int(self._number[at])
+        return number >= 0 and self._parts[number].template.ends_traceback
 
     def telling(self, begin: int, end: int) -> Iterator[tuple[int, list[Row], str]]:
         """The places and rows of lines that are told one by one, and if these are anonymous."""
@@ -99,9 +136,7 @@ class TemplateLines:
         """Pass over lines."""
         self._passed[begin:end] = True
         numbers = self._number[begin:end]
-        plans = [self._parts[n].plan.told for n in range(len(self._parts))]
-        timed = np.array([told.timed for told in plans])[numbers]
-        spoken = np.array([("", "spoken", "silent").index(told.message) for told in plans])[numbers]
+        timed, spoken = self._timed[numbers], self._spoken[numbers]
         at, resolution, zoned = None, 0.0, True
         if timed.any():
             micros = self._micros[begin + int(np.flatnonzero(timed)[-1])]
@@ -112,7 +147,8 @@ class TemplateLines:
         unasked = ""
         if not timed[-1]:
             part = self._parts[numbers[-1]]
-            unasked = part.stamps[int(np.searchsorted(part.places, end - 1))]
+            stamps = part.tokens[part.template.stamp]
+            unasked = stamps[int(np.searchsorted(part.places, end - 1))]
         said = np.flatnonzero(spoken)
         message = -1 if not len(said) else -2 if spoken[said[-1]] == 2 else begin + int(said[-1])
         return Passed(at, resolution, zoned, unasked, message)
@@ -137,18 +173,9 @@ class TemplateLines:
         return made.with_columns(pl.col("pos") + first)
 
     def _frames(self, part: _Part) -> Iterator[pl.DataFrame]:
-        if not part.plan.rows or (len(part.places) and part.places[0] in self._telling):
-            return
         passed = self._passed[part.places]
-        if not passed.any():
-            return
-        if not passed.all():
-            which = pl.Series(passed)
-            tokens = {n: column.filter(which) for n, column in part.tokens.items()}
-            part = part._replace(
-                places=part.places[passed], at=part.at.filter(which), tokens=tokens
-            )
-        yield from _rows_of(part)
+        if part.plan.rows and _is_apart(part.plan) and passed.any():
+            yield from _rows_of(part.of(passed))
 
     def _read(self, lines: pl.Series, places: pl.Series) -> None:
         texts = lines.gather(places)
@@ -165,65 +192,65 @@ class TemplateLines:
             self._group(skeleton, texts.gather(which), places.gather(which))
 
     def _group(self, skeleton: str, texts: pl.Series, places: pl.Series) -> None:
-        width = skeleton.count(line_tokens.MARK)
-        if not width:
-            return
         template = self._book.template(self._state, skeleton, texts)
         if not template:
             return
         fit = texts.str.contains(template.pattern)
-        texts, places = texts.filter(fit), places.filter(fit)
-        flat = texts.str.extract_all(line_tokens.TOKEN).explode()
-        tokens = {n: flat.gather_every(width, n) for n in range(width)}
-        fit = _ids_fit(template, tokens, len(texts))
-        told = _times(tokens[template.stamp], self._clock)
-        fit &= told.at.is_not_null()
-        frame = pl.DataFrame({str(n): column for n, column in tokens.items()}).with_columns(
-            place=places, at=told.at
-        )
-        frame = frame.filter(fit)
-        fixed = [str(n) for n in template.fixed]
-        parts = frame.partition_by(fixed, as_dict=True) if fixed else {(): frame}
-        for key, part in parts.items():
-            if part.height:
-                self._plan(skeleton, template, key, part, told)
+        if not fit.all():
+            self._book.missed(self._state, skeleton, texts.filter(~fit))
+            texts, places = texts.filter(fit), places.filter(fit)
+        if not len(texts):
+            return
+        tokens = TokenColumns(texts, len(template.parts) - 1)
+        told = _times(tokens.of(template.stamp), self._clock)
+        fit = told.at.is_not_null() & _ids_fit(template, tokens)
+        parts: dict[tuple[object, ...], pl.Series] = {(): fit.arg_true()}
+        if template.fixed:
+            frame = pl.DataFrame({str(n): tokens.of(n) for n in template.fixed})
+            numbered = frame.with_row_index("n").filter(fit)
+            grouped = numbered.partition_by([str(n) for n in template.fixed], as_dict=True)
+            parts = {key: part["n"] for key, part in grouped.items()}
+        for key, which in parts.items():
+            if len(which):
+                some = partial(tokens.some, which.gather_every(len(which) // _SAMPLE + 1))
+                plan = self._book.plan(self._state, skeleton, key, len(which), some)
+                if plan:
+                    self._plan(template, plan, tokens, which, places, told)
 
     def _plan(
         self,
-        skeleton: str,
         template: Template,
-        key: tuple[object, ...],
-        frame: pl.DataFrame,
+        plan: Plan,
+        tokens: TokenColumns,
+        which: pl.Series,
+        places: pl.Series,
         told: Times,
     ) -> None:
-        plan = self._book.plan(self._state, skeleton, key, frame.drop("place", "at"))
-        if not plan:
-            return
         needed = {n for row in plan.rows for fill in row.fills.values() for n in fill.tokens}
+        if not plan.told.timed:
+            needed.add(template.stamp)
         part = _Part(
             plan,
-            frame["place"].to_numpy(),
-            frame["at"],
-            {n: frame[str(n)] for n in needed},
-            frame[str(template.stamp)] if not plan.told.timed else pl.Series(dtype=pl.String),
+            template,
+            places.gather(which).to_numpy(),
+            told.at.gather(which),
+            {n: tokens.of(n).gather(which) for n in needed},
             told._replace(at=pl.Series(dtype=EVENTS["ts"])),
         )
-        if _is_apart(plan):
-            self._parts.append(part)
-            return
-        made = [frame.to_dicts() for frame in _rows_of(part)]
-        for number, place in enumerate(part.places.tolist()):
-            rows = [_stated(rows[number]) for rows in made]
-            self._telling[place] = (rows, plan.told.anonymous)
         self._parts.append(part)
+        if not _is_apart(plan):
+            made = [frame.to_dicts() for frame in _rows_of(part)]
+            for number, place in enumerate(part.places.tolist()):
+                rows = [_stated(rows[number]) for rows in made]
+                self._telling[place] = (rows, plan.told.anonymous)
 
 
-def _ids_fit(template: Template, tokens: dict[int, pl.Series], height: int) -> pl.Series:
+def _ids_fit(template: Template, tokens: TokenColumns) -> pl.Series:
     """True where each token that may be an id is one, or a number of a form that was tried."""
-    fit = pl.repeat(True, height, eager=True)
+    fit = pl.repeat(True, tokens.height, eager=True)
     for n, numbers in template.ids.items():
-        of_id = line_tokens.are_ids(tokens[n])
-        fit &= of_id | tokens[n].str.contains(f"^(?:{numbers})$") if numbers else of_id
+        of_id = line_tokens.are_ids(tokens.of(n))
+        fit &= of_id | tokens.of(n).str.contains(f"^(?:{numbers})$") if numbers else of_id
     return fit
 
 

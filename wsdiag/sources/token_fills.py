@@ -102,9 +102,9 @@ class Made(NamedTuple):
         joined = tokens[self.tokens[0]]
         for token in self.tokens[1:]:
             joined = joined + ":" + tokens[token]
-        known = joined.unique()
-        values = pl.Series([self.function(text) for text in known], dtype=EVENTS[column])
-        return joined.replace_strict(known, values, return_dtype=EVENTS[column])
+        texts = joined.to_list()
+        known = {text: self.function(text) for text in set(texts)}
+        return pl.Series([known[text] for text in texts], dtype=EVENTS[column])
 
 
 def found(

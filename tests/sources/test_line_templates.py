@@ -1,0 +1,149 @@
+"""What is learned from lines holds of the lines like them: row for row as each is read alone."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.sources.test_line_silence import assert_same, item_of
+from wsdiag.config import Config
+from wsdiag.sources import line_tokens, text_log
+from wsdiag.sources.line_tokens import MARK, TOKEN
+from wsdiag.sources.log_reader import LogReader
+
+STATEMENTS = [
+    "{t} INFO [ws.hub] conn={id} connection open user={n} handshake={f}ms token_exp={e}",
+    '{t} INFO [ws.hub] conn={id} connection closed code={code} reason="bye" duration={f}s',
+    "{t} WARN ws client {peer} disconnected: code {code} after {f}s",
+    '{t} DEBUG [ws.hub] conn={id} < TEXT \'{{"room":{n},"body":"{id}"}}\' [{n} bytes]'
+    " latency={f}ms",
+    "{t} DEBUG ws conn={id} pong latency={f}ms seq={n}",
+    "{t} ERROR ws {peer} handshake failed: HTTP {code} for /rooms/{n}",
+    "{t} INFO GET /api/v1/rooms/{n} HTTP/1.1 {code} {n}",
+    '{{"ts":"{t}","level":"info","msg":"websocket closed","conn":"{id}","code":{code},'
+    '"client":{{"ip":"{ip}","port":{n}}},"duration_ms":{f}}}',
+    '{{"time":{e}000,"msg":"ping sent","ws":{{"conn_id":"{id}","n":{n}}}}}',
+    "{t} app[{n}]: backpressure on socket {id}: buffered={n} bytes",
+    "{t} INFO cache warmed in {f}ms, {n} rows",
+    "Traceback (most recent call last):",
+    "    await websocket.send(data{n})",
+    "websockets.exceptions.ConnectionClosedError: sent {code} (unexpected error)",
+    "INFO:     connection closed",
+]
+IDS = st.one_of(
+    st.text("0123456789abcdef", min_size=12, max_size=12),
+    st.text("0123456789", min_size=1, max_size=13),
+    st.sampled_from(
+        ["closed17a", "ws-1-timeout", "e5", "0", "1006", "dead-beef-1", "K9_x-Qw3zAAAB1"]
+    ),
+    st.uuids().map(str),
+)
+NUMBERS = st.one_of(
+    st.integers(0, 70_000).map(str),
+    st.sampled_from(["1006", "404", "101", "389", "5432", "25", "007", "1741774680", "9" * 25]),
+)
+FRACTIONS = st.one_of(
+    st.floats(0, 400).map(lambda one: f"{one:.2f}"), st.sampled_from(["0.00", "0.5", "12", "1e3"])
+)
+CODES = st.sampled_from(["1000", "1001", "1006", "4401", "404", "503", "101", "200", "99", "70000"])
+HOSTS = st.sampled_from(["10.0.0.7", "93.184.216.34", "127.0.0.1", "300.1.2.3", "203.0.113.80"])
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[str]:
+    """Lines of a few statements, in any order, with values of many forms."""
+    statements = draw(st.lists(st.sampled_from(STATEMENTS), min_size=1, max_size=4))
+    lines = []
+    for second in range(draw(st.integers(20, 60))):
+        at = f"2026-11-22T10:{second // 60:02}:{second % 60:02}.{draw(st.integers(0, 999)):03}Z"
+        host = draw(HOSTS)
+        port = draw(st.sampled_from(["", ":0", ":50123", ":65536", ":443"]))
+        known = {"t": at, "e": str(1_795_341_600 + second), "ip": host, "peer": host + port}
+        lines.append(draw(st.sampled_from(statements)).format_map(_Values(draw, known)))
+    return lines
+
+
+class _Values(dict[str, str]):
+    """Draws a new value wherever a statement asks for one."""
+
+    def __init__(self, draw: st.DrawFn, known: dict[str, str]) -> None:
+        super().__init__(known)
+        self._draw = draw
+
+    def __missing__(self, name: str) -> str:
+        kinds = {"id": IDS, "n": NUMBERS, "f": FRACTIONS, "code": CODES}
+        return self._draw(kinds[name])
+
+
+@settings(max_examples=60, deadline=None)
+@given(logs())
+def test_generated_lines(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
+    path = tmp_path_factory.mktemp("logs") / "app.log"
+    path.write_text("\n".join(lines) + "\n")
+    assert_same(item_of(path))
+
+
+def written(tmp_path: Path, lines: Iterator[str]) -> Path:
+    path = tmp_path / "app.log"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def busy(chance: random.Random, many: int) -> Iterator[str]:
+    """Lines of one connection after the other, as an application writes them."""
+    for n in range(many):
+        at = f"2026-11-22 10:{n // 6000 % 60:02}:{n // 100 % 60:02},{n % 100 * 10:03}"
+        conn = f"{chance.randrange(1 << 48):012x}"
+        if n % 10 == 0:
+            yield f"{at} INFO [ws.hub] conn={conn} connection open user={chance.randrange(99_999)}"
+        elif n % 10 == 9:
+            yield f"{at} INFO [ws.hub] conn={conn} connection closed code=1001 duration={n}.5s"
+        else:
+            took = chance.random() * 99
+            yield f"{at} DEBUG [ws.hub] conn={conn} message sent latency={took:.1f}ms"
+
+
+def test_most_lines_are_not_read_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To learn takes the reading of some thousand lines, and then it is used."""
+    alone: list[str] = []
+    line = LogReader.line
+
+    def noted(self: LogReader, raw: str, pos: int, whole: bool = True) -> None:
+        alone.append(raw)
+        line(self, raw, pos, whole)
+
+    monkeypatch.setattr(LogReader, "line", noted)
+    path = written(tmp_path, busy(random.Random(3), 40_000))
+    reading = text_log.read(item_of(path), Config())
+    assert reading.lines is not None
+    assert reading.lines.parsed == 40_000
+    assert len(alone) < 8_000
+
+
+@pytest.mark.parametrize(
+    ("line", "skeleton"),
+    [
+        ("conn=e0e341d906d8 took 36.5ms", "conn=~ took ~ms"),
+        ("2026-11-22 10:00:00,500 peer 10.0.0.7:4000", "~ peer ~"),
+        ('[22/Nov/2026:23:45:39 +0000] "GET /ws"', '[~] "GET /ws"'),
+        ("id 550e8400-e29b-41d4-a716-446655440000 closed", "id ~ closed"),
+        ("token=eyJhbGciOi.eyJzdWIi.c2ln sid=K9x_Qw-3zAAAB1", "token=~ sid=~"),
+        ("the websocket was closed, deadbeef", "the websocket was closed, deadbeef"),
+    ],
+)
+def test_skeletons(line: str, skeleton: str) -> None:
+    assert pl.Series([line]).str.replace_all(TOKEN, MARK)[0] == skeleton.replace("~", MARK)
+
+
+@given(IDS | NUMBERS | FRACTIONS.filter(lambda text: "e" not in text) | HOSTS)
+def test_others_are_of_the_same_form(token: str) -> None:
+    form = line_tokens.form(token)
+    assert re.fullmatch(form, token)
+    assert all(re.fullmatch(form, other) for other in line_tokens.others(token))
