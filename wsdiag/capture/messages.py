@@ -7,8 +7,8 @@ of websocket.py one by one.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Collection, Iterator, Sequence
+from itertools import compress, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -79,16 +79,42 @@ def lawless(parts: Parts, short: Ints, readers: Sequence[Reader]) -> set[int]:
     return set(parts.lane[bad].tolist())
 
 
+class Controls(NamedTuple):
+    """Control frames, with their payloads; None for one that is too long."""
+
+    parts: Parts
+    payloads: list[bytes | None]
+
+    def quiet(self, busy: Collection[int]) -> Mask:
+        """Those that are pings and pongs, but not of the connections `busy`."""
+        quiet: Mask = self.parts.opcode != CLOSE
+        return quiet & ~np.isin(self.parts.lane >> 1, list(busy)) if busy else quiet
+
+    def some(self, wanted: Mask) -> Controls:
+        """Some of them."""
+        return Controls(self.parts.of(wanted), [*compress(self.payloads, wanted.tolist())])
+
+    def each(self, readers: Sequence[Reader]) -> Iterator[tuple[int, int, Frame]]:
+        """Lane, turn and frame of each."""
+        columns = (column.tolist() for column in self.parts)
+        of = zip(self.payloads, *columns, strict=True)
+        for payload, lane, turn, pos, ts, opcode, fin, rsv, masked, size, *_ in of:
+            broken = tuple(close_violations(size, payload)) if opcode == CLOSE else ()
+            told = (opcode, fin, rsv, masked, size, payload, pos, ts, broken)
+            yield lane, turn, Frame(readers[lane].side, *told)
+
+
 class Assembled(NamedTuple):
     """What frames make. `row` are the data messages of one frame; `texts` are those of them that
-    are known texts, and `text` the places of their rows in `row`. `others` are the control frames
-    and other messages, with their lanes and turns.
+    are known texts, and `text` the places of their rows in `row`. `several` are the messages of
+    several frames, with their lanes and turns, `control` the control frames.
     """
 
     row: Ints
     text: Ints
     texts: Texts
-    others: list[tuple[int, int, Frame | Message]]
+    several: list[tuple[int, int, Message]]
+    control: Controls
 
 
 def assemble(parts: Parts, stream: Stream, readers: Sequence[Reader]) -> Assembled:
@@ -103,13 +129,14 @@ def assemble(parts: Parts, stream: Stream, readers: Sequence[Reader]) -> Assembl
     # What a lane packed is inflated in turn: with other messages on it, frame by frame.
     mixed = packed & np.isin(parts.lane, parts.lane[several.row])
     inflated = _inflated(parts, np.flatnonzero(packed & ~mixed), stream, readers)
-    others = list(_controls(parts, np.flatnonzero(control), stream, readers))
-    others += _in_turn(parts, several, np.flatnonzero(mixed), stream, readers, inflated)
+    messages = [*_in_turn(parts, several, np.flatnonzero(mixed), stream, readers, inflated)]
     known = [row for row, text in inflated.items() if text is not None and is_text[row]]
     row = np.flatnonzero(alone)
     texts = Texts(parts, clear, stream, [inflated[row] or b"" for row in known])
     place = np.searchsorted(row, np.concatenate((clear, np.array(known, np.int64))))
-    return Assembled(row, place, texts, others)
+    beside = np.flatnonzero(control)
+    controls = Controls(parts.of(beside), _packed(parts, beside, stream, b""))
+    return Assembled(row, place, texts, messages, controls)
 
 
 def _packed(parts: Parts, rows: Ints, stream: Stream, ending: bytes) -> list[bytes | None]:
@@ -132,24 +159,6 @@ def _inflated(
         assert inflater is not None  # no lawful frame is packed without it
         texts += inflater.inflate_each(packed[begin:end])
     return dict(zip(rows.tolist(), texts, strict=True))
-
-
-Told = tuple[int, int, Frame | Message]
-"""A lane, the turn, and what it shows then."""
-
-
-def _controls(
-    parts: Parts, rows: Ints, stream: Stream, readers: Sequence[Reader]
-) -> Iterator[Told]:
-    """The control frames."""
-    sides = [readers[lane].side for lane in parts.lane[rows].tolist()]
-    contents = _packed(parts, rows, stream, b"")
-    columns = (getattr(parts, name)[rows].tolist() for name in Parts._fields)
-    of = zip(sides, contents, *columns, strict=True)
-    for side, payload, lane, turn, pos, ts, opcode, fin, rsv, masked, size, *_ in of:
-        broken = tuple(close_violations(size, payload)) if opcode == CLOSE else ()
-        frame = Frame(side, opcode, fin, rsv, masked, size, payload, pos, ts, broken)
-        yield lane, turn, frame
 
 
 class _Several(NamedTuple):
@@ -186,9 +195,9 @@ def _in_turn(
     stream: Stream,
     readers: Sequence[Reader],
     inflated: dict[int, bytes | None],
-) -> Iterator[Told]:
+) -> Iterator[tuple[int, int, Message]]:
     """Take frames of messages of several, and between them packed messages, which go to `inflated`;
-    the messages that are complete."""
+    the lanes and turns of the messages that are complete, and these."""
     ended = dict(zip(packed.tolist(), _packed(parts, packed, stream, FLUSH), strict=True))
     frames = {row: how for row, *how in zip(*(it.tolist() for it in several), strict=True)}
     for row in sorted((*ended, *frames)):

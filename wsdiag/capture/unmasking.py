@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +55,13 @@ class Texts(NamedTuple):
     rows: Ints
     stream: Stream
     inflated: Sequence[bytes]
+
+    def some(self, wanted: Mask) -> Texts:
+        """Some of them."""
+        few, packed = wanted[: self.rows.size], wanted[self.rows.size :]
+        return self._replace(
+            rows=self.rows[few], inflated=[*compress(self.inflated, packed.tolist())]
+        )
 
     def blocks(self) -> Iterator[Lines]:
         """The texts as lines, some at once."""

@@ -51,10 +51,10 @@ class Book:
         if len(self._rows) >= BATCH_ROWS:
             self._pack()
 
-    def add_many(self, rows: pl.DataFrame) -> None:
+    def add_many(self, *rows: pl.DataFrame) -> None:
         """Note rows with columns of EVENTS and `turn`."""
         self._pack()
-        self._round.append(rows)
+        self._round.extend(rows)
 
     def next_round(self) -> None:
         """Turns begin anew: what is noted from now on comes later."""

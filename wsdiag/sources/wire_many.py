@@ -1,39 +1,28 @@
 """Rows of many connections at once, of which only frames are left to be read.
 
-Whatever is not plain is told by wire_rows.py: control frames, fragmented messages, heartbeats, and
-for the batch all of a connection that lost bytes or breaks a rule.
+Whatever is not plain is told by wire_rows.py: fragmented messages, heartbeats of the application,
+Close frames, and for the batch all of a connection that lost bytes or breaks a rule.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterator, Sequence
-from functools import partial
-from itertools import compress
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
-from typing import Any
 
 import numpy as np
-import polars as pl
 
-from wsdiag.capture import texts
 from wsdiag.capture.batch import Ints
 from wsdiag.capture.framing import Stream, frames
 from wsdiag.capture.headers import Traffic
 from wsdiag.capture.messages import assemble, lawless, take_apart
 from wsdiag.capture.order import Chunks, Ordered, order
 from wsdiag.capture.streams import TcpFact, What
-from wsdiag.capture.unmasking import Parts, Texts
-from wsdiag.capture.websocket import NOT_UTF8, TEXT, Frame, Message, Reader
-from wsdiag.event import EVENTS, Dir, Kind
-from wsdiag.sources.wire_book import Book, moments
+from wsdiag.capture.websocket import TEXT, Frame, Message, Reader
+from wsdiag.sources.wire_book import Book
+from wsdiag.sources.wire_columns import heartbeats
 from wsdiag.sources.wire_rows import ENDS, Story
-
-_MESSAGE = pl.Series([Kind.MESSAGE], dtype=EVENTS["kind"])
-_DIRECTIONS = pl.Series([Dir.C2S, Dir.S2C], dtype=EVENTS["dir"])
-
-Told = tuple[int, int, Callable[[Any], None], Any]
-"""Something that happened: the story's number, the turn, who tells it, and what it is."""
+from wsdiag.sources.wire_texts import Messages, Told
 
 
 def read_together(
@@ -66,18 +55,22 @@ def read_together(
         if of >> 1 not in odd:
             readers[of].buffer = b""
     assembled = assemble(parts, stream, readers)
-    told += [(of >> 1, turn, stories[of >> 1].tell, [fact]) for of, turn, fact in assembled.others]
     for of, begin in framed.rest.items():
         if of >> 1 not in odd:
             for _ in _feed(readers[of], stream, begin, stream.lane(of)[1]):
                 pass
-    alone = parts.of(assembled.row)
-    several = {number for number, _, _, what in told if _has_message(what)}
-    frame, more = _messages(stories, alone, assembled.text, assembled.texts, book, several)
-    for _, turn, tell, what in sorted(told + more, key=itemgetter(0, 1)):
+    told += _each(stories, assembled.several)
+    beats = {number for number, _, _, what in told if isinstance(what, list)}
+    messages = Messages(stories, parts, assembled)
+    told += [*messages.told(), *messages.without_ids(_talking(stories, told))]
+    beats |= messages.beating
+    quiet = assembled.control.quiet(beats)
+    told += _each(stories, assembled.control.some(~quiet).each(readers))
+    many = messages.rows(book), heartbeats(stories, assembled.control.some(quiet))
+    for _, turn, tell, what in sorted(told, key=itemgetter(0, 1)):
         book.turn = turn
         tell(what)
-    book.add_many(frame)
+    book.add_many(*many)
 
 
 def _beyond_end(stories: Sequence[Story], ordered: Ordered) -> Iterator[int]:
@@ -117,108 +110,19 @@ def _feed(
             yield turn, facts
 
 
-def _messages(
-    stories: Sequence[Story],
-    parts: Parts,
-    text: Ints,
-    known: Texts,
-    book: Book,
-    several: set[int],
-) -> tuple[pl.DataFrame, list[Told]]:
-    """The rows of messages of one frame, and what of them is to be told one by one.
-
-    `known` are the texts among them that could be read, of the rows `text`; `several` are the
-    stories that have messages of several frames as well.
-    """
-    number = parts.lane >> 1
-    engine_io = np.array([story.engine_io for story in stories], bool)[number[text]]
-    said = texts.read(known.blocks(), engine_io)
-    told = list[Told]()
-    for at in said.broken:
-        row = int(text[at])
-        message = _message(parts, row, (NOT_UTF8,))
-        told.append(
-            (int(number[row]), int(parts.turn[row]), stories[number[row]].violations, message)
-        )
-    for at, beat in said.beats.items():
-        row = int(text[at])
-        tell = partial(stories[number[row]].beat, beat)
-        told.append((int(number[row]), int(parts.turn[row]), tell, _message(parts, row)))
-    line = np.full(number.size, -1)
-    line[text] = np.arange(text.size)
-    if book.notebook is not None and book.notebook.wants(book.source):
-        _note(stories, parts, line, known, said.beats)
-    told += _without_ids(stories, parts, text, known, said, several)
-    plain = np.ones(number.size, bool)
-    plain[text[list(said.beats)]] = False
-    order = np.argsort(parts.turn, kind="stable")
-    order = order[plain[order]]
-    rows, line, number = parts.of(order), line[order], number[order]
-    client = np.array([story.client for story in stories])[number]
-    columns = {
-        "ts": moments(rows.ts),
-        "pos": pl.Series(rows.pos),
-        "conn": pl.Series([story.name for story in stories], dtype=pl.String).gather(number),
-        "kind": _MESSAGE.new_from_index(0, order.size),
-        "dir": _DIRECTIONS.gather(rows.lane & 1 ^ client),
-        "bytes": pl.Series(rows.size),
-        "turn": pl.Series(rows.turn),
-    }
-    for name in ("name", "topic", "trace"):
-        if (shown := book.mask.many(getattr(said, name))) is not None:
-            # Behind the last one stands the null of those that are no known text.
-            with_null = shown.extend_constant(None, 1)
-            columns[name] = with_null.gather(line % len(with_null))
-    return pl.DataFrame(columns), told
-
-
-def _note(
-    stories: Sequence[Story], parts: Parts, line: Ints, known: Texts, beats: Container[int]
-) -> None:
-    """Let a review look at the messages, but not at heartbeats."""
-    lines = [text for block in known.blocks() for text in block.each()]
-    order = np.argsort(parts.turn, kind="stable")
-    order = order[np.argsort(parts.ts[order], kind="stable")]
-    columns = (parts.lane, parts.pos, parts.ts, parts.size, line)
-    for lane, pos, ts, size, at in zip(*(col[order].tolist() for col in columns), strict=True):
-        if at < 0 or at not in beats:
-            text = lines[at] if at >= 0 else None
-            stories[lane >> 1].note(lane & 1, pos, ts, size, text)
-
-
-def _without_ids(
-    stories: Sequence[Story],
-    parts: Parts,
-    text: Ints,
-    known: Texts,
-    said: texts.Said,
-    several: set[int],
+def _each(
+    stories: Sequence[Story], facts: Iterable[tuple[int, int, Frame | Message]]
 ) -> Iterator[Told]:
-    """The texts without an id, by which only an echo can be known: the server's only where the
-    client may send some as well."""
-    bare = np.array([trace is None for trace in said.trace], bool)
-    bare[list(said.beats)] = False
-    number, side = parts.lane[text] >> 1, parts.lane[text] & 1
-    sent = bare & (side == np.array([story.client for story in stories])[number])
-    talking = np.array([story.is_talking for story in stories], bool)
-    talking[number[sent]] = True
-    talking[list(several)] = True
-    wanted = bare & talking[number]
-    if not wanted.any():
-        return
-    lines = (line for block in known.blocks() for line in block.each())
-    rows = text[wanted]
-    columns = (column[rows].tolist() for column in (parts.lane, parts.turn, parts.pos, parts.ts))
-    for line, lane, turn, pos, ts in zip(compress(lines, wanted.tolist()), *columns, strict=True):
-        yield lane >> 1, turn, partial(stories[lane >> 1].without_id, lane & 1, pos, ts), line
+    """Frames and messages with their lanes and turns, to be told one by one."""
+    return ((lane >> 1, turn, stories[lane >> 1].tell, [fact]) for lane, turn, fact in facts)
 
 
-def _has_message(what: object) -> bool:
-    return isinstance(what, list) and any(isinstance(fact, Message) for fact in what)
-
-
-def _message(parts: Parts, row: int, violations: tuple[str, ...] = ()) -> Message:
-    lane, size, pos, ts = (
-        int(column[row]) for column in (parts.lane, parts.size, parts.pos, parts.ts)
-    )
-    return Message(lane & 1, TEXT, size, None, pos, ts, violations)
+def _talking(stories: Sequence[Story], told: Iterable[Told]) -> set[int]:
+    """The stories of which a text of the client is told by itself."""
+    return {
+        number
+        for number, _, _, what in told
+        if isinstance(what, list)
+        for fact in what
+        if isinstance(fact, Message) and fact.opcode == TEXT and fact.side == stories[number].client
+    }

@@ -344,7 +344,7 @@ class Story:
             at = (frame.side, frame.pos, frame.ts)
             self._row(Kind.CLOSE, *at, code=frame.code, reason=reason, bytes=frame.size)
         else:
-            content = _ping_payload(frame.payload) if frame.payload else None
+            content = ping_content(frame.payload) if frame.payload else None
             what = Kind.PING if frame.opcode == PING else Kind.PONG
             self._heartbeat(what, frame, None, content)
 
@@ -378,25 +378,31 @@ class Story:
     def _heartbeat(
         self, what: Kind, fact: Frame | Message, name: str | None, trace_id: str | None
     ) -> None:
-        """A pong answers the latest ping with the same payload (RFC 6455 §5.5.3)."""
-        ms = None
-        if what is Kind.PING:
-            mark = (fact.side, name, trace_id)
-            self._pings.pop(mark, None)
-            self._pings[mark] = fact.ts
-            if len(self._pings) > MAX_PINGS:
-                del self._pings[next(iter(self._pings))]
-        elif (pinged := self._pings.pop((1 - fact.side, name, trace_id), None)) is not None:
-            ms = _ms(pinged, fact.ts)
+        ms = self.answered(fact.side, fact.ts, name, trace_id, ping=what is Kind.PING)
         at = (fact.side, fact.pos, fact.ts)
         self._row(what, *at, bytes=fact.size, name=name, trace=trace_id, ms=ms)
+
+    def answered(
+        self, side: int, ts: int, name: str | None, trace_id: str | None, *, ping: bool
+    ) -> float | None:
+        """How long (ms) the ping waited that a pong answers: the latest of the other side with the
+        same payload (RFC 6455 §5.5.3). A ping is kept until then."""
+        if not ping:
+            pinged = self._pings.pop((1 - side, name, trace_id), None)
+            return None if pinged is None else _ms(pinged, ts)
+        mark = (side, name, trace_id)
+        self._pings.pop(mark, None)
+        self._pings[mark] = ts
+        if len(self._pings) > MAX_PINGS:
+            del self._pings[next(iter(self._pings))]
+        return None
 
 
 def _ms(begin: int, end: int) -> float | None:
     return (end - begin) / 1000 if 0 <= begin <= end else None
 
 
-_ping_payload = redact.remembered(4096)(redact.ping_payload)
+ping_content = redact.remembered(4096)(redact.ping_payload)
 """A pong mostly comes soon after the ping that it repeats."""
 
 
