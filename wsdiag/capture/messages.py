@@ -127,13 +127,20 @@ def assemble(parts: Parts, stream: Stream, readers: Sequence[Reader]) -> Assembl
     clear = np.concatenate((clear[~masked], clear[masked]))  # the first need no unmasking
     several = _several(parts, np.flatnonzero(~alone & ~control))
     # What a lane packed is inflated in turn: with other messages on it, frame by frame.
-    mixed = packed & np.isin(parts.lane, parts.lane[several.row])
-    inflated = _inflated(parts, np.flatnonzero(packed & ~mixed), stream, readers)
-    messages = [*_in_turn(parts, several, np.flatnonzero(mixed), stream, readers, inflated)]
-    known = [row for row, text in inflated.items() if text is not None and is_text[row]]
+    packed, mixed = np.flatnonzero(packed), np.zeros(0, np.int64)
+    if several.row.size:
+        with_others = np.isin(parts.lane[packed], parts.lane[several.row])
+        packed, mixed = packed[~with_others], packed[with_others]
+    inflated = _inflated(parts, packed, stream, readers)
+    messages, more = _in_turn(parts, several, mixed, stream, readers)
+    packed, inflated = np.concatenate((packed, mixed)), inflated + more
+    known = np.array([text is not None for text in inflated], bool) & is_text[packed]
+    # Those of one side follow each other, as they mostly tell the same.
+    order = np.flatnonzero(known)
+    order = order[np.argsort(parts.masked[packed[order]], kind="stable")]
     row = np.flatnonzero(alone)
-    texts = Texts(parts, clear, stream, [inflated[row] or b"" for row in known])
-    place = np.searchsorted(row, np.concatenate((clear, np.array(known, np.int64))))
+    texts = Texts(parts, clear, stream, [inflated[at] or b"" for at in order.tolist()])
+    place = np.searchsorted(row, np.concatenate((clear, packed[order])))
     beside = np.flatnonzero(control)
     controls = Controls(parts.of(beside), _packed(parts, beside, stream, b""))
     return Assembled(row, place, texts, messages, controls)
@@ -143,22 +150,26 @@ def _packed(parts: Parts, rows: Ints, stream: Stream, ending: bytes) -> list[byt
     """The payloads of the frames `rows`, each with its ending; None for what is too long."""
     short = parts.size[rows] <= KEPT_BYTES
     blocks = payloads(parts, rows[short], stream, ending)
-    texts = (text for block in blocks for text in block.each(ending))
-    return [next(texts) if is_short else None for is_short in short.tolist()]
+    texts: list[bytes | None] = [text for block in blocks for text in block.each(ending)]
+    if len(texts) == rows.size:
+        return texts
+    left = iter(texts)
+    return [next(left) if is_short else None for is_short in short.tolist()]
 
 
 def _inflated(
     parts: Parts, rows: Ints, stream: Stream, readers: Sequence[Reader]
-) -> dict[int, bytes | None]:
-    """The packed messages `rows`, lane by lane, by row; None where one is not known."""
+) -> list[bytes | None]:
+    """The packed messages `rows`, lane by lane; None where one is not known."""
     packed, lanes = _packed(parts, rows, stream, FLUSH), parts.lane[rows]
-    begins = np.flatnonzero(np.diff(lanes, prepend=-1)).tolist()
+    begins = np.flatnonzero(np.diff(lanes, prepend=-1))
+    bounds = pairwise((*begins.tolist(), rows.size))
     texts = list[bytes | None]()
-    for begin, end in pairwise((*begins, rows.size)):
-        inflater = readers[lanes[begin]].inflater
+    for lane, (begin, end) in zip(lanes[begins].tolist(), bounds, strict=True):
+        inflater = readers[lane].inflater
         assert inflater is not None  # no lawful frame is packed without it
         texts += inflater.inflate_each(packed[begin:end])
-    return dict(zip(rows.tolist(), texts, strict=True))
+    return texts
 
 
 class _Several(NamedTuple):
@@ -189,23 +200,19 @@ def _several(parts: Parts, rows: Ints) -> _Several:
 
 
 def _in_turn(
-    parts: Parts,
-    several: _Several,
-    packed: Ints,
-    stream: Stream,
-    readers: Sequence[Reader],
-    inflated: dict[int, bytes | None],
-) -> Iterator[tuple[int, int, Message]]:
-    """Take frames of messages of several, and between them packed messages, which go to `inflated`;
-    the lanes and turns of the messages that are complete, and these."""
+    parts: Parts, several: _Several, packed: Ints, stream: Stream, readers: Sequence[Reader]
+) -> tuple[list[tuple[int, int, Message]], list[bytes | None]]:
+    """Take frames of messages of several, and between them the packed messages `packed`; the lanes
+    and turns of the messages of several that are complete and these, and what was packed."""
     ended = dict(zip(packed.tolist(), _packed(parts, packed, stream, FLUSH), strict=True))
     frames = {row: how for row, *how in zip(*(it.tolist() for it in several), strict=True)}
+    messages, inflated = list[tuple[int, int, Message]](), list[bytes | None]()
     for row in sorted((*ended, *frames)):
         lane = int(parts.lane[row])
         reader = readers[lane]
         if row in ended:
             assert reader.inflater is not None  # no lawful frame is packed without it
-            (inflated[row],) = reader.inflater.inflate_each([ended[row]])
+            inflated += reader.inflater.inflate_each([ended[row]])
             continue
         size, keep = frames[row]
         frame = _frame(parts, row, reader.side, size)
@@ -214,7 +221,8 @@ def _in_turn(
             mask = int(parts.mask[row]).to_bytes(4, sys.byteorder) if frame.masked else b""
             frame = frame._replace(payload=unmask(stream.bytes(end - size, end), mask))
         if message := reader.assemble(frame):
-            yield lane, int(parts.turn[row]), message
+            messages.append((lane, int(parts.turn[row]), message))
+    return messages, inflated
 
 
 def _frame(parts: Parts, row: int, side: int, size: int) -> Frame:

@@ -7,6 +7,7 @@ was refused or never answered.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from ipaddress import ip_address
 from typing import Any
 
 from wsdiag import redact
@@ -282,7 +283,7 @@ class Story:
             self._note_fetch(answer)
             return
         if what is Kind.OPEN and (notebook := self._book.notebook):
-            client = redact.address(self.conn.ends[self.client].host)
+            client = _host(self.conn.ends[self.client].ip)
             of = (self._book.source, self.name, client, request.target)
             notebook.handshake(*of, request.headers, answer.headers)
         if what is not Kind.REJECTED:
@@ -303,7 +304,7 @@ class Story:
             self._book.source,
             request.pos,
             request.ts,
-            redact.address(self.conn.ends[self.client].host),
+            _host(self.conn.ends[self.client].ip),
             request.method,
             request.target,
             answer.status,
@@ -407,5 +408,9 @@ ping_content = redact.remembered(4096)(redact.ping_payload)
 
 
 @redact.remembered(4096)
+def _host(ip: bytes) -> str:
+    return redact.address(str(ip_address(ip)))
+
+
 def _address(end: Endpoint) -> str:
-    return f"{redact.address(end.host)}:{end.port}"
+    return f"{_host(end.ip)}:{end.port}"
