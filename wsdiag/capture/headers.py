@@ -101,9 +101,8 @@ class Traffic(NamedTuple):
         """One segment, which runs between these ends."""
         if index in self.odd:
             return self.odd[index]
-        told = (int(column[index]) for column in self.segments[-8:])
-        seq, ack, flags, window, at, captured, size, ident = told
-        pos, ts = int(self.pos[index]), int(self.ts[index])
+        told = [column.item(index) for column in (self.pos, self.ts, *self.segments[-8:])]
+        pos, ts, seq, ack, flags, window, at, captured, size, ident = told
         data = self.batch.data[at : at + captured].tobytes()
         return Segment(pos, ts, source, target, seq, ack, flags, window, data, size, ident)
 

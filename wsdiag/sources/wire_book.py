@@ -84,9 +84,11 @@ class Book:
                     for part in self._packed
                 ]
                 self._packed = [part.drop(name, strict=False) for part in self._packed]
-                column = pl.concat(pieces)
+                # In one piece: of many, each row's would have to be looked for.
+                column = pl.concat(pieces, rechunk=True)
+                del pieces
                 if column.null_count() < len(column):
-                    columns.append(column.gather(order).rechunk())
+                    columns.append(column.gather(order))
         self._packed.clear()
         rows = pl.DataFrame(columns) if columns else pl.DataFrame(schema=EVENTS)
         told = {"source": self.source, "vantage": Vantage.NETWORK}

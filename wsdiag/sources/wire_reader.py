@@ -90,7 +90,7 @@ class _CaptureReader:
         lower, higher = self._keys.ends(key)
         flags = traffic.segments.flags[index]
         telling = [*np.flatnonzero(flags & (SYN | FIN | RST)).tolist(), index.size]
-        at = 0
+        numbers, upwards, at = index.tolist(), up[index].tolist(), 0
         while at < index.size:
             story = self._stories.get(key)
             if story is None:
@@ -98,13 +98,13 @@ class _CaptureReader:
             elif story.is_ignored:
                 stop = telling[bisect_left(telling, at)]
                 if stop > at:
-                    story.conn.last = _when(traffic, index[stop - 1])
+                    story.conn.last = _when(traffic, numbers[stop - 1])
                     at = stop
                     continue
-            elif not to_the_end and _is_for_others(story, traffic, int(index[at])):
+            elif not to_the_end and _is_for_others(story, traffic, numbers[at]):
                 return index[at:]
-            ends = (lower, higher) if up[index[at]] else (higher, lower)
-            self._take(key, traffic.segment(int(index[at]), *ends))
+            ends = (lower, higher) if upwards[at] else (higher, lower)
+            self._take(key, traffic.segment(numbers[at], *ends))
             at += 1
         return index[:0]
 
@@ -136,7 +136,7 @@ class _CaptureReader:
         order = _sorted(lane)
         read_together(stories, traffic, index[order], lane[order], self._book)
         for story, of_story in zip(stories, groups.values(), strict=True):
-            story.conn.last = _when(traffic, of_story[-1])
+            story.conn.last = _when(traffic, int(of_story[-1]))
         self._book.next_round()
 
 
@@ -146,7 +146,7 @@ def _is_for_others(story: Story, traffic: Traffic, index: int) -> bool:
 
 
 def _when(traffic: Traffic, index: int) -> tuple[int, int]:
-    return int(traffic.pos[index]), int(traffic.ts[index])
+    return traffic.pos.item(index), traffic.ts.item(index)
 
 
 def _groups(keys: Ints) -> list[Ints]:
