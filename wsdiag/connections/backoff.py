@@ -7,9 +7,11 @@ index. A cap flattens later waits and hides their jitter, so those are not looke
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
+from statistics import median
 from typing import NamedTuple
 
 import msgspec
@@ -95,15 +97,18 @@ def libraries() -> tuple[Library, ...]:
 
 def client_laws(connections: pl.DataFrame) -> pl.DataFrame:
     """Each known client's law (CLIENT_LAWS), from the connection table."""
+    tries = _tries(connections).group_by("client", maintain_order=True)
     rows = [
         {
-            "who": str(who[0]),
+            "who": str(who),
             "law": _law(np.array(waits)),
             "waits": waits,
-            "resets": _resets(mine),
+            "resets": _resets(waited, failed, lives),
         }
-        for who, mine in _tries(connections).group_by("client", maintain_order=True)
-        if (waits := _waits(mine))
+        for who, waited, failed, after_left, lives in tries.agg(
+            "wait", "failed", "after_left", "life"
+        ).iter_rows()
+        if (waits := _waits(waited, failed, after_left))
     ]
     return pl.DataFrame(rows, schema=CLIENT_LAWS)
 
@@ -175,27 +180,36 @@ def _tries(connections: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _waits(mine: pl.DataFrame) -> list[float]:
+def _waits(
+    waited: Sequence[float | None], failed: Sequence[bool], after_left: Sequence[bool]
+) -> list[float]:
     """The first waits of the client's longest run of attempts that failed before one held."""
     best: list[float] = []
     run: list[float] = []
-    for wait, failed, after_left in mine.select("wait", "failed", "after_left").iter_rows():
-        if wait is not None and wait >= 0 and not after_left:
-            run.append(float(wait))
+    for wait, fails, left in zip(waited, failed, after_left, strict=True):
+        if wait is not None and wait >= 0 and not left:
+            run.append(wait)
             if len(run) > len(best):
                 best = list(run)
-        if not failed:
+        if not fails:
             run = []
     return best[:WAITS]
 
 
-def _resets(mine: pl.DataFrame) -> bool:
+def _resets(
+    waited: Sequence[float | None], failed: Sequence[bool], lives: Sequence[float | None]
+) -> bool:
     """Opened, dead within seconds, and waited equally long again, several times."""
-    rows = mine.with_columns(short=~pl.col("failed") & (pl.col("life") < SHORT_LIFE_S)).filter(
-        pl.col("short").shift(1).fill_null(False) & (pl.col("wait") >= 0)
-    )
-    waits = rows["wait"].to_numpy()
-    return len(waits) >= AGAIN and bool(np.ptp(waits) <= 0.25 * max(float(np.median(waits)), 0.2))
+    short = [
+        fails is False and life is not None and life < SHORT_LIFE_S
+        for fails, life in zip(failed, lives, strict=True)
+    ]
+    waits = [
+        wait
+        for wait, before in zip(waited[1:], short, strict=False)
+        if before and wait is not None and wait >= 0
+    ]
+    return len(waits) >= AGAIN and max(waits) - min(waits) <= 0.25 * max(median(waits), 0.2)
 
 
 def _law(waits: np.ndarray) -> str:

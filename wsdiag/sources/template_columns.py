@@ -6,6 +6,7 @@ one; the others become rows of a frame.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -118,7 +119,7 @@ class TemplateLines:
         told = [part.plan.told for part in self._parts]
         self._timed = np.array([one.timed for one in told])
         self._spoken = np.array([_SPOKEN.index(one.message) for one in told])
-        self._told_at = np.array(sorted(self._telling), np.int64)
+        self._told_at = sorted(self._telling)
         self.unsettled = [*np.flatnonzero(number < 0).tolist(), len(lines)]
 
     def ends_traceback(self, at: int) -> bool:
@@ -128,8 +129,9 @@ class TemplateLines:
 
     def telling(self, begin: int, end: int) -> Iterator[tuple[int, list[Row], str]]:
         """The places and rows of lines that are told one by one, and if these are anonymous."""
-        first, behind = np.searchsorted(self._told_at, (begin, end))
-        for place in self._told_at[first:behind].tolist():
+        # Not by numpy, which would let another thread go first each time.
+        first, behind = bisect_left(self._told_at, begin), bisect_left(self._told_at, end)
+        for place in self._told_at[first:behind]:
             yield place, *self._telling[place]
 
     def pass_over(self, begin: int, end: int) -> Passed:
