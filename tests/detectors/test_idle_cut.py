@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
 import pytest
 from story import CLIENT, PROXY, SERVER, chat, judge, life, pings, proxied, row
+
+from wsdiag.endings import spikes
 
 NAME = "idle-cut"
 
@@ -207,6 +213,34 @@ def test_an_access_log_of_different_ages_alone() -> None:
     ages = (12.0, 47.0, 95.0, 180.0)
     rows = [r for n, age in enumerate(ages) for r in life(f"*{n}", n, n + age, source=PROXY)]
     assert judge(NAME, rows).findings == []
+
+
+def ages(lives: np.ndarray, chance: np.random.Generator) -> pl.DataFrame:
+    """Ends of which an access log tells the age alone; who lived longest refutes shorter timers."""
+    begun = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    ended = [begun + timedelta(seconds=float(at)) for at in chance.uniform(0, 3600, len(lives))]
+    none = pl.lit(None, pl.Float64)
+    return pl.DataFrame({"age": lives, "tick": 0.001, "ended": ended}).with_columns(
+        **dict.fromkeys(("idle", "idle_s2c", "idle_c2s"), none),
+        **dict.fromkeys((f"survived_{clock}" for clock in spikes.CLOCKS), pl.lit(lives.max())),
+    )
+
+
+@pytest.mark.parametrize("many", [8, 20, 50, 200, 838])
+@pytest.mark.parametrize("seed", range(12))
+def test_ages_that_agree_by_chance_are_no_timer(many: int, seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    lives = chance.exponential(60.0 + 40 * seed, many)
+    assert spikes.find_spikes(ages(lives, chance)) == []
+
+
+@pytest.mark.parametrize("timer", [60.0, 87.0])
+def test_a_timer_among_other_ages(timer: float) -> None:
+    chance = np.random.default_rng(5)
+    lives = np.append(chance.uniform(1, timer, 60), timer + chance.uniform(0, 0.02, 12))
+    (spike,) = spikes.find_spikes(ages(lives, chance))
+    assert spike.seconds == pytest.approx(timer, abs=0.5)
+    assert len(spike.members) >= 12
 
 
 def test_clients_that_close_after_equal_silences() -> None:

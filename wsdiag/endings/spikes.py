@@ -30,6 +30,9 @@ SHORTEST_S = 4.0
 OVER_BACKGROUND, NEIGHBOURS = 5.0, 4
 """A spike holds this many times the mean count of its neighbours, so many to each side."""
 
+BY_CHANCE = 0.05
+"""So often at most may ends that follow no timer bring such a spike anywhere on a clock."""
+
 APART_S = 2.0
 """Ends at one moment have another cause: only those further apart speak for a timer."""
 
@@ -147,18 +150,36 @@ def _densest(
     tick = float(np.median(ticks[chosen]))
     margin = np.maximum(ordered * SPREAD, tick)
     counts = _within(ordered, ordered, margin)
-    shifts = [k * 2 * margin for k in range(-NEIGHBOURS, NEIGHBOURS + 1) if k]
-    around = np.mean([_within(ordered, ordered + shift, margin) for shift in shifts], axis=0)
-    good = (counts >= REPEATED) & (counts >= OVER_BACKGROUND * around)
+    steps = [k * 2 * margin for k in range(1, NEIGHBOURS + 1)]
+    below, above = (
+        np.sum([_within(ordered, ordered + way * step, margin) for step in steps], axis=0)
+        for way in (-1, 1)
+    )
+    good = (counts >= REPEATED) & (counts >= OVER_BACKGROUND * (below + above) / 2 / NEIGHBOURS)
     if isinstance(survived, (int, float)):
         good &= survived <= ordered * SURVIVED + tick
     known = timers.are_defaults(ordered, timers.IDLE + timers.AGE)
+    # By those beside it, and where they are few by them all, of lives that differ by e at least.
+    all_over = len(ordered) * 2 * margin / ordered
+    expected = np.minimum((np.maximum(below, above) + 0.5) / NEIGHBOURS, all_over)
+    at_default = _chance(counts, expected) * len(timers.defaults(timers.IDLE + timers.AGE))
+    beside_one = _chance(counts - 1, expected) * len(ordered)
+    good &= np.where(known, at_default, beside_one) <= BY_CHANCE
     for place in np.flatnonzero(good)[np.lexsort((~known[good], -counts[good]))][:MAX_PLACES]:
         centre = float(np.median(ordered[np.abs(ordered - ordered[place]) <= margin[place]]))
         members = chosen[np.abs(ordered - centre) <= max(centre * SPREAD, tick)]
         if len(members) >= REPEATED and np.ptp(moments[members]) > APART_S:
             return members
     return None
+
+
+def _chance(least: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """How often at least so many ends stand where so many are expected, if they come by chance."""
+    fewer, term = np.zeros(len(least)), np.exp(-expected)
+    for many in range(int(least.max(initial=0))):
+        fewer += np.where(many < least, term, 0.0)
+        term *= expected / (many + 1)
+    return 1 - fewer
 
 
 def _agreeing(

@@ -24,8 +24,8 @@ PLAN_AT = 20
 
 _TRIES = 3
 _SAMPLE = 300
-_MOST = 20_000
-"""Skeletons that are counted: a log with more has other texts in most of its lines."""
+_MOST = 5_000
+"""Skeletons that are counted before those of which few were met are forgotten."""
 
 
 class _Skeleton:
@@ -50,17 +50,20 @@ class TemplateBook:
         """True where something was learned of lines in such a state."""
         return state in self._states
 
-    def template(self, state: State, skeleton: str, texts: pl.Series) -> Template | None:
-        """How lines of a skeleton are read; None where that is not known."""
+    def template(
+        self, state: State, skeleton: str, count: int, texts: Callable[[], pl.Series]
+    ) -> Template | None:
+        """How lines of a skeleton are read, of which so many more were met; None where that is
+        not known."""
         with self._lock:
             known = self._known.get((state, skeleton))
             if known is None:
                 if len(self._known) >= _MOST:
-                    return None
+                    self._known = {name: one for name, one in self._known.items() if one.tried}
                 known = self._known[state, skeleton] = _Skeleton()
-            known.met += len(texts)
+            known.met += count
             if not known.tried and known.met >= LEARN_AT:
-                self._learn(known, state, skeleton, texts)
+                self._learn(known, state, skeleton, texts())
             return known.template
 
     def missed(self, state: State, skeleton: str, texts: pl.Series) -> None:

@@ -190,13 +190,14 @@ class TemplateLines:
             .agg("n")
         )
         for skeleton, numbers in alike.iter_rows():
-            which = pl.Series(numbers, dtype=pl.Int64)
-            self._group(skeleton, texts.gather(which), places.gather(which))
+            some = partial(_chosen, texts, numbers)
+            template = self._book.template(self._state, skeleton, len(numbers), some)
+            if template:
+                self._group(skeleton, template, some(), _chosen(places, numbers))
 
-    def _group(self, skeleton: str, texts: pl.Series, places: pl.Series) -> None:
-        template = self._book.template(self._state, skeleton, texts)
-        if not template:
-            return
+    def _group(
+        self, skeleton: str, template: Template, texts: pl.Series, places: pl.Series
+    ) -> None:
         fit = texts.str.contains(template.pattern)
         if not fit.all():
             self._book.missed(self._state, skeleton, texts.filter(~fit))
@@ -245,6 +246,10 @@ class TemplateLines:
             for number, place in enumerate(part.places.tolist()):
                 rows = [_stated(rows[number]) for rows in made]
                 self._telling[place] = (rows, plan.told.anonymous)
+
+
+def _chosen(column: pl.Series, places: list[int]) -> pl.Series:
+    return column.gather(pl.Series(places, dtype=pl.Int64))
 
 
 def _ids_fit(template: Template, tokens: TokenColumns) -> pl.Series:
