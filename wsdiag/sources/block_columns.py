@@ -98,6 +98,10 @@ class View:
             self._learned[state] = TemplateLines(self.lines, wanted, self._clock, book, state)
         return self._learned[state]
 
+    def is_learned(self) -> bool:
+        """True where nearly all lines follow templates."""
+        return any(len(one.unsettled) <= FEW_LINES for one in self._learned.values())
+
     def loud(self, last: Format | None) -> list[int]:
         """The places of lines that may give events or be of any format.
 
@@ -177,18 +181,13 @@ class BlockColumns:
         return self._behind
 
     def views(self, last: Format | None) -> Iterator[View]:
-        """The lines as they are, and what stands in their wrappers."""
+        """The lines as they are, and what stands in their wrappers, where many are not known yet."""
         yield self._bare
-        if self._is_wrapped:
+        if self._is_wrapped and not self._bare.is_learned():
             name = last.id if last else ""
             if name not in self._inner:
                 self._inner[name] = self._unwrapped(last)
             yield self._inner[name]
-
-    @property
-    def bare(self) -> View:
-        """The lines as they are."""
-        return self._bare
 
     def counts(self) -> Iterator[tuple[Told, int, bool]]:
         """What lines of templates told beside their rows."""

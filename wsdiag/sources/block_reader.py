@@ -104,13 +104,14 @@ class BlockReader(LogReader):
     def _columns(self, block: Block) -> BlockColumns:
         """What will mostly be asked about the lines of a block, as far as that is known already."""
         columns, last = BlockColumns(block, self.clock, self._gates), self._last
+        mixed = not (last and self._is_usual(last, self._read))
         for view in columns.views(last):
             if last:
                 view.of_format(last)
             for shape in self._shapes:
                 view.of_shape(shape, last)
-        if not (last and self._is_usual(last, self._read)):
-            columns.bare.of_templates(self._book, State(last, self._client))
+            if mixed and not view.wrapped:
+                view.of_templates(self._book, State(last, self._client))
         return columns
 
     def _take(self) -> Iterator[pl.DataFrame]:

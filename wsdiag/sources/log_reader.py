@@ -40,6 +40,7 @@ _TWIN_CHARS = 12
 _LAST_WORDS = 200
 """Lines of a dying process, at most, that no time stands beside: its stacks."""
 
+_REMEMBERED = 1_000
 _FEW = 5
 _SHAPE_CHARS = 14
 _DIGIT, _LETTER = re.compile(r"\d+"), re.compile(r"[^\W\d_]+")
@@ -80,6 +81,7 @@ class LogReader:
         self._transcript = Transcript(self._maker)
         self._docker = ""
         self._spread = json_record.SpreadRecords()
+        self._said: dict[str, list[Row]] = {}
         self._twin = ("", False, 0)
         self._traceback: list[Row] | None = None  # ends told inside the traceback being read
         self._last_words: list[Row] = []  # of a process, that no time stands beside
@@ -240,7 +242,7 @@ class LogReader:
             self._stamped(rows, stamp)
             self._keep(rows, pos)
             return True
-        rows = sentences.rows_of(message, given)
+        rows = self._sentence(message, given)
         if rows:
             self.seen[general] += 1
             self.client_sentences += sentences.speaks_as_client(message, given) or any(
@@ -252,6 +254,16 @@ class LogReader:
                 self._traceback.extend(row for row in kept if row["kind"] == "end")
             return True
         return False
+
+    def _sentence(self, message: str, given: Mapping[str, object]) -> list[Row]:
+        """What the message says; that of a bare one is remembered: stacks come again and again."""
+        if given:
+            return sentences.rows_of(message, given)
+        if message not in self._said:
+            if len(self._said) >= _REMEMBERED:
+                self._said.clear()
+            self._said[message] = sentences.rows_of(message, given)
+        return [dict(row) for row in self._said[message]]
 
     def _json(self, line: str, outer: Stamp | None, pos: int) -> None:
         try:
