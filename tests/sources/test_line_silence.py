@@ -156,14 +156,14 @@ def one_by_one(item: InputFile, config: Config) -> Reading:
     return msgspec.structs.replace(reading, lines=counts)
 
 
-def assert_same(item: InputFile, config: Config = PLAIN) -> None:
+def assert_same(item: InputFile, config: Config = PLAIN, learn_at: int = 8) -> None:
     slow = one_by_one(item, config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(block_reader, "FEW_LINES", 0)
         patch.setattr(told_lines, "FEW_LINES", 0)
         patch.setattr(block_columns, "FEW_LINES", 0)
         patch.setattr(template_columns, "FEW_LINES", 0)
-        patch.setattr(template_book, "LEARN_AT", 3)
+        patch.setattr(template_book, "LEARN_AT", learn_at)
         patch.setattr(template_book, "PLAN_AT", 1)
         fast = text_log.read(item, config)
     assert_frame_equal(fast.events, slow.events)

@@ -181,7 +181,7 @@ class BlockColumns:
         return self._behind
 
     def views(self, last: Format | None) -> Iterator[View]:
-        """The lines as they are, and what stands in their wrappers, where many are not known yet."""
+        """The lines as they are, and what is in their wrappers, where many are not known yet."""
         yield self._bare
         if self._is_wrapped and not self._bare.is_learned():
             name = last.id if last else ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import count, islice
 from typing import NamedTuple
 
 from wsdiag.sources import line_time, line_tokens, token_fills
@@ -22,8 +22,11 @@ Read = Callable[[str], Effect | None]
 """The effect of a line that is read alone."""
 
 _ANY = "[0-9A-Za-z_.:/+-]+"
-_MAX_TOKENS = 40
-_MAX_FORMS = 12
+_MAX_TOKENS = 24
+_MAX_FORMS = 8
+_MAX_READS = 600
+"""Readings of a line, changed each time, before it is given up."""
+
 _PROVED = 6
 """Lines on which what was learned must hold."""
 
@@ -71,7 +74,7 @@ def learned(skeleton: str, seen: Sequence[Tokens], read: Read) -> Template | Non
     `seen` are the tokens of some of them.
     """
     parts = tuple(skeleton.split(line_tokens.MARK))
-    first = seen[0]
+    first, read = seen[0], _not_for_ever(read)
     bare = Template(parts, "", 0, (), {})
     base = read(bare.line(first)) if len(first) <= _MAX_TOKENS else None
     if base is None or len(base.rows) > _MAX_ROWS:
@@ -218,6 +221,12 @@ class _Trial:
     def _with(self, changed: Mapping[int, str]) -> Effect | None:
         tokens = [changed.get(n, token) for n, token in enumerate(self._first)]
         return self._read(self._bare.line(tokens))
+
+
+def _not_for_ever(read: Read) -> Read:
+    """The same, but for what it is asked too late."""
+    left = count(_MAX_READS, -1)
+    return lambda line: read(line) if next(left) > 0 else None
 
 
 def _forms(seen: Sequence[Tokens], n: int) -> list[str]:

@@ -59,7 +59,6 @@ _BOUNDS = (
 """Numbers at the bounds of what is a status, a close code or a port."""
 
 _TRIED = 3
-_CHANCE = random.Random(20)  # noqa: S311 - no secret is made of it
 
 
 def form(token: str) -> str:
@@ -86,25 +85,26 @@ def telling(pattern: str) -> list[str]:
 
 
 def others(token: str) -> list[str]:
-    """Tokens of the same form."""
+    """Tokens of the same form; always the same ones."""
+    chance = random.Random(token)  # noqa: S311 - no secret is made of it
     number = _IS_NUMBER.fullmatch(token)
     if number:
         width = len(number["whole"])
         begun = "0" if token[0] == "0" else token[: width // 3]
-        made = [_digits(begun, width) for _ in range(_TRIED)]
+        made = [_digits(chance, begun, width) for _ in range(_TRIED)]
         if not number["rest"]:
             return made
-        return [f"{made[0]}.00", *(f"{text}.{_digits('', 2)}" for text in made)]
+        return [f"{made[0]}.00", *(f"{text}.{_digits(chance, '', 2)}" for text in made)]
     if _IS_OF["stamp"].fullmatch(token):
-        moved = re.sub(r":[0-9]{2}(?=[.,Z +]|$)", lambda found: ":07", token, count=1)
+        moved = re.sub(r":[0-9]{2}(?=[.,Z +]|$)", ":07", token, count=1)
         return [moved if moved != token else token.replace(":07", ":08", 1)]
     if _IS_OF["address"].fullmatch(token):
-        ends = (f"10.1.2.3:{40_000}", "93.184.216.34:51000", "127.0.0.1:6000", "203.0.113.9:443")
+        ends = ("10.1.2.3:40000", "93.184.216.34:51000", "127.0.0.1:6000", "203.0.113.9:443")
         return [end if ":" in token else end.partition(":")[0] for end in ends]
     if _IS_OF["jwt"].fullmatch(token):
         head, *rest = token.split(".")
-        return [".".join([head, *(_letters(part) for part in rest)]) for _ in range(_TRIED)]
-    return [_letters(token) for _ in range(_TRIED)]
+        return [".".join([head, *(_letters(chance, part) for part in rest)]) for _ in range(_TRIED)]
+    return [_letters(chance, token) for _ in range(_TRIED)]
 
 
 def is_stamp(token: str) -> bool:
@@ -130,21 +130,20 @@ def are_ids(tokens: pl.Series) -> pl.Series:
     return ~words & tokens.str.contains(_LETTERED)
 
 
-def _digits(begun: str, width: int) -> str:
+def _digits(chance: random.Random, begun: str, width: int) -> str:
     """So many digits; a time, as a long number may be one, remains near."""
-    first = begun or _CHANCE.choice("123456789")
-    return first + "".join(_CHANCE.choices("0123456789", k=width - len(first)))
+    first = begun or chance.choice("123456789")
+    return first + "".join(chance.choices("0123456789", k=width - len(first)))
 
 
-def _letters(token: str) -> str:
-    """Another token of the same letters, digits and signs; it begins and ends as such."""
-    return "".join(
-        _CHANCE.choice("0123456789")
-        if char.isdecimal()
-        else _CHANCE.choice("abcdef" if char in "abcdef" else "ghkqvwxz")
-        if char.islower()
-        else _CHANCE.choice("ABCDEFGHKQVWXZ")
-        if char.isupper()
-        else char
-        for char in token
-    )
+def _letters(chance: random.Random, token: str) -> str:
+    """Another token with letters, digits and signs where this has some."""
+    return "".join(chance.choice(_instead_of(char)) for char in token)
+
+
+def _instead_of(char: str) -> str:
+    if char.isdecimal():
+        return "0123456789"
+    if char.islower():
+        return "abcdef" if char in "abcdef" else "ghkqvwxz"
+    return "ABCDEFGHKQVWXZ" if char.isupper() else char

@@ -28,13 +28,17 @@ _MOST = 5_000
 """Skeletons that are counted before those of which few were met are forgotten."""
 
 
+_Key = tuple[str, tuple[object, ...]]
+"""A template's pattern, and the tokens that must stand as they are."""
+
+
 class _Skeleton:
     def __init__(self) -> None:
         self.met = self.missed = self.tried = 0
         self.seen: list[Tokens] = []
         self.template: Template | None = None
-        self.plans: dict[tuple[object, ...], Plan | None] = {}
-        self.waiting: Counter[tuple[object, ...]] = Counter()
+        self.plans: dict[_Key, Plan | None] = {}
+        self.waiting: Counter[_Key] = Counter()
 
 
 class TemplateBook:
@@ -83,14 +87,14 @@ class TemplateBook:
         if template:
             ends = self._effects.ends_traceback(template.line(known.seen[0]), state)
             known.template = template._replace(ends_traceback=ends)
-            known.plans.clear()
             self._states.add(state)
 
     def plan(
         self,
         state: State,
         skeleton: str,
-        key: tuple[object, ...],
+        template: Template,
+        fixed: tuple[object, ...],
         count: int,
         sample: Callable[[], Sequence[Tokens]],
     ) -> Plan | None:
@@ -98,14 +102,15 @@ class TemplateBook:
 
         `count` of them were met; `sample` gives the tokens of some.
         """
+        key = template.pattern, fixed
         with self._lock:
             known = self._known[state, skeleton]
             if key in known.plans:
                 return known.plans[key]
             known.waiting[key] += count
-            if known.waiting[key] < PLAN_AT or not known.template:
+            if known.waiting[key] < PLAN_AT:
                 return None
             del known.waiting[key]
-            plan = planned(known.template, sample(), lambda line: self._effects.of(line, state))
+            plan = planned(template, sample(), lambda line: self._effects.of(line, state))
             known.plans[key] = plan
             return plan

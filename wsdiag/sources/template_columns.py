@@ -24,6 +24,7 @@ from wsdiag.sources.line_template import Plan, Template
 from wsdiag.sources.open_connections import Row
 from wsdiag.sources.template_book import TemplateBook
 from wsdiag.sources.time_columns import Times, epochs, times
+from wsdiag.sources.token_fills import Made
 
 FEW_LINES = 200
 """Fewer that may say something are read one by one sooner."""
@@ -160,11 +161,7 @@ class TemplateLines:
         for part in self._parts:
             count = int(self._passed[part.places].sum())
             if count:
-                yield (
-                    part.plan.told,
-                    count,
-                    bool(len(part.places)) and part.places[0] in self._telling,
-                )
+                yield part.plan.told, count, not _is_apart(part.plan)
 
     def rows(self, first: int) -> pl.DataFrame:
         """The rows of all other lines passed over; `first` is the block's first line."""
@@ -216,7 +213,7 @@ class TemplateLines:
         for key, which in parts.items():
             if len(which):
                 some = partial(tokens.some, which.gather_every(len(which) // _SAMPLE + 1))
-                plan = self._book.plan(self._state, skeleton, key, len(which), some)
+                plan = self._book.plan(self._state, skeleton, template, key, len(which), some)
                 if plan:
                     self._plan(template, plan, tokens, which, places, told)
 
@@ -274,6 +271,8 @@ def _is_apart(plan: Plan) -> bool:
             return False
         names = {*fixed, *fills}
         if "conn" not in names and ("peer" in names or plan.told.anonymous):
+            return False
+        if isinstance(fills.get("conn"), Made):  # of which nothing may be made
             return False
     return True
 

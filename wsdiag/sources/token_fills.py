@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from itertools import product
+from itertools import islice, product
 from typing import NamedTuple, Protocol
 
 import polars as pl
@@ -25,7 +25,8 @@ _SCALES = (1.0, 1e3, 6e4, 3.6e6, 1e-3, 1e-6)
 """Milliseconds in the units that logs state durations in."""
 
 _FACTORS = (1, 1024, 1024**2, 1024**3)
-_MOST_PLACES = 64
+_MOST_PLACES = 256
+"""Ways to place tokens in a text that are tried."""
 
 
 def _expiry(token: str) -> datetime | None:
@@ -144,7 +145,7 @@ def _in_text(value: str, tokens: Tokens, moving: tuple[int, ...]) -> list[Fill]:
         [at for at in range(len(value)) if value.startswith(tokens[token], at)] for token in moving
     ]
     ways: list[Fill] = []
-    for chosen in product(*places):
+    for chosen in islice(product(*places), _MOST_PLACES):
         spans = sorted(
             (at, at + len(tokens[token]), token) for at, token in zip(chosen, moving, strict=True)
         )
@@ -153,6 +154,4 @@ def _in_text(value: str, tokens: Tokens, moving: tuple[int, ...]) -> list[Fill]:
         if all(end <= begin for end, begin in zip(ends, begins, strict=True)):
             parts = tuple(value[end:begin] for end, begin in zip(ends, begins, strict=True))
             ways.append(Texts(parts, tuple(token for _, _, token in spans)))
-        if len(ways) >= _MOST_PLACES:
-            break
     return ways
