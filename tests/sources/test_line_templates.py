@@ -147,3 +147,9 @@ def test_others_are_of_the_same_form(token: str) -> None:
     form = line_tokens.form(token)
     assert re.fullmatch(form, token)
     assert all(re.fullmatch(form, other) for other in line_tokens.others(token))
+
+
+def test_ids_that_are_shown_otherwise_when_they_are_long(tmp_path: Path) -> None:
+    ids = [f"{n:x}c" * (40 if n % 7 == 0 else 3) for n in range(16, 90)]
+    lines = (f"2026-11-22 10:00:01,500 INFO ws conn={one} pong latency=3.5ms" for one in ids)
+    assert_same(item_of(written(tmp_path, lines)), learn_at=3)

@@ -52,8 +52,9 @@ class Template(NamedTuple):
 
     `pattern` matches those whose tokens have a form that was tried, `stamp` is the token with the
     time, `fixed` those that must stand as they are, `ids` those that may be ids, each with a
-    pattern of the numbers that it may be instead. `ends_traceback`: what stands behind such a line
-    belongs to no traceback before it.
+    pattern of the numbers that it may be instead; `samples` has a token of each form that the
+    others may have. `ends_traceback`: what stands behind such a line belongs to no traceback before
+    it.
     """
 
     parts: tuple[str, ...]
@@ -61,6 +62,7 @@ class Template(NamedTuple):
     stamp: int
     fixed: tuple[int, ...]
     ids: dict[int, str]
+    samples: dict[int, tuple[str, ...]]
     ends_traceback: bool = False
 
     def line(self, tokens: Tokens) -> str:
@@ -75,7 +77,7 @@ def learned(skeleton: str, seen: Sequence[Tokens], read: Read) -> Template | Non
     """
     parts = tuple(skeleton.split(line_tokens.MARK))
     first, read = seen[0], _not_for_ever(read)
-    bare = Template(parts, "", 0, (), {})
+    bare = Template(parts, "", 0, (), {}, {})
     base = read(bare.line(first)) if len(first) <= _MAX_TOKENS else None
     if base is None or len(base.rows) > _MAX_ROWS:
         return None
@@ -94,7 +96,11 @@ def learned(skeleton: str, seen: Sequence[Tokens], read: Read) -> Template | Non
         for n, allowed in accepted.items()
         if any(map(line_tokens.is_id, allowed))
     }
-    return Template(parts, f"^{pattern}$", stamp, tuple(sorted(fixed)), ids)
+    samples = {
+        n: tuple(one for one in forms[n] if line_tokens.form(one) in allowed)
+        for n, allowed in accepted.items()
+    }
+    return Template(parts, f"^{pattern}$", stamp, tuple(sorted(fixed)), ids, samples)
 
 
 def planned(template: Template, seen: Sequence[Tokens], read: Read) -> Plan | None:
@@ -128,7 +134,8 @@ def _row_plan(told: Sequence[tuple[Tokens, Row]], moved: Sequence[int]) -> RowPl
     moving: dict[str, list[int]] = {}
     for n, (_, changed) in zip(moved, told[1:], strict=False):
         for column in _differing(row, changed):
-            moving.setdefault(column, []).append(n)
+            by = moving.setdefault(column, [])
+            by += [n] if n not in by else []
     fills: dict[str, Fill] = {}
     for column, by in moving.items():
         cases = [(tokens, one.get(column)) for tokens, one in told]
@@ -164,7 +171,7 @@ class _Trial:
         }
         allowed = {n: forms for n, forms in allowed.items() if forms}
         free = {n for n in allowed if not self._moves(n)}
-        for form in {form for forms in allowed.values() for form in forms}:
+        for form in dict.fromkeys(form for forms in allowed.values() for form in forms):
             numbers = line_tokens.telling(form)
             among = [n for n in free if form in allowed[n]]
             if not self._are_free(among, numbers):
@@ -241,11 +248,12 @@ def _forms(seen: Sequence[Tokens], n: int) -> list[str]:
 def _moved(
     template: Template, first: Tokens, read: Read
 ) -> Iterator[tuple[int, Tokens, Effect | None]]:
-    """The line with one of its tokens changed, for each that may be: which, and the effect."""
-    for n, token in enumerate(first):
-        changed = [other for other in line_tokens.others(token) if other != token]
-        if changed and n != template.stamp and n not in template.fixed:
-            tokens = [*first[:n], changed[-1], *first[n + 1 :]]
+    """The line with one of its tokens changed, to one of each form: which, and the effect."""
+    for n, samples in template.samples.items():
+        for other in dict.fromkeys((*samples, line_tokens.others(first[n])[-1])):
+            if other == first[n]:
+                continue
+            tokens = [*first[:n], other, *first[n + 1 :]]
             yield n, tokens, read(template.line(tokens))
 
 
