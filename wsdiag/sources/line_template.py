@@ -250,7 +250,8 @@ def _moved(
 ) -> Iterator[tuple[int, Tokens, Effect | None]]:
     """The line with one of its tokens changed, to one of each form: which, and the effect."""
     for n, samples in template.samples.items():
-        for other in dict.fromkeys((*samples, line_tokens.others(first[n])[-1])):
+        usual = (line_tokens.others(one)[-1] for one in samples)
+        for other in dict.fromkeys((*samples, *usual)):
             if other == first[n]:
                 continue
             tokens = [*first[:n], other, *first[n + 1 :]]
