@@ -309,6 +309,37 @@ def test_find_token_knows_no_passwords_and_no_noise() -> None:
     assert redact.find_token(f"/ws?csrf_token=abc1&t={signed}") == signed
 
 
+PARAMETERS = ["EIO=4", "transport=websocket", "sid", "t", "v", "api_key", "x-Auth", "otp", "Key"]
+PARAMETERS += ["subprotocol", "websocket-protocols", "raw_query", "connection_init", "user", "pass"]
+SIGNED = [jwt(exp=1), "AKIAABCDEFGHIJKLMNOP", "ghp_0123456789abcdefgh", "token-1a2b3c4d", "bearer"]
+SIGNED += [
+    "xoxb-12345678",
+    "SG.abcdefgh.abcdefgh",
+    "bearer.authorization.k8s.io.abcd",
+    "%74oken=a1",
+]
+URL_TEXT = st.text(string.ascii_letters + string.digits + "-_.=&?/~%+:", max_size=24)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(PARAMETERS) | URL_TEXT, st.sampled_from(SIGNED) | URL_TEXT).map(
+            "=".join
+        ),
+        max_size=4,
+    ).map("&".join)
+)
+def test_the_cheap_look_misses_no_token(query: str) -> None:
+    target = f"/socket.io/?{query}"
+    view, _ = redact.decode(target)
+    thorough = any(hit.rule in ("jwt", "token") for hit in redact.credentials(view))
+    assert redact.may_hold_token(target) or not thorough
+
+
+def test_the_cheap_look_passes_over_the_ids_of_socket_io() -> None:
+    assert not redact.may_hold_token("/socket.io/?EIO=4&transport=websocket&sid=Vh6Yp3kQ2mXw_AAAB")
+
+
 def test_jwt_times() -> None:
     signed = jwt(iat=1795392000, exp=1795392531)
     issued, expires = redact.jwt_times(f"/ws?token={signed}&x=1")

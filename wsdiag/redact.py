@@ -33,6 +33,7 @@ from wsdiag.sensitive import (
     credentials,
     from_base64,
     hits,
+    may_hold_token,
     parse_address,
     public,
     stands_in,
@@ -196,7 +197,7 @@ def find_token(text: str) -> str | None:
 
     A password is none, nor what is made of one: its pseudonym would let it be guessed.
     """
-    if not suspicious(text):
+    if not may_hold_token(text):
         return None
     view, origin = decode(text)
     found = [hit for hit in credentials(view) if hit.rule in ("jwt", "token")]

@@ -30,10 +30,13 @@ __all__ = [
     "JWT",
     "MASKED",
     "STAND_INS",
+    "TOKEN_SIGNS",
+    "UNCODED",
     "Hit",
     "credentials",
     "from_base64",
     "hits",
+    "may_hold_token",
     "parse_address",
     "public",
     "stands_in",
@@ -41,19 +44,29 @@ __all__ = [
     "unmapped",
 ]
 
-# What a line must hold, in lower case, for a rule to apply: most lines pay for this look only.
-_TRIGGERS = (
+UNCODED = r"^[A-Za-z0-9/?&=._~-]*$"
+"""Text of a URL in which nothing is quoted or encoded: it says what stands there."""
+
+TOKEN_SIGNS = (
     *("token", "jwt", "secret", "cred", "key", "sig", "ticket", "assert", "auth", "otp", "bearer"),
-    *("basic", "pass", "pw", "cookie", "sess", "sid", "protocol", "query", "user", "usr", "uid"),
-    *("login", "mail", "sub", "account", "nick", "principal", "name", "connection_init"),
-    *("@", "?", "&", "%", "\\", "#0", "::", "40{", "40/", "data 0{", ", u'", "-u", "-b", "ec2-"),
-    *("ip-",),
+    *("protocol", "connection_init", "hooks.slack"),
     *("eyj", "akia", "asia", "aiza", "ya29", "ghp_", "gho_", "ghr_", "ghs_", "ghu_", "github_pat"),
     *("xox", "xapp", "k_live", "k_test", "sk-", "whsec", "glpat", "npm_", "pypi-", "sg.", "hf_"),
-    *("hvs.", "dop_", "shp", "gocspx", "hooks.slack"),
+    *("hvs.", "dop_", "shp", "gocspx"),
+)
+"""One of these stands, in any case of letters, in each uncoded text that carries a token."""
+
+# What a line must hold, in lower case, for a rule to apply: most lines pay for this look only.
+_TRIGGERS = (
+    *TOKEN_SIGNS,
+    *("basic", "pass", "pw", "cookie", "sess", "sid", "query", "user", "usr", "uid"),
+    *("login", "mail", "sub", "account", "nick", "principal", "name"),
+    *("@", "?", "&", "%", "\\", "#0", "::", "40{", "40/", "data 0{", ", u'", "-u", "-b", "ec2-"),
+    *("ip-",),
 )
 # A Telegram token or a line of a key has no other sign.
 _COMPLETE = re.compile(r"[A-Za-z0-9+/]{35}")
+_IS_UNCODED = re.compile(UNCODED).match
 
 
 def suspicious(text: str) -> bool:
@@ -65,6 +78,13 @@ def suspicious(text: str) -> bool:
         or text.count(":") >= 7
         or (len(text) >= 35 and _COMPLETE.search(text) is not None)
     )
+
+
+def may_hold_token(text: str) -> bool:
+    """Whether any of `credentials` could be a token; the cheap look before the thorough one."""
+    if not _IS_UNCODED(text):
+        return suspicious(text)
+    return any(map(text.lower().__contains__, TOKEN_SIGNS))
 
 
 def hits(view: str, *, private: bool = False) -> Iterator[Hit]:

@@ -66,7 +66,9 @@ TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}")
 ID = re.compile(r"[\w.:/=+*@#|$-]{1,80}")
 PEER = re.compile(r"\[?(?P<ip>[0-9a-fA-F.:]+?)\]?(?::(?P<port>\d{1,5}))?")
 WORD = re.compile(r"\{(\w+)\}")
-_QUERY_USER = re.compile(r"[?&](?:user|user_?id|uid|username)=([^&\s]+)", re.IGNORECASE)
+QUERY_USER = r"(?i:[?&](?:user|user_?id|uid|username)=([^&\s]+))"
+"""A user as the query of a request names them."""
+_query_user = re.compile(QUERY_USER).search
 CHOICES = {"dir": frozenset([*Dir, "sent", "received"]), "vantage": frozenset(Vantage)}
 """What may stand in these columns; "sent" and "received" become a direction by whose log it is."""
 
@@ -247,7 +249,7 @@ def _of_target(target: str) -> dict[str, object]:
     if secret:
         made["token"] = redact.token(secret)
         made["expires"] = redact.jwt_times(secret)[1]
-    user = _QUERY_USER.search(target) if query else None
+    user = _query_user(target) if query else None
     if user:
         made["user"] = redact.user(user.group(1))
     return made

@@ -11,6 +11,7 @@ import polars as pl
 
 from wsdiag import redact
 from wsdiag.event import EVENTS
+from wsdiag.sensitive import TOKEN_SIGNS, UNCODED
 from wsdiag.sources.line_fields import (
     CHOICES,
     EMPTY,
@@ -19,6 +20,7 @@ from wsdiag.sources.line_fields import (
     MAX_MS,
     MS,
     PEER,
+    QUERY_USER,
     SAID,
     TRACE,
     TRACEPARENT,
@@ -105,26 +107,21 @@ class RowColumns:
         return _where(text, text != "")
 
     def _of_request(self, targets: pl.Series) -> Columns:
-        counted = targets.alias("target").value_counts(name="times")
-        known = counted["target"]
-        told = [
-            self._maker.of_request(target, times) if target else {}
-            for target, times in counted.iter_rows()
-        ]
-        names = ("name", "token", "expires", "user")
-        frame = pl.DataFrame(
-            {name: [row.get(name) for row in told] for name in names},
-            schema={name: EVENTS[name] for name in names},
-            strict=False,
-        ).with_columns(target=known)
-        joined = (
-            targets.alias("target")
-            .to_frame()
-            .join(frame, on="target", how="left", maintain_order="left")
-        )
-        made = {name: joined[name] for name in names if joined[name].null_count() < len(joined)}
-        if "name" in made:
-            made["name"] = once_each(made["name"].fill_null(""), self._maker.shown)
+        """Paths, and what else only targets tell that carry a credential or a user."""
+        paths = targets.str.splitn("?", 2).struct.field("field_0").rename("name")
+        made = {"name": once_each(paths, self._maker.shown)}
+        maybe = targets.str.contains_any(list(TOKEN_SIGNS), ascii_case_insensitive=True)
+        maybe |= ~targets.str.contains(UNCODED) | targets.str.contains(QUERY_USER)
+        places = (maybe & targets.str.contains("?", literal=True)).arg_true()
+        if len(places):
+            asked = targets.gather(places)
+            counted = asked.value_counts(name="times").iter_rows()
+            told = {target: self._maker.of_request(target, times) for target, times in counted}
+            for name in ("token", "expires", "user"):
+                said = [row.get(name) for row in map(told.__getitem__, asked)]
+                if any(said):
+                    none = pl.Series([None], dtype=EVENTS[name]).new_from_index(0, len(targets))
+                    made[name] = none.scatter(places, pl.Series(said, dtype=EVENTS[name]))
         return made
 
     def _pseudonyms(
