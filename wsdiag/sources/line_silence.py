@@ -13,6 +13,7 @@ from functools import partial
 import msgspec
 import polars as pl
 
+from wsdiag.sources.constant_columns import constant
 from wsdiag.sources.line_format import Format, Gates
 from wsdiag.sources.line_wrapper import WRAPPED
 from wsdiag.sources.log_reader import OTHER_SIGNS
@@ -39,7 +40,7 @@ def loud(lines: pl.Series, plain: pl.Series, by_line: Gates, by_message: Gates) 
     for found in _signs(by_line, by_message):
         silent = ~found(rest)
         places, rest = places.filter(silent), rest.filter(silent)
-    return pl.repeat(True, len(lines), eager=True).scatter(places, False)
+    return constant(True, len(lines)).scatter(places, False)
 
 
 def loud_records(
@@ -56,7 +57,7 @@ def loud_records(
     objects = pl.Series(whole, dtype=pl.Boolean).gather(
         pl.int_range(len(rest), eager=True) // _TOGETHER
     )
-    return pl.repeat(True, len(lines), eager=True).scatter(places.filter(objects), False)
+    return constant(True, len(lines)).scatter(places.filter(objects), False)
 
 
 def _are_objects(texts: pl.Series) -> bool:

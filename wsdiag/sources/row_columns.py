@@ -12,6 +12,7 @@ import polars as pl
 from wsdiag import redact
 from wsdiag.event import EVENTS
 from wsdiag.sensitive import TOKEN_SIGNS, UNCODED
+from wsdiag.sources.constant_columns import constant
 from wsdiag.sources.line_fields import (
     CHOICES,
     EMPTY,
@@ -169,7 +170,7 @@ def _peers(words: Words) -> pl.Series:
         ip = ip.zip_with(ip != "", found.field("ip").fill_null(""))
     number = port.cast(pl.Int64, strict=False)
     real = (ip != "") & number.is_between(1, 65535).fill_null(False)
-    shown = once_each(ip.zip_with(real, pl.repeat("", len(ip), eager=True)), _address)
+    shown = once_each(ip.zip_with(real, constant("", len(ip))), _address)
     return shown + ":" + number.cast(pl.String)
 
 

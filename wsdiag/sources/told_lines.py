@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from wsdiag.event import EVENTS, Kind
+from wsdiag.sources.constant_columns import constant
 from wsdiag.sources.format_document import Document, Rule
 from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_fields import LIMITS, MS, WORD, RowMaker
@@ -96,7 +97,7 @@ class ToldLines:
                 part, held = part.of(hit), held.scatter(held.arg_true(), hit)
                 part.words.learn(rule.match)
             known = part.at.is_not_null()
-            for word in _numbers(rule):
+            for word in filter(part.words.has, _numbers(rule)):
                 known &= ~part.words.odd(word)
             if known.any() and rule.rows and all(row["kind"] != Kind.CLOSE for row in rule.rows):
                 self._parts.append((rule, part.of(known)))
@@ -114,7 +115,7 @@ class ToldLines:
         for constants in rule.rows:
             made = told | columns.row(words, constants)
             if "vantage" not in made:
-                made["vantage"] = pl.repeat(self._made.vantage, len(words), eager=True)
+                made["vantage"] = constant(self._made.vantage, len(words))
             made["ts"] = self._moment(constants.get("at", ""), words, at)
             made["pos"] = places
             yield pl.DataFrame({name: made[name].cast(EVENTS[name]) for name in made})
@@ -137,7 +138,7 @@ def _each_alone(document: Document) -> bool:
 
 
 def _holds(rule: Rule, words: Words) -> pl.Series:
-    held = pl.repeat(True, len(words), eager=True)
+    held = constant(True, len(words))
     for word, value in rule.where.items():
         if isinstance(value, list):
             held &= words[word].is_in(value)

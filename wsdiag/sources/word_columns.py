@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import polars as pl
 
+from wsdiag.sources.constant_columns import constant
 from wsdiag.sources.format_document import Document
 from wsdiag.sources.line_fields import DERIVED, KEY, WORD, WS_PATH
 
 _KEY = f"(?:^|[^A-Za-z0-9+/])({KEY})"
 _WEBSOCKET = f"(?i:{WS_PATH.pattern})"
+_SAMPLE = 64
+"""Lines that tell which searches find something in most of them."""
+
+_CLASS = re.compile(r"\\[dDsSwW]|\[\^?\]?(?:\\.|[^\]\\])*\]")
+_PIECE = re.compile(rf"{_CLASS.pattern}|\\.|[^\\\[]+", re.DOTALL)
+_NOWHERE = pl.Series(dtype=pl.UInt32)
+_NAME = re.compile(r"\(\?P<\w+>")
 _NUMBER = r"^(?:-|\+?-?\d{1,9}(?:[.,]\d{1,9})?)$"
 
 
@@ -25,6 +34,7 @@ class Words:
         self, lines: pl.Series, found: dict[str, pl.Series], finds: Sequence[str] = ()
     ) -> None:
         self._lines, self._found, self._finds = lines, found, finds
+        self._there: dict[str, bool] = {}  # which words some line has, as far as it was asked
 
     @classmethod
     def in_lines(cls, document: Document, lines: pl.Series) -> Words:
@@ -48,27 +58,28 @@ class Words:
 
     def __getitem__(self, word: str) -> pl.Series:
         """One word of each line."""
-        if self._finds and (word not in self._found or (self._found[word] == "").any()):
-            self._search()
-        if word not in self._found:
-            self._found[word] = self._derived(word) if word in DERIVED else self._constant("")
-        return self._found[word]
+        column = self._column(word)
+        return self._constant("") if column is None else column
 
     def has(self, word: str) -> bool:
         """True where any line has the word."""
-        if word not in self._found and not self._finds and word not in DERIVED:
-            return False
-        return bool((self[word] != "").any())
+        if word not in self._there:
+            column = self._column(word)
+            self._there[word] = column is not None and bool((column != "").any())
+        return self._there[word]
 
     def learn(self, pattern: str) -> None:
         """The groups of a pattern that is found in each line's message join the words."""
         if re.compile(pattern).groupindex:
+            self._there.clear()
             for word, column in _groups(self["message"], pattern).items():
                 self._found[word] = _first(column, self[word])
 
     def filled(self, template: str) -> pl.Series:
         """The text with each `{word}` replaced; empty where such a word is."""
         parts = WORD.split(template)
+        if not all(map(self.has, parts[1::2])):
+            return self._constant("")
         columns = [
             self[part] if number % 2 else self._constant(part) for number, part in enumerate(parts)
         ]
@@ -86,13 +97,37 @@ class Words:
         text = self[word]
         return (text != "") & ~text.str.contains(_NUMBER)
 
+    def _column(self, word: str) -> pl.Series | None:
+        """One word of each line; None where no line has it."""
+        if self._finds and (word not in self._found or (self._found[word] == "").any()):
+            self._search()
+        if word not in self._found and word in DERIVED:
+            self._found[word] = self._derived(word)
+        return self._found.get(word)
+
     def _constant(self, text: str) -> pl.Series:
-        return pl.repeat(text, len(self), eager=True)
+        return constant(text, len(self))
 
     def _search(self) -> None:
+        """Search for all words; for what is rare by one look for any of it, first."""
         finds, self._finds = self._finds, ()
+        sample = self._lines.head(_SAMPLE)
+        rare = [one for one in finds if not sample.str.contains(in_ascii(one)).any()]
+        any_rare = in_ascii("|".join(map(_unnamed, rare)))
+        places = self._lines.str.contains(any_rare).arg_true() if rare else _NOWHERE
+        few = self._lines.gather(places)
         for pattern in finds:
-            for word, column in _groups(self._lines, pattern).items():
+            if pattern not in rare:
+                told = _groups(self._lines, pattern)
+            elif len(few):
+                none = self._constant("")
+                told = {
+                    word: none.scatter(places, column)
+                    for word, column in _groups(few, pattern).items()
+                }
+            else:
+                continue
+            for word, column in told.items():
                 known = self._found.get(word)
                 self._found[word] = column if known is None else _first(known, column)
 
@@ -100,14 +135,20 @@ class Words:
         if word == "message":
             return self._lines
         if word == "key":
-            return self._key(self["captures"])
+            return self._key(self["captures"]) if self.has("captures") else self._constant("")
         if word == "websocket":
-            key = self._key(_first(self._found.get("key", self._constant("")), self["captures"]))
-            asks = (self["upgrade"].str.to_lowercase() == "websocket") | (key != "")
-            asks |= self["path"].str.contains(_WEBSOCKET)
-            return pl.select(pl.when(asks).then(pl.lit("yes")).otherwise(pl.lit(""))).to_series()
-        pattern = "^[^ ]* ([^ ]*)" if word == "path" else "^([^ ]*)"
-        return self["request"].str.extract(pattern, 1).fill_null("")
+            asks = self["path"].str.contains(_WEBSOCKET)
+            if self.has("upgrade"):
+                asks |= self["upgrade"].str.to_lowercase() == "websocket"
+            named = self._found.get("key", self._constant(""))
+            if self.has("captures") or (named != "").any():
+                asks |= self._key(_first(named, self["captures"])) != ""
+            return self._constant("yes").zip_with(asks, self._constant(""))
+        if not self.has("request"):
+            return self._constant("")
+        place = 1 if word == "path" else 0
+        parts = self["request"].str.splitn(" ", 3).struct
+        return parts.field(f"field_{place}").fill_null("")
 
     def _key(self, text: pl.Series) -> pl.Series:
         return text.str.extract(_KEY, 1).fill_null("")
@@ -115,8 +156,26 @@ class Words:
 
 def _groups(texts: pl.Series, pattern: str) -> dict[str, pl.Series]:
     """The named groups of a pattern where it first matches; empty where it does not."""
-    found = texts.str.extract_groups(pattern).struct
+    found = texts.str.extract_groups(in_ascii(pattern)).struct
     return {word: found.field(word).fill_null("") for word in re.compile(pattern).groupindex}
+
+
+@lru_cache(256)
+def in_ascii(pattern: str) -> str:
+    """The pattern for texts of ASCII: with classes of few characters it is matched faster."""
+    return _PIECE.sub(_narrowed, pattern)
+
+
+def _narrowed(piece: re.Match[str]) -> str:
+    text = piece.group()
+    if text == r"\b":
+        return r"(?-u:\b)"
+    return rf"[\x00-\x7f&&{text}]" if _CLASS.fullmatch(text) else text
+
+
+def _unnamed(pattern: str) -> str:
+    """The pattern as one of many, among which a name may stand twice."""
+    return f"(?:{_NAME.sub('(?:', pattern)})"
 
 
 def _first(one: pl.Series, other: pl.Series) -> pl.Series:
