@@ -11,7 +11,7 @@ import polars as pl
 
 from wsdiag import progress
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 8 << 20
 """Read at once: enough for columns to be fast, little beside what their rows take."""
 
 FEW_BYTES = 64 << 10
