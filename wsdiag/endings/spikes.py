@@ -30,8 +30,9 @@ SHORTEST_S = 4.0
 OVER_BACKGROUND, NEIGHBOURS = 5.0, 4
 """A spike holds this many times the mean count of its neighbours, so many to each side."""
 
-BY_CHANCE = 0.05
-"""So often at most may ends that follow no timer bring such a spike anywhere on a clock."""
+BY_CHANCE, CROWD = 0.05, 40
+"""So often at most may ends that follow no timer bring such a spike anywhere on a clock; more than
+so many, of which those beside them are a fifth, they never bring."""
 
 APART_S = 2.0
 """Ends at one moment have another cause: only those further apart speak for a timer."""
@@ -150,22 +151,14 @@ def _densest(
     tick = float(np.median(ticks[chosen]))
     margin = np.maximum(ordered * SPREAD, tick)
     counts = _within(ordered, ordered, margin)
-    steps = [k * 2 * margin for k in range(1, NEIGHBOURS + 1)]
-    below, above = (
-        np.sum([_within(ordered, ordered + way * step, margin) for step in steps], axis=0)
-        for way in (-1, 1)
-    )
-    good = (counts >= REPEATED) & (counts >= OVER_BACKGROUND * (below + above) / 2 / NEIGHBOURS)
+    good = counts >= REPEATED
     if isinstance(survived, (int, float)):
         good &= survived <= ordered * SURVIVED + tick
-    known = timers.are_defaults(ordered, timers.IDLE + timers.AGE)
-    # By those beside it, and where they are few by them all, of lives that differ by e at least.
-    all_over = len(ordered) * 2 * margin / ordered
-    expected = np.minimum((np.maximum(below, above) + 0.5) / NEIGHBOURS, all_over)
-    at_default = _chance(counts, expected) * len(timers.defaults(timers.IDLE + timers.AGE))
-    beside_one = _chance(counts - 1, expected) * len(ordered)
-    good &= np.where(known, at_default, beside_one) <= BY_CHANCE
-    for place in np.flatnonzero(good)[np.lexsort((~known[good], -counts[good]))][:MAX_PLACES]:
+    full = _standing_out(ordered, margin, counts, np.flatnonzero(good))
+    known = timers.are_defaults(ordered[full], timers.IDLE + timers.AGE)
+    seldom = ~_by_chance(ordered, margin, counts, full, known)
+    full, known = full[seldom], known[seldom]
+    for place in full[np.lexsort((~known, -counts[full]))][:MAX_PLACES]:
         centre = float(np.median(ordered[np.abs(ordered - ordered[place]) <= margin[place]]))
         members = chosen[np.abs(ordered - centre) <= max(centre * SPREAD, tick)]
         if len(members) >= REPEATED and np.ptp(moments[members]) > APART_S:
@@ -173,12 +166,55 @@ def _densest(
     return None
 
 
+def _standing_out(
+    ordered: np.ndarray, margin: np.ndarray, counts: np.ndarray, places: np.ndarray
+) -> np.ndarray:
+    """Of the places those whose count is far above the mean of their neighbours'.
+
+    The nearest are counted first: what does not stand out from these alone never will.
+    """
+    around = np.zeros(len(places))
+    for away in range(1, NEIGHBOURS + 1):
+        for shift in (-2 * away, 2 * away):
+            wide = margin[places]
+            around += _within(ordered, ordered[places] + shift * wide, wide)
+        stands = counts[places] * 2 * NEIGHBOURS >= OVER_BACKGROUND * around
+        places, around = places[stands], around[stands]
+    return places
+
+
+def _by_chance(
+    ordered: np.ndarray,
+    margin: np.ndarray,
+    counts: np.ndarray,
+    places: np.ndarray,
+    known: np.ndarray,
+) -> np.ndarray:
+    """Whether as many would stand at each place, or at another like it, without any timer.
+
+    So many are expected as stand on the fuller side beside it, or where these are few as there
+    were if all differed by a factor of e at least. `known`: the place is a known timer's.
+    """
+    centre, wide = ordered[places], margin[places]
+    below, above = (
+        sum(_within(ordered, centre + way * 2 * k * wide, wide) for k in range(1, NEIGHBOURS + 1))
+        for way in (-1, 1)
+    )
+    all_over = len(ordered) * 2 * wide / centre
+    expected = np.minimum((np.maximum(below, above) + 0.5) / NEIGHBOURS, all_over)
+    many = counts[places]
+    at_timers = _chance(many, expected) * len(timers.defaults(timers.IDLE + timers.AGE))
+    beside_one = _chance(many - 1, expected) * len(ordered)
+    likely = np.where(known, at_timers, beside_one) > BY_CHANCE
+    return np.asarray(likely & (many <= CROWD))
+
+
 def _chance(least: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """How often at least so many ends stand where so many are expected, if they come by chance."""
+    """How often at least so many ends stand where so many are expected (Poisson)."""
     fewer, term = np.zeros(len(least)), np.exp(-expected)
-    for many in range(int(least.max(initial=0))):
+    for many in range(CROWD):
         fewer += np.where(many < least, term, 0.0)
-        term *= expected / (many + 1)
+        term = term * expected / (many + 1)
     return 1 - fewer
 
 
