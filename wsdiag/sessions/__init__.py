@@ -18,7 +18,7 @@ import polars as pl
 from wsdiag.event import ordered
 from wsdiag.sessions.joins import join
 from wsdiag.sessions.names import name, split
-from wsdiag.sessions.sightings import NEVER, Node, Sighting, nodes, sightings
+from wsdiag.sessions.sightings import NEVER, SLICE, Node, Sighting, nodes, sightings
 from wsdiag.sessions.ties import tied
 
 DIGITS = 10
@@ -63,12 +63,12 @@ def _names(seen: pl.DataFrame, leaders: pl.Series) -> pl.Series:
     """The name of each node's session: the same on any day, and no two alike."""
     first = pl.col("first").dt.epoch("us").fill_null(0)
     leading = leaders.unique()
-    told = seen[leading].select(
+    told = seen.select("key", "first", "source", "_node")[leading].select(
         pl.coalesce("key", pl.format("{} {} {}", first, "source", "_node")).alias("told")
     )
-    sha256 = hashlib.sha256  # this is done for each connection
-    digests = [sha256(text.encode()).hexdigest()[:DIGITS] for text in told["told"].to_list()]
-    named = told.with_columns(pl.Series("name", digests, dtype=pl.String))
+    # In slices: as objects of Python texts take many times their room.
+    parts = [_digests(part) for part in told["told"].to_frame().iter_slices(SLICE)]
+    named = told.with_columns(name=pl.concat([pl.Series(dtype=pl.String), *parts]))
     if not named["name"].is_unique().all():
         clash = named.unique("told").filter(pl.col("name").is_duplicated())["name"]
         longer = pl.col("told").map_elements(_digest, return_dtype=pl.String)
@@ -78,6 +78,13 @@ def _names(seen: pl.DataFrame, leaders: pl.Series) -> pl.Series:
     return named.select(session="s-" + pl.col("name"))["session"].gather(
         leading.search_sorted(leaders)
     )
+
+
+def _digests(told: pl.DataFrame) -> pl.Series:
+    sha256 = hashlib.sha256  # this is done for each connection
+    texts = told.to_series().to_list()
+    digests = [sha256(text.encode()).hexdigest()[:DIGITS] for text in texts]
+    return pl.Series(digests, dtype=pl.String)
 
 
 def _digest(text: str) -> str:
