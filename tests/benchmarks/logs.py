@@ -1,10 +1,11 @@
 """How fast logs are read, beside other programs: `python tests/benchmarks/logs.py [MEGABYTES]`.
 
-Writes an nginx access log, one of a `websockets` server in which each line is an event, and a
-thousand small files, runs wsdiag and its peers on the same files one after the other, and prints
-seconds (wall and CPU), the peak of memory, and how wall and CPU time compare with wsdiag's. Peers
-are lnav, goaccess and duckdb where they are installed, and plain Python loops. Of duckdb and of the
-loops there are two: one that only counts, and one that keeps of each line what wsdiag reads of it.
+Writes an nginx access log, a transcript of a `websockets` server and an application's own log, in
+each of which nearly every line is an event, and a thousand small files, runs wsdiag and its peers
+on the same files one after the other, and prints seconds (wall and CPU), the peak of memory, and
+how wall and CPU time compare with wsdiag's. Peers are lnav, goaccess and duckdb where they are
+installed, and plain Python loops. Of duckdb and of the loops there are two: one that only counts,
+and one that keeps of each line what wsdiag reads of it.
 """
 
 from __future__ import annotations
@@ -51,6 +52,24 @@ with open(sys.argv[2], encoding="utf-8", errors="replace") as file:
             mark, _, kind = what.partition(" ")
             size = size_of(said)
             rows.append((at, place, mark, kind.lower(), int(size[1]) if size else None))
+print(len(rows))
+"""
+APPLICATION = (
+    r"^(\S+ \S+) (\w+) +\[(\S+)\] conn=(\w+) ((?:[<>] )?\w+(?: [a-z]+(?= |$))?)"
+    r"(?: code=(\d+))?.*?(?:(?:latency|handshake|duration)=([\d.]+)m?s.*)?$"
+)
+LOOP_OF_SENTENCES = r"""
+import datetime, re, sys
+line_of = re.compile(sys.argv[1]).match
+rows = []
+with open(sys.argv[2], encoding="utf-8", errors="replace") as file:
+    for place, line in enumerate(file, 1):
+        found = line_of(line)
+        if found:
+            at, _, _, conn, what, code, took = found.groups()
+            at = datetime.datetime.strptime(at, "%Y-%m-%d %H:%M:%S,%f")
+            code, took = int(code) if code else None, float(took) if took else None
+            rows.append((at, place, conn, what, code, took))
 print(len(rows))
 """
 READ_CSV = """
@@ -122,6 +141,30 @@ def websockets(chance: random.Random) -> Iterator[str]:
             yield f"{stamp},{int(at * 1000) % 1000:03} DEBUG websockets.server {said}\n"
 
 
+def application(chance: random.Random) -> Iterator[str]:
+    """Lines of a server's own log, in prose with fields, of three thousand connections at once."""
+    at, live = 1_772_618_400.0, [0] * 3000
+    while True:
+        at += chance.random() / 2000
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(at))
+        one, what = chance.randrange(len(live)), chance.random()
+        said = f"< TEXT [{chance.randrange(40, 900)} bytes] latency={chance.random() * 60:.1f}ms"
+        if not live[one]:
+            live[one] = chance.randrange(1 << 44, 1 << 48)
+            said = f"connection open user={one} handshake={chance.random() * 90:.1f}ms"
+        elif what < 0.3:
+            said = "sent ping"
+        elif what < 0.5:
+            said = f"received pong latency={chance.random() * 60:.1f}ms"
+        elif what > 0.97:
+            code = chance.choice([1000, 1001, 1006, 1011, 4401])
+            said = f'connection closed code={code} reason="" duration={chance.random() * 99:.3f}s'
+        conn = f"{live[one]:012x}"
+        if said.startswith("connection closed"):
+            live[one] = 0
+        yield f"{stamp},{int(at * 1000) % 1000:03} INFO     [ws.hub] conn={conn} {said}\n"
+
+
 def written(path: Path, lines: Iterator[str], size: int) -> Path:
     """A file of at least `size` bytes."""
     with path.open("w", encoding="utf-8") as file:
@@ -190,6 +233,14 @@ def main() -> None:
         }
         compared(f"websockets log, {megabytes} MB", ours, megabytes, loops)
         frames.unlink()
+
+        own = written(folder / "app.log", application(chance), megabytes * 10**6)
+        ours = run([*WSDIAG, str(own), *QUIET])
+        loop = {
+            "Python events": run([sys.executable, "-c", LOOP_OF_SENTENCES, APPLICATION, str(own)])
+        }
+        compared(f"application log, {megabytes} MB", ours, megabytes, loop)
+        own.unlink()
 
         small = folder / "small"
         small.mkdir()
