@@ -46,7 +46,7 @@ def test_there_and_back() -> None:
         ("a.log", 13),
         ("b", 2),
     ]
-    assert rotation.as_files(one, [["a.log.1", "a.log"]], read).equals(read)
+    assert rotation.as_files(one, [["a.log.1", "a.log"]], rotation.lengths(read)).equals(read)
 
 
 def test_a_connection_that_opens_in_one_file_and_ends_in_the_next(tmp_path: Path) -> None:

@@ -89,23 +89,28 @@ def gather(found: Found, config: Config) -> Gathered:
         for item, reading in zip(found.inputs, readings, strict=True)
     }
     covered = _covered(found.inputs, readings)
+    # Of the events one copy is enough: each is given free when the next is made.
+    readings = [msgspec.structs.replace(reading, events=read.clear()) for reading in readings]
     rotated = rotation.logs({name: span.last for name, span in covered.items()})
     whole = {name: files[-1] for files in rotated for name in files}
     asked = _reference(found, config)
     reference = whole.get(asked, asked) if asked else None
+    lengths = rotation.lengths(read)
     aligned, offsets = clocks.align(rotation.as_one(read, rotated), steps, reference)
+    del read
     broken = clocks.contradictions(aligned, offsets)
     offsets |= {name: offsets[files[-1]] for files in rotated for name in files}
     last = aligned["ts"].max()
     since, until = _moment(config.since, last), _moment(config.until, last)
     inside = _within(aligned, since, until)
+    del aligned
     if inside.is_empty():
         raise NoEvidence("no event lies between --since and --until")
     return Gathered(
         inputs=found.inputs,
-        readings=[msgspec.structs.replace(reading, events=read.clear()) for reading in readings],
+        readings=readings,
         problems=found.problems,
-        events=ordered(rotation.as_files(sessions.identify(inside), rotated, read)),
+        events=ordered(rotation.as_files(sessions.identify(inside), rotated, lengths)),
         since=since,
         until=until,
         covered=covered,

@@ -43,11 +43,11 @@ def as_one(events: pl.DataFrame, rotated: Sequence[Sequence[str]]) -> pl.DataFra
     """The events with each rotated log as one source, named as its newest file."""
     if not rotated:
         return events
-    lengths = _lengths(events)
+    read = lengths(events)
     source, pos = pl.col("source"), pl.col("pos")
     whose, place = source, pos
     for files in rotated:
-        for name, start in zip(files, _starts(files, lengths), strict=True):
+        for name, start in zip(files, _starts(files, read), strict=True):
             here = source == name
             whose = pl.when(here).then(_named(events, files[-1])).otherwise(whose)
             place = pl.when(here).then(pos + start).otherwise(place)
@@ -55,23 +55,22 @@ def as_one(events: pl.DataFrame, rotated: Sequence[Sequence[str]]) -> pl.DataFra
 
 
 def as_files(
-    events: pl.DataFrame, rotated: Sequence[Sequence[str]], read: pl.DataFrame
+    events: pl.DataFrame, rotated: Sequence[Sequence[str]], read: Mapping[str, int]
 ) -> pl.DataFrame:
-    """The events of `as_one` back under the files of `read`, from which it made them."""
+    """The events of `as_one` back under their files, of which `read` has the `lengths`."""
     if not rotated:
         return events
-    lengths = _lengths(read)
     source, pos = pl.col("source"), pl.col("pos")
     whose, place = source, pos
     for files in rotated:
-        for name, start in zip(files, _starts(files, lengths), strict=True):
+        for name, start in zip(files, _starts(files, read), strict=True):
             here = (source == files[-1]) & (pos > start)  # the last file that it fits is its own
             whose = pl.when(here).then(_named(events, name)).otherwise(whose)
             place = pl.when(here).then(pos - start).otherwise(place)
     return events.with_columns(source=whose, pos=place)
 
 
-def _lengths(events: pl.DataFrame) -> dict[str, int]:
+def lengths(events: pl.DataFrame) -> dict[str, int]:
     """The last place with an event, by source."""
     return dict(events.group_by("source").agg(pl.col("pos").max()).iter_rows())
 
