@@ -156,7 +156,7 @@ def one_by_one(item: InputFile, config: Config) -> Reading:
     return msgspec.structs.replace(reading, lines=counts)
 
 
-def assert_same(item: InputFile, config: Config = PLAIN, learn_at: int = 8) -> None:
+def assert_same(item: InputFile, config: Config = PLAIN, learn_at: int = 25) -> None:
     slow = one_by_one(item, config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(block_reader, "FEW_LINES", 0)

@@ -82,7 +82,7 @@ class _Values(dict[str, str]):
         return self._draw(kinds[name])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(logs())
 def test_generated_lines(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
     path = tmp_path_factory.mktemp("logs") / "app.log"
