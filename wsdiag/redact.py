@@ -71,6 +71,11 @@ def hiding(policy: Policy) -> Iterator[None]:
         _POLICY.reset(before)
 
 
+def has_own_patterns() -> bool:
+    """True where the user has patterns for secrets of their own kind."""
+    return bool(_POLICY.get().patterns)
+
+
 def remembered(size: int) -> Callable[[Callable[[*Ts], R]], Callable[[*Ts], R]]:
     """As `lru_cache`, for what follows the policy: under another one it is made anew."""
 

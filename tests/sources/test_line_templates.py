@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sources.test_line_silence import assert_same, item_of
+from wsdiag import redact
 from wsdiag.config import Config
+from wsdiag.sensitive.policy import Pattern, Policy
 from wsdiag.sources import line_tokens, text_log
 from wsdiag.sources.line_tokens import MARK, TOKEN
 from wsdiag.sources.log_reader import LogReader
@@ -43,6 +45,7 @@ IDS = st.one_of(
     st.sampled_from(
         ["closed17a", "ws-1-timeout", "e5", "0", "1006", "dead-beef-1", "K9_x-Qw3zAAAB1"]
     ),
+    st.sampled_from(["AKIA2OSFODNN7EXAMPLE", "ghp_4kd8sj2Kd8", "x9" * 20, "sk-4kd8sj2Kd8aa"]),
     st.uuids().map(str),
 )
 NUMBERS = st.one_of(
@@ -153,3 +156,30 @@ def test_ids_that_are_shown_otherwise_when_they_are_long(tmp_path: Path) -> None
     ids = [f"{n:x}c" * (40 if n % 7 == 0 else 3) for n in range(16, 90)]
     lines = (f"2026-11-22 10:00:01,500 INFO ws conn={one} pong latency=3.5ms" for one in ids)
     assert_same(item_of(written(tmp_path, lines)), learn_at=3)
+
+
+def test_a_secret_among_ids_of_its_form(tmp_path: Path) -> None:
+    chance, secret = random.Random(4), "AKIA2OSFODNN7EXAMPLE"
+    ids = ["Q7" + "".join(chance.choices("BDFGHJ23456789", k=18)) for _ in range(1500)]
+    ids[1234] = secret
+    lines = (
+        f"2026-11-22 10:00:01,500 INFO ws conn={one} connection open channel=room-{one}"
+        for one in ids
+    )
+    item = item_of(written(tmp_path, lines))
+    assert_same(item)
+    shown = text_log.read(item, Config()).events.write_csv()
+    assert ids[0] in shown
+    assert secret not in shown
+
+
+def test_a_pattern_of_the_user_hides_in_all_lines(tmp_path: Path) -> None:
+    own = Policy(patterns=(Pattern(name="ticket", match=r"Q7\d{3}"),))
+    lines = (
+        f"2026-11-22 10:00:01,500 INFO ws conn=Q{n} connection open channel=room-Q{n}"
+        for n in range(6_500, 8_000)
+    )
+    item = item_of(written(tmp_path, lines))
+    with redact.hiding(own):
+        assert_same(item)
+        assert "Q7123" not in text_log.read(item, Config()).events.write_csv()

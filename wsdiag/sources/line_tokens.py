@@ -11,6 +11,7 @@ import re
 
 import polars as pl
 
+from wsdiag.sensitive import TOKEN_SIGNS
 from wsdiag.sources.vocabulary import NUMBERS, STEMS
 
 MARK = "\x01"
@@ -39,6 +40,9 @@ _IS_OF = {
 }
 _EPOCH_DIGITS = (10, 13, 16, 19)
 _LETTERED = r"[A-Za-z_-]"
+_LIKE_A_KEY = r"[0-9A-Za-z]{35}"
+"""As long a run may be a secret without any other sign."""
+
 _STEMS = [word for word in STEMS if len(word) > 2]
 """Words of two letters stand in ids by chance, and tell nothing alone."""
 
@@ -125,9 +129,10 @@ def is_id(pattern: str) -> bool:
 
 
 def are_ids(tokens: pl.Series) -> pl.Series:
-    """True for a token with letters in which no word stands that a reader looks for."""
-    words = tokens.str.contains_any(_STEMS, ascii_case_insensitive=True)
-    return ~words & tokens.str.contains(_LETTERED)
+    """True for a token with letters in which no word stands that a reader looks for, nor the sign
+    of a secret, which is hidden where it stands."""
+    words = tokens.str.contains_any([*_STEMS, *TOKEN_SIGNS], ascii_case_insensitive=True)
+    return ~words & ~tokens.str.contains(_LIKE_A_KEY) & tokens.str.contains(_LETTERED)
 
 
 def _digits(chance: random.Random, begun: str, width: int) -> str:

@@ -11,6 +11,7 @@ from threading import Lock
 
 import polars as pl
 
+from wsdiag import redact
 from wsdiag.sources import line_tokens
 from wsdiag.sources.line_effect import LineEffects, State
 from wsdiag.sources.line_template import Plan, Template, learned, planned
@@ -81,6 +82,8 @@ class TemplateBook:
 
     def _learn(self, known: _Skeleton, state: State, skeleton: str, texts: pl.Series) -> None:
         known.tried += 1
+        if redact.has_own_patterns():
+            return  # which tokens they hide cannot be told by trying a few
         some = texts.gather_every(max(len(texts) // _SAMPLE, 1))
         known.seen += some.str.extract_all(line_tokens.TOKEN).to_list()
         template = learned(skeleton, known.seen, lambda line: self._effects.of(line, state))
