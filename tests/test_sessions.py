@@ -52,6 +52,33 @@ def test_a_key_joins_whatever_the_clocks_say() -> None:
     assert number(rows) == 1
 
 
+def test_a_client_that_sends_one_key_with_every_handshake() -> None:
+    """Far apart, and 200 ms apart; a server's log pairs with what began nearest to it."""
+    begins = (0, 0.2, 8, 40)
+    rows = []
+    for n, begin in enumerate(begins):
+        rows += life(f"198.51.100.{n}:4000-192.0.2.1:80", begin, 60 + begin, key="k")
+        rows += life(f"ab{n}0", begin + 0.001, 60 + begin, source=SERVER, key="k")
+    assert families(rows) == sorted(
+        [f"{SERVER} ab{n}0", f"{WIRE} 198.51.100.{n}:4000-192.0.2.1:80"] for n in range(len(begins))
+    )
+
+
+def test_one_key_for_all_through_a_proxy() -> None:
+    """The legs of each connection began together, and there is only one such pair."""
+    rows = []
+    for n in range(4):
+        rows += life(f"198.51.100.9:400{n}-192.0.2.1:80", 5 * n, 60 + n, key="k")
+        rows += life(f"192.0.2.1:500{n}-192.0.2.7:8000", 5 * n - 0.001, 60 + n, key="k")
+    assert number(rows) == 4
+
+
+def test_before_and_after_a_translation_of_addresses_it_is_one_connection() -> None:
+    inside, outside = "10.0.0.5:4000-192.0.2.1:80", "198.51.100.9:61000-192.0.2.1:80"
+    rows = [*life(inside, 0, 60, key="k"), *life(outside, 0.0001, 60.0001, key="k")]
+    assert number(rows) == 1
+
+
 def test_two_keys_are_two_connections_whatever_else_agrees() -> None:
     rows = [
         *life("a", 0, 9, key="k1", user="user-1", peer="192.0.2.1:4000"),

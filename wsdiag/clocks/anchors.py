@@ -8,6 +8,8 @@ other source means, nobody can say. Only a capture may tell a thing twice, once 
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import polars as pl
 
 NAMES = ("key", "trace", "peer")
@@ -18,6 +20,9 @@ MOST = 50_000
 
 PLACES = {"client": 0, "network": 1, "proxy": 1, "server": 2}
 """Where a vantage stands on the way from client to server."""
+
+BOTH_LEGS = timedelta(seconds=2)
+"""A proxy passes a thing on within this time, or it is another thing of the same name."""
 
 HANDSHAKE, ATTEMPT = "handshake", "attempt"
 
@@ -37,12 +42,13 @@ def anchors(events: pl.DataFrame) -> pl.DataFrame:
         .agg(
             *(pl.col(name).get(last) for name in ("what", "dir", "ts", "vantage", "pos")),
             pl.len().alias("times"),
+            (pl.col("ts").max() - pl.col("ts").min() <= BOTH_LEGS).alias("at_once"),
         )
-        .filter((pl.col("times") == 1) | (pl.col("vantage") == "network"))
+        .filter((pl.col("times") == 1) | ((pl.col("vantage") == "network") & pl.col("at_once")))
         .with_columns(
             place=pl.col("vantage").cast(pl.String).replace_strict(PLACES, return_dtype=pl.Int8)
         )
-        .drop("times", "vantage")
+        .drop("times", "at_once", "vantage")
     )
 
 

@@ -3,8 +3,9 @@
 Three steps. *Name*: a row without `conn` takes the best name it carries, and bare sentences are
 paired in file order while that is unambiguous. *Split*: a name used again after the end (a
 client's name, a reused port) becomes several connections. *Join*: connections of different sources
-become one session by Sec-WebSocket-Key, request id, client address, a shared connection id, and
-last by what matches in only one way. What matches in several ways is left apart, never guessed.
+become one session by Sec-WebSocket-Key (where it is the nonce that it should be), request id,
+client address, a shared connection id, and last by what matches in only one way. What matches in
+several ways is left apart, never guessed.
 """
 
 from __future__ import annotations
@@ -63,8 +64,9 @@ def _names(seen: pl.DataFrame, leaders: pl.Series) -> pl.Series:
     """The name of each node's session: the same on any day, and no two alike."""
     first = pl.col("first").dt.epoch("us").fill_null(0)
     leading = leaders.unique()
+    nonce = pl.when(pl.col("key").is_unique()).then("key")
     told = seen.select("key", "first", "source", "_node")[leading].select(
-        pl.coalesce("key", pl.format("{} {} {}", first, "source", "_node")).alias("told")
+        pl.coalesce(nonce, pl.format("{} {} {}", first, "source", "_node")).alias("told")
     )
     # In slices: as objects of Python texts take many times their room.
     parts = [_digests(part) for part in told["told"].to_frame().iter_slices(SLICE)]

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from wsdiag.connections.left_apart import SAME_MOMENT
+from wsdiag.sessions.keys import of_one_key
 from wsdiag.sessions.names import NAMELESS, SAME_OPEN, apart
+from wsdiag.sessions.only_pairs import only_pairs
 from wsdiag.sessions.sightings import (
     NEVER,
     Families,
@@ -16,7 +18,6 @@ from wsdiag.sessions.sightings import (
     Sighting,
     contradict,
     groups,
-    near,
     overlap,
     possible,
 )
@@ -42,10 +43,10 @@ def join(sightings: list[Sighting]) -> Families:
     families = Families(sightings)
     for one, other in (*_same_log(sightings), *_neighbours(sightings)):
         families.unite(one, other)
-    # A key or a request id belongs to one handshake, so equality is enough.
     for group in groups(sightings, "key"):
-        for other in group[1:]:
-            families.unite(group[0], other)
+        for one, other in of_one_key(group, families):
+            families.unite(one, other)
+    # A request id belongs to one handshake, so equality is nearly enough.
     for group in groups(sightings, "trace"):
         for other in group[1:]:
             if overlap(group[0], other):
@@ -56,7 +57,7 @@ def join(sightings: list[Sighting]) -> Families:
         for group in groups(sightings, column):
             if column != "conn" or _telling(group):
                 together = column in ("user", "token")
-                for one, other in _only_pairs(group, families, together=together):
+                for one, other in only_pairs(group, families, together=together):
                     if not together or _nobody_nearer(one, other, begun):
                         families.unite(one, other)
     # What meets most closely is joined first: it may tell what meets less closely apart.
@@ -102,32 +103,6 @@ def _telling(group: list[Sighting]) -> bool:
     if conn.startswith("*"):
         return all(sighting.vantage == "proxy" for sighting in group)
     return len(conn) >= 4 and not conn.startswith(NAMELESS)
-
-
-def _only_pairs(
-    group: list[Sighting], families: Families, *, together: bool
-) -> Iterator[tuple[Sighting, Sighting]]:
-    """Pairs across sources in which each is the other's only candidate from that source.
-
-    `together` asks that both began at the same moment.
-    """
-    order = sorted(group, key=lambda sighting: sighting.opened or sighting.first or NEVER)
-    candidates: dict[Node, list[Sighting]] = defaultdict(list)
-    for place, one in enumerate(order):
-        for other in order[place + 1 :]:
-            if together and not near(one.opened, other.opened):
-                if one.opened and other.opened:
-                    break  # in order of time: no later one is nearer
-                continue
-            if one.source != other.source and possible(one, other, families):
-                candidates[one.node].append(other)
-                candidates[other.node].append(one)
-    for one in order:
-        for other in candidates[one.node]:
-            theirs = {families.of(c.node) for c in candidates[one.node] if c.source == other.source}
-            ours = {families.of(c.node) for c in candidates[other.node] if c.source == one.source}
-            if len(theirs) == len(ours) == 1 and one.node < other.node:
-                yield one, other
 
 
 def _same_log(sightings: list[Sighting]) -> Iterator[tuple[Sighting, Sighting]]:
