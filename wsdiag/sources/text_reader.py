@@ -64,7 +64,7 @@ def _reading(
     formats = formats_with(tuple(config.formats))
     doubtful = _doubtful(frame, formats, reader.stacks)
     return Reading(
-        format="+".join(name for name, _ in reader.seen.most_common(3)) or "text",
+        format="+".join(_commonest(reader.seen)[:3]) or "text",
         vantage=_vantage(frame, reader, formats),
         events=frame,
         unread_lines=reader.lines["unread"],
@@ -130,4 +130,9 @@ def _vantage(frame: pl.DataFrame, reader: LogReader, formats: Sequence[Format]) 
         counts = dict(frame["vantage"].value_counts().iter_rows())
         return max((str(one) for one in Vantage if one in counts), key=counts.__getitem__)
     known = {f.id: f.vantage for f in formats if f.vantage != "either"}
-    return next((known[name] for name, _ in reader.seen.most_common() if name in known), None)
+    return next((known[name] for name in _commonest(reader.seen) if name in known), None)
+
+
+def _commonest(seen: Counter[str]) -> list[str]:
+    """The names by how often they were seen; of two as frequent, the first by name."""
+    return sorted(seen, key=lambda name: (-seen[name], name))
