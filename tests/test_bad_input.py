@@ -356,7 +356,7 @@ CAPTURES: dict[str, Callable[[list[tuple[int, bytes]]], bytes]] = {
 
 
 @pytest.mark.parametrize("name", CAPTURES)
-def test_a_capture_cut_at_every_byte(tmp_path: Path, name: str) -> None:
+def test_a_capture_cut_anywhere(tmp_path: Path, name: str) -> None:
     """Never an exception, never more than the whole says, and the cut is said where it hurts."""
     whole = CAPTURES[name](packets())
     few = CAPTURES[name](packets()[:6])
@@ -365,7 +365,7 @@ def test_a_capture_cut_at_every_byte(tmp_path: Path, name: str) -> None:
     full = read(tmp_path, name, whole)
     assert full.events.height > 5
     edge = {end + by for end in ends for by in (-1, 0, 1)}
-    for at in sorted({*range(len(few)), *edge, *range(0, len(whole), 61)} - {0}):
+    for at in sorted({*range(0, len(few), 3), *edge, *range(0, len(whole), 61)} - {0}):
         if at > len(whole):
             continue
         reading = read(tmp_path, name, whole[:at])
@@ -621,16 +621,9 @@ def test_reading_never_fails(room: Path, given_: tuple[str, bytes]) -> None:
         read(room, *given_)
 
 
-@settings(FUZZ, max_examples=35)
+@settings(FUZZ, max_examples=60)
 @given(mutated())
 def test_diagnosing_never_fails(room: Path, given_: tuple[str, bytes]) -> None:
-    fares_well(room, *given_)
-
-
-@pytest.mark.slow
-@settings(FUZZ, max_examples=120)
-@given(mutated())
-def test_diagnosing_never_fails_at_length(room: Path, given_: tuple[str, bytes]) -> None:
     fares_well(room, *given_)
 
 

@@ -195,7 +195,7 @@ def test_recorded_logs(path: Path) -> None:
         assert_same(item_of(path))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(
     st.lists(st.one_of(st.sampled_from(LINES), st.sampled_from(REQUESTS)), max_size=40),
     st.integers(20, 2000),
@@ -210,7 +210,7 @@ def test_mixed_lines_in_small_blocks(
         assert_same(item_of(path))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(st.data())
 def test_lines_of_one_format_with_other_numbers(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -229,7 +229,7 @@ def test_lines_of_one_format_with_other_numbers(
     assert_same(item_of(path), Config(tz=data.draw(st.sampled_from(["UTC", "Europe/Paris"]))))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(st.lists(st.sampled_from(TALK), min_size=2, max_size=60), st.integers(200, 4000))
 def test_transcripts(tmp_path_factory: pytest.TempPathFactory, said: list[str], size: int) -> None:
     """Frames of connections that open and close, alone or mixed, and lines of their program."""
@@ -244,7 +244,7 @@ def test_transcripts(tmp_path_factory: pytest.TempPathFactory, said: list[str], 
         assert_same(item_of(path))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(
     st.lists(
         st.tuples(
