@@ -18,6 +18,7 @@ from wsdiag.connections.left_apart import left_apart
 from wsdiag.connections.reconnecting import reconnects
 from wsdiag.connections.table import table
 from wsdiag.connections.trips import round_trips, said_how
+from wsdiag.connections.unanswered import unanswered
 
 __all__ = [
     "AUTH_CODES",
@@ -36,6 +37,7 @@ __all__ = [
     "said_how",
     "signs",
     "table",
+    "unanswered",
     "with_room",
 ]
 

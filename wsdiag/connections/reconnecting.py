@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections.codes import POLITE_CODES
+from wsdiag.connections.counting import may_have_lived
 
 ANOTHER_VISIT_S = 600.0
 """No library waits so long between two tries: see the caps in `causes/backoffs.toml`."""
@@ -25,7 +26,7 @@ def reconnects(connections: pl.LazyFrame) -> pl.LazyFrame:
         .with_columns(_tried=pl.coalesce("attempted", "opened", "first"))
         .with_columns(visit=_visit().over("client"))
     )
-    ends = tries.filter(pl.col("ended").is_not_null() & pl.col("was_open") & ~left)
+    ends = tries.filter(pl.col("ended").is_not_null() & may_have_lived() & ~left)
     return (
         ends.select("session", "client", "visit", "ended", "closing", "code")
         .join(

@@ -1,8 +1,10 @@
-"""Upgrade requests answered with something other than 101.
+"""Upgrade requests answered with something other than 101, or with nothing.
 
-What it finds: handshakes that a server or proxy refused with an HTTP status.
+What it finds: handshakes that a server or proxy refused with an HTTP status, or left without an
+answer until one side gave up.
 Why it matters: a browser shows only 1006; the status and its body name the hop and the reason.
-How it decides: by status, with what the answer or the server's log says about it.
+How it decides: by status, with what the answer or the server's log says about it. An attempt that
+ends a second or more later, never open and never refused, got no answer.
 What it cannot see: who refused, when only the client's 1006 is in the evidence.
 """
 
@@ -10,7 +12,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, counted
+from wsdiag.connections import Story, counted, unanswered
 from wsdiag.finding import Severity, flag, plural
 from wsdiag.targets import Targets
 from wsdiag.wordings import SAME_MOMENT, marks, stated
@@ -40,7 +42,33 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
-    """One finding for each HTTP status."""
+    """One finding for each HTTP status, and one for those without an answer."""
+    return pl.concat([_refused(story), _silent(story)])
+
+
+def _silent(story: Story) -> pl.LazyFrame:
+    rows = unanswered(counted(story.connections), story.signs)
+    wait = pl.col("measured").median()
+    return flag(
+        # A proxy that gave up answered 504: where that is shown it counts there.
+        rows.join(_rejections(story).select("session"), on="session", how="anti"),
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=0.9,
+        message=pl.format(
+            "{} left without an answer{}",
+            plural("handshake"),
+            pl.when(wait.is_not_null())
+            .then(pl.format(", given up after {} s", wait.round(1)))
+            .otherwise(pl.lit("")),
+        ),
+        traits=(pl.lit("unanswered"),),
+        measured=wait,
+        unit="s",
+    )
+
+
+def _refused(story: Story) -> pl.LazyFrame:
     rows = _rejections(story)
     rows = pl.concat([rows, _told_alone(story, rows)], how="diagonal_relaxed")
     text, reason = pl.col("text"), pl.col("rejection").drop_nulls().first()

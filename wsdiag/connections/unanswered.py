@@ -1,0 +1,65 @@
+"""Handshakes that nobody answered: no 101, no other status, no refusal."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wsdiag.connections.told import MAX_PROOFS
+from wsdiag.finding import SPOT
+
+PATIENCE = pl.duration(seconds=1)
+"""Who leaves before may only have closed the page; no client library gives up so soon."""
+
+BACKEND_SILENT = "(?i)upstream timed out while (?:reading response header|connecting|sending request)"
+"""What nginx logs when it waits for a backend in vain; its client gets a 504."""
+
+
+def unanswered(connections: pl.LazyFrame, signs: pl.LazyFrame) -> pl.LazyFrame:
+    """One row for each: session, path, started, ended, measured (the wait in seconds, null where
+    nobody tells it) and pointers."""
+    return pl.concat([_ended_before(connections, signs), _backend_silent(signs)])
+
+
+def _ended_before(connections: pl.LazyFrame, signs: pl.LazyFrame) -> pl.LazyFrame:
+    """Attempts that ended later, and were never open. What an error explains is no silence."""
+    ended = pl.coalesce("ended", "closed")
+    explained = signs.filter(pl.col("kind").is_in(["error", "tls_alert", "timeout"]))
+    return (
+        connections.filter(
+            pl.col("gone")
+            & ~pl.col("was_open")
+            & ~pl.col("rejected")
+            & ~pl.col("refused")
+            & (ended - pl.col("attempted") >= PATIENCE)
+        )
+        .join(explained, on="session", how="anti")
+        .select(
+            "session",
+            "path",
+            started="attempted",
+            ended=ended,
+            measured=(ended - pl.col("attempted")).dt.total_microseconds() / 1e6,
+            pointers=pl.concat_list("opening", "closing"),
+        )
+    )
+
+
+def _backend_silent(signs: pl.LazyFrame) -> pl.LazyFrame:
+    """Backends that a proxy waited for, on paths that are known to be a WebSocket's: an error log
+    tells of any request."""
+    upgraded = (pl.col("kind") == "timeout") & pl.col("reason").str.contains("upgraded connection")
+    paths = signs.filter((pl.col("kind") == "open") | upgraded).select("name").unique()
+    return (
+        signs.filter(
+            (pl.col("kind") == "timeout") & pl.col("reason").str.contains(BACKEND_SILENT)
+        )
+        .join(paths, on="name", how="semi")
+        .group_by("session", maintain_order=True)
+        .agg(
+            pl.col("name").first().alias("path"),
+            pl.col("ts").min().alias("started"),
+            pl.col("ts").max().alias("ended"),
+            pl.lit(None, dtype=pl.Float64).alias("measured"),
+            SPOT.head(MAX_PROOFS).alias("pointers"),
+        )
+    )
