@@ -125,3 +125,47 @@ def test_a_proxy_that_says_that_it_has_no_backend(
 ) -> None:
     rows = [row("error", -40, None, source, reason=said), *rejected("a", 0, status)]
     assert ("no-backend" in judge(NAME, rows).traits) is told
+
+
+def unanswered(conn: str, t: float, wait: float) -> list[dict]:
+    return [row("attempt", t, conn), row("end", t + wait, conn, reason="fin", dir="c2s")]
+
+
+def test_attempts_that_end_without_an_answer() -> None:
+    rows = [*unanswered("a", 0, 5), *unanswered("b", 3, 10), *life("c", 1, 9, code=1000)]
+    said = judge(NAME, rows)
+    assert said.traits == {"unanswered"}
+    assert said.why == "2 handshakes left without an answer, given up after 7.5 s"
+
+
+def test_who_leaves_at_once_waited_for_nothing() -> None:
+    assert judge(NAME, unanswered("a", 0, 0.4)).verdict == "not-applicable"
+
+
+def test_what_an_error_explains_is_no_silence() -> None:
+    rows = [*unanswered("a", 0, 5), row("error", 1, "a", reason="something broke")]
+    assert judge(NAME, rows).findings == []
+
+
+SILENT = "upstream timed out while reading response header"
+
+
+@pytest.mark.parametrize(("path", "found"), [("/ws", 1), ("/api/report", 0)])
+def test_a_backend_that_a_proxy_waited_for(path: str, found: int) -> None:
+    """An error log tells of any request: only the paths of WebSockets count."""
+    rows = [
+        *life("*1", 0, 60, source=PROXY, name="/ws"),
+        row("timeout", 62, "*2", PROXY, name=path, reason=SILENT),
+    ]
+    assert len(judge(NAME, rows).findings) == found
+
+
+def test_a_gateway_timeout_that_is_shown_counts_once() -> None:
+    rows = [
+        *life("*1", 0, 60, source=PROXY, name="/ws"),
+        row("timeout", 62, "*2", PROXY, name="/ws", reason=SILENT),
+        row("rejected", 62, "*2", PROXY, name="/ws", code=504),
+    ]
+    said = judge(NAME, rows)
+    assert [f["count"] for f in said.findings] == [1]
+    assert "status-504" in said.traits

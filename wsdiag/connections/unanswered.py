@@ -10,7 +10,7 @@ from wsdiag.finding import SPOT
 PATIENCE = pl.duration(seconds=1)
 """Who leaves before may only have closed the page; no client library gives up so soon."""
 
-BACKEND_SILENT = "(?i)upstream timed out while (?:reading response header|connecting|sending request)"
+BACKEND_SILENT = "upstream timed out while (?:reading response header|connecting|sending request)"
 """What nginx logs when it waits for a backend in vain; its client gets a 504."""
 
 
@@ -50,9 +50,7 @@ def _backend_silent(signs: pl.LazyFrame) -> pl.LazyFrame:
     upgraded = (pl.col("kind") == "timeout") & pl.col("reason").str.contains("upgraded connection")
     paths = signs.filter((pl.col("kind") == "open") | upgraded).select("name").unique()
     return (
-        signs.filter(
-            (pl.col("kind") == "timeout") & pl.col("reason").str.contains(BACKEND_SILENT)
-        )
+        signs.filter((pl.col("kind") == "timeout") & pl.col("reason").str.contains(BACKEND_SILENT))
         .join(paths, on="name", how="semi")
         .group_by("session", maintain_order=True)
         .agg(
