@@ -368,3 +368,11 @@ def test_one_dead_client_is_no_blocked_server() -> None:
     found = ids(explain(from_rows(rows)))
     assert found[0] == "peer-gone"
     assert "event-loop-blocked" not in found
+
+
+def test_a_sure_cause_of_one_stands_behind_a_possible_one_of_all_others(library: Library) -> None:
+    library(cause("sure", "a", confidence=0.95, decisive=True), cause("possible", "b"))
+    few, many = finding("a", sessions=["s1"]), finding("b", sessions=[f"t{n}" for n in range(8)])
+    assert ids(explain(from_findings(few, many))) == ["possible", "sure"]
+    evenly = finding("a", sessions=["s1", "s2", "s3"]), finding("b", sessions=["t1", "t2", "t3"])
+    assert ids(explain(from_findings(*evenly))) == ["sure", "possible"]

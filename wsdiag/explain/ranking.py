@@ -21,6 +21,10 @@ NAMED = 0.40
 CAPS = {1: 0.60, 2: 0.85, 3: 0.97}
 """How sure one can be by the number of vantages that agree, unless a marker is decisive."""
 
+LEAST_WEIGHT = 0.35
+"""What counts of the confidence of a cause that explains none of the troubled connections: with it a
+sure cause of one in nine stands behind a possible one of all others."""
+
 SURE_ENOUGH_TO_OUTRANK = 0.75
 
 TOGETHER = timedelta(seconds=2)
@@ -118,7 +122,7 @@ def _of(named: Collection[str], frame: pl.DataFrame) -> pl.DataFrame:
 
 def _ranked(candidates: list[Candidate]) -> list[Candidate]:
     """By confidence and weight; then a cause moves before those it outranks."""
-    order = sorted(candidates, key=lambda c: (-c.confidence * (0.5 + 0.5 * c.weight), c.cause.id))
+    order = sorted(candidates, key=lambda c: (-_weighed(c), c.cause.id))
     for candidate in list(order):
         if candidate.confidence < SURE_ENOUGH_TO_OUTRANK:
             continue
@@ -127,3 +131,7 @@ def _ranked(candidates: list[Candidate]) -> list[Candidate]:
         if beaten and beaten[0] < place:
             order.insert(beaten[0], order.pop(place))
     return order
+
+
+def _weighed(candidate: Candidate) -> float:
+    return candidate.confidence * (LEAST_WEIGHT + (1 - LEAST_WEIGHT) * candidate.weight)
