@@ -596,6 +596,9 @@ NOISE_WITH_FIELDS: list[tuple[str, dict[str, object]]] = [
     ("unauthorized", {"method": "GET", "path": "/api", "status": 401, "remote": "10.0.0.1"}),
     ("message", {"conn": "c1", "type": "chat", "bytes": 120}),
     ("ticket updated", {"id": 4401, "status": "closed", "user": "bob"}),
+    ("session started", {"session": "9f3c2a77", "user": "bob"}),
+    ("failed to connect", {"host": "db1", "logger": "postgres"}),
+    ("handshake complete", {"logger": "tls", "host": "10.0.0.1"}),
     ("", {}),
 ]
 
@@ -608,6 +611,49 @@ def test_a_sentence_gives_its_rows(
     assert len(rows) == len(expected), rows
     for row, want in zip(rows, expected, strict=True):
         assert {name: row.get(name) for name in want} == want
+
+
+# What programs call these things in fields and in prose, whatever separates the words.
+CALLED: dict[str, tuple[str, ...]] = {
+    "open": (
+        *("connection opened", "client connected", "connected", "socket opened", "ready"),
+        *("connection established", "connection accepted", "new connection", "session started"),
+        *("handshake complete", "user connected"),
+    ),
+    "close": (
+        *("connection closed", "client disconnected", "disconnected", "socket closed", "close"),
+        *("close frame received", "close frame sent", "received close frame", "close received"),
+        *("connection lost", "connection terminated", "connection closed by peer"),
+        *("close handshake complete", "session ended", "connection dropped"),
+    ),
+    "ping": ("ping sent", "sent ping", "sending ping", "ping received", "received ping"),
+    "pong": ("pong received", "pong sent", "got pong"),
+    "heartbeat_timeout": (
+        *("ping timeout", "pong timeout", "heartbeat missed", "no pong received"),
+        *("heartbeat timed out", "client unresponsive"),
+    ),
+    "rejected": ("handshake failed", "upgrade rejected", "connection rejected", "upgrade failed"),
+    "refused": ("connection refused",),
+    "error": ("connect failed", "connection failed", "failed to connect", "handshake error"),
+    "attempt": ("connecting", "connect attempt", "connection attempt", "reconnect attempt"),
+    "auth": ("authentication failed", "token expired", "token rejected", "unauthorized"),
+}
+
+
+@pytest.mark.parametrize("form", ["prose", "logfmt", "snake", "dotted"])
+@pytest.mark.parametrize(("kind", "words"), [(k, w) for k, said in CALLED.items() for w in said])
+def test_a_thing_is_known_in_any_form(kind: str, words: str, form: str) -> None:
+    known = {"conn": "ab12"} | ({"code": 1001} if kind == "close" else {})
+    pairs = " ".join(f"{name}={value}" for name, value in known.items())
+    message, fields = {
+        "prose": (f"[ws] {words.capitalize()} {pairs}", {}),
+        "logfmt": (f'level=info logger=ws msg="ws {words}" {pairs}', {}),
+        "snake": ("", {"ev": f"ws_{words.replace(' ', '_')}", **known}),
+        "dotted": ("", {"event": f"websocket.{words.replace(' ', '.')}", **known}),
+    }[form]
+    rows = rows_of(message, fields)
+    assert [row["kind"] for row in rows] == [kind], rows
+    assert rows[0].get("code") == known.get("code")
 
 
 @pytest.mark.parametrize("message", SILENT)

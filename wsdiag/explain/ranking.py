@@ -22,8 +22,8 @@ CAPS = {1: 0.60, 2: 0.85, 3: 0.97}
 """How sure one can be by the number of vantages that agree, unless a marker is decisive."""
 
 LEAST_WEIGHT = 0.35
-"""What counts of the confidence of a cause that explains none of the troubled connections: with it a
-sure cause of one in nine stands behind a possible one of all others."""
+"""What counts of the confidence in a cause that explains none of the troubled connections: with it
+a sure cause of one in nine stands behind a possible one of all others."""
 
 SURE_ENOUGH_TO_OUTRANK = 0.75
 

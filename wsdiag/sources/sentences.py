@@ -31,7 +31,7 @@ Found = tuple[Phrase, re.Match[str]]
 _READ = 2_000
 """Characters of a message that are read; what follows is payload or a stack."""
 
-_EVENT_FIELDS = ("event", "evt", "event_type", "eventType", "type", "action", "op", "kind")
+_EVENT_FIELDS = ("event", "evt", "ev", "event_type", "eventType", "type", "action", "op", "kind")
 _SAYING_FIELDS = (
     *("err", "error", "err.message", "error.message", "exception", "exc", "cause", "reason"),
     "value",
