@@ -24,9 +24,11 @@ log that tells of the ends and of a shutdown later than this says that they are 
 _KILLED = (
     "(?i)sigkill|killed|exit code 137|out of memory|oom|panic|segfault|segmentation fault"
     "|core dumped|crash|signal 9|not expected|fatal error|code=dumped|status=[0-9]+/failure"
+    r"|exited with code \[?[1-9]"
 )
-_TOLD_TO_STOP = r"(?i)status=(?:15/term|2/int|1/hup|143\b)"
-"""What systemd says of a process that it asked to stop (and Java's exit status for it)."""
+_TOLD_TO_STOP = r"(?i)status=(?:15/term|2/int|1/hup|143\b)|exited with code \[?(?:130|143)\b"
+"""What systemd says of a process that it asked to stop, and a shell's exit status for SIGINT and
+SIGTERM."""
 
 
 def killed() -> pl.Expr:

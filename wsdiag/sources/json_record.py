@@ -21,8 +21,10 @@ TIME_NAMES = (
 )  # fmt: skip
 MESSAGE_NAMES = (
     "msg", "message", "event", "text", "log", "short_message", "body", "description", "m", "line",
-    "ev", "action", "name",
+    "ev", "action", "name", "textpayload", "jsonpayload.message", "jsonpayload.msg",
+    "fields.message", "properties.message",
 )  # fmt: skip
+"""What holds the message: of common loggers, of Google's and Azure's exports, of Rust's tracing."""
 
 MAX_LINES = 500
 """An object that is written over more lines than this is no record."""

@@ -7,8 +7,10 @@ Forms: RFC 3339 and its relatives (`2026-11-22T23:45:36.5Z`, `2026-11-22 23:45:3
 `2026/11/22 23:45:36`), Common Log Format (`22/Nov/2026:23:45:36 +0000`; Django puts a space for the
 colon), syslog RFC 3164 (`Nov 22 23:45:36`), C and JavaScript dates (`Sun Nov 22 23:45:36.5 2026`,
 `Sun Nov 22 2026 23:45:36 GMT+0000`), RFC 1123 (`22 Nov 2026 23:45:36`), klog
-(`I1122 23:45:36.5`), tornado (`261122 23:45:36`), Chrome (`1122/234536.5`), Unix seconds,
-milliseconds, microseconds and nanoseconds, and a bare time of day, also with AM or PM.
+(`I1122 23:45:36.5`), tornado (`261122 23:45:36`), Chrome (`1122/234536.5`), American
+(`11/22/2026, 11:45:36 PM`; without AM or PM nobody knows which is the month) and German
+(`22.11.2026 23:45:36`) dates, Unix seconds, milliseconds, microseconds and nanoseconds, and a bare
+time of day, also with AM or PM.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ _MONTHS = {name: number for number, name in enumerate(_NAMES, start=1)}
 _MONTH = f"(?:{'|'.join(_NAMES)})"
 _TIME = r"(?P<{0}H>[0-2]\d):(?P<{0}M>[0-5]\d):(?P<{0}S>[0-6]\d)"
 _FRACTION = r"(?:[.,](?P<{0}f>\d{{1,9}}))?"
-_ZONE = r"(?:\s?(?P<{0}z>Z|UTC|GMT(?:[+-]\d{{4}})?|[+-]\d\d:?\d\d)(?![\w:]))?"
+_ZONE = r"(?:\s?(?P<{0}z>Z|UTC|GMT(?:[+-]\d{{4}})?|[+-]\d\d:?\d\d)(?!\w|:\d))?"
 
 _FORMS = {
     "i": r"(?P<iY>\d{4})(?P<isep>[-/])(?P<im>\d\d)(?P=isep)(?P<id>\d\d)(?:[T_ ]|, )"
@@ -75,6 +77,11 @@ _FORMS = {
     + (_TIME + _FRACTION + _ZONE).format("r"),
     "k": r"[IWEFD](?P<km>[01]\d)(?P<kd>[0-3]\d) " + (_TIME + _FRACTION).format("k"),
     "t": r"(?P<tY>\d\d)(?P<tm>[01]\d)(?P<td>[0-3]\d) " + (_TIME + _FRACTION).format("t"),
+    "u": r"(?P<um>\d{1,2})/(?P<ud>\d{1,2})/(?P<uY>\d{4}),? (?P<uH>[01]?\d):(?P<uM>[0-5]\d)"
+    + r":(?P<uS>[0-6]\d)"
+    + _FRACTION.format("u")
+    + r"[ \u202f](?P<up>[AaPp])[Mm]\b",
+    "e": r"(?P<ed>\d{1,2})\.(?P<em>\d{1,2})\.(?P<eY>\d{4}),? " + (_TIME + _FRACTION).format("e"),
     "d": _TIME.format("d")
     + _FRACTION.format("d")
     + r"(?: ?(?P<dp>[AaPp])\.?[Mm]\b)?(?![\d:])"
@@ -101,7 +108,7 @@ _AT_END = re.compile(
 )
 # What may stand before a stamp: punctuation, a level, brackets, `time=`, one word.
 _LEAD = re.compile(
-    r"""(?:[\s\[\](){}|"'#*<>,;:=-]|\[[^\]]{0,40}\]|\w+="?[^\s"]*"?\s|\[(?:\d+:){1,2}
+    r"""(?:[\s\[\](){}|"'#*<>,;:=-]|\[[^\]]{0,40}\]|\w+="?[^\s"]*"?\s|\[(?:\d+:){1,2}|\d{1,7}\s+-
     |(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|SEVERE|FINE|FINER|FINEST)\b
     |(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\b,?)*
     (?:[A-Za-z][\w.@/-]{0,31}["'\s:,|=\[(-]+)?$""",

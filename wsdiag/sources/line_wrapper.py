@@ -1,4 +1,4 @@
-"""Peel off what carried a log line: colours, containers, syslog, journald, compose and kubectl.
+"""Peel off what carried a log line: colours, containers, syslog, journald, compose, PM2, kubectl.
 
 A wrapper knows when it took the line; that time serves where the line inside has none. Wrappers
 nest (a container's log holds syslog lines), so peeling goes on until nothing is left to peel.
@@ -46,10 +46,11 @@ _PREFIX = re.compile(
     r"\[pod/[^\]]+\] ?"  # kubectl logs --prefix
     r"|[\w.-]{1,64} {1,40}\| ?"  # docker compose
 )
+_NUMBERED = re.compile(r"\d{1,5}\|[\w.-]{1,64} {1,40}\| ?")  # pm2 logs
 WRAPPED = "^(?:{})".format(
     "|".join(
         re.sub(r"\(\?P<\w+>", "(?:", one.pattern)
-        for one in (_CRI, _TIMESTAMPS, _RFC5424, _SYSLOG, _PREFIX)
+        for one in (_CRI, _TIMESTAMPS, _RFC5424, _SYSLOG, _PREFIX, _NUMBERED)
     )
 )
 """A pattern of each line that carries a wrapper; without named groups, for any engine."""
@@ -64,6 +65,7 @@ WRAPPED_ONCE = "^(?:{})".format(
             _SYSLOG.pattern.replace(r":?|:) ?", ":?) ?"),
             r"\[pod/[^\]]+\] ?",
             r"[A-Za-z][\w.-]{0,63} {1,40}\| ?",
+            _NUMBERED.pattern,
         )
     )
 )
@@ -129,7 +131,7 @@ class Unwrapper:
                         return None
                     text, stamp, spoken = joined, line_time.parse(found["time"]), ""
                     continue
-                found = _TIMESTAMPS.match(text) or _SYSLOG.match(text)
+                found = _TIMESTAMPS.match(text) or _SYSLOG.match(text) or _NUMBERED.match(text)
             elif first == "<":
                 found = _RFC5424.match(text) or _SYSLOG.match(text)
             elif first.isalpha() or first == "[":

@@ -159,7 +159,9 @@ class _Line:
 
     @cached_property
     def pairs(self) -> dict[str, str]:
-        return split_fields(self.message)
+        pairs = split_fields(self.message)
+        stated = pairs.get("msg") or pairs.get("message") or ""
+        return {**split_fields(stated), **pairs} if "=" in stated else pairs
 
     @cached_property
     def said(self) -> dict[str, str]:
