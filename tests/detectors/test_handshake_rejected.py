@@ -160,6 +160,16 @@ def test_a_backend_that_a_proxy_waited_for(path: str, found: int) -> None:
     assert len(judge(NAME, rows).findings) == found
 
 
+@pytest.mark.parametrize(("path", "found"), [("/room/7/ws", 1), ("/api/news", 0)])
+def test_a_backend_that_hung_up(path: str, found: int) -> None:
+    """Where nothing opens, the path's own name tells that it is a WebSocket's."""
+    gone = "upstream prematurely closed connection while reading response header"
+    rows = [row("error", t, f"*{t}", PROXY, name=path, reason=gone) for t in (1, 2)]
+    said = judge(NAME, rows)
+    assert len(said.findings) == found
+    assert not found or said.why == "2 handshakes left without an answer"
+
+
 def test_a_gateway_timeout_that_is_shown_counts_once() -> None:
     rows = [
         *life("*1", 0, 60, source=PROXY, name="/ws"),

@@ -33,6 +33,27 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         [{"kind": "close", "code": 1001, "reason": "Idle Timeout"}, {"kind": "timeout"}],
     ),
     (
+        'close { target: WebSocket, isTrusted: true, wasClean: true, code: 1001, reason: "" }',
+        {},
+        [{"kind": "close", "code": 1001}],
+    ),
+    (
+        "CloseEvent {isTrusted: true, wasClean: false, code: 4002, reason: 'bye', type: 'close'}",
+        {},
+        [{"kind": "close", "code": 4002, "reason": "bye"}],
+    ),
+    (
+        "Closing SockJS session id=k3x9, CloseStatus [code=1002, reason=null]",
+        {},
+        [{"kind": "close", "code": 1002, "conn": "k3x9"}],
+    ),
+    ("Closed a WebSocket connection (12 left)", {}, [{"kind": "end"}]),
+    (
+        "proxy ws: copying: read tcp 10.0.0.2:443->10.0.0.9:51022: read: connection timed out",
+        {},
+        [{"kind": "end", "reason": "timeout"}],
+    ),
+    (
         "Error { kind: WebSocket, source: Some(Protocol(ResetWithoutClosingHandshake)) }",
         {},
         [{"kind": "end", "reason": "eof"}],
@@ -294,6 +315,17 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
     ("hold0 manager reconnect_attempt 2", {}, [{"kind": "attempt"}]),
     # -- refused and rejected --
     (
+        "onClose: code=1002 reason=Invalid status code received: 200",
+        {},
+        [{"kind": "rejected", "code": 200}, {"kind": "close", "code": 1002}],
+    ),
+    (
+        "[C7][S12] Sending local reply with details upgrade_failed",
+        {},
+        [{"kind": "rejected", "code": 403, "reason": "upgrade_failed"}],
+    ),
+    ("ws: response does not implement http.Hijacker", {}, [{"kind": "rejected"}]),
+    (
         "hold0 connect_error undefined Error websocket error null desc=connect ECONNREFUSED "
         "127.0.0.1:9301",
         {},
@@ -341,6 +373,16 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
     ("engine: 'https://e.example' is not an accepted origin.", {}, [{"kind": "rejected"}]),
     # -- heartbeats --
     ("heartbeat timeout, terminating", {}, [{"kind": "heartbeat_timeout"}]),
+    (
+        "A pong wasn't received from the server within 5000ms",
+        {},
+        [{"kind": "heartbeat_timeout", "ms": None}],
+    ),
+    (
+        "Client pad-7 has exceeded timeout, disconnecting.",
+        {},
+        [{"kind": "heartbeat_timeout", "conn": "pad-7", "reason": "exceeded timeout"}],
+    ),
     ("no pong for 20000ms", {"conn": "c3"}, [{"kind": "heartbeat_timeout", "ms": 20000.0}]),
     (
         "ping: failed to ping: failed to wait for pong: context deadline exceeded",
@@ -390,6 +432,27 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         [{"kind": "close", "code": 1000}, {"kind": "timeout", "ms": 61000.0}],
     ),
     ("error 10.1.0.1:501 RangeError: Max payload size exceeded", {}, [{"kind": "error"}]),
+    ("read: no handler for opcode 10", {}, [{"kind": "error"}]),
+    (
+        "dial wss://rt.example.org/ws: x509: certificate signed by unknown authority",
+        {},
+        [{"kind": "error", "reason": "certificate signed by unknown authority"}],
+    ),
+    (
+        "handle_transport_init received error: sslv3 alert certificate unknown",
+        {},
+        [{"kind": "error", "reason": "sslv3 alert certificate unknown"}],
+    ),
+    (
+        "connect failed; reconnecting in 3 seconds: [Errno 101] Network is unreachable",
+        {},
+        [{"kind": "error", "reason": "Network is unreachable"}],
+    ),
+    (
+        "Outgoing messages are being dropped for client pad-7.",
+        {},
+        [{"kind": "backpressure", "conn": "pad-7"}],
+    ),
     ("accept4: too many open files", {}, [{"kind": "error", "reason": "too many open files"}]),
     ("read: websocket: bad MASK", {}, [{"kind": "error", "reason": "bad MASK"}]),
     ("WebSocket opening handshake was canceled", {}, [{"kind": "error"}]),

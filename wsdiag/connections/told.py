@@ -116,8 +116,8 @@ def _ranked(ranks: Sequence[pl.Expr]) -> pl.Expr:
 
 def _finest() -> pl.Expr:
     """By how finely its clock ticks: the wire, then whoever logs a thing as it happens, then a
-    proxy, whose lines may have whole seconds only."""
-    return _ranked((WIRE, BY_PROXY, pl.lit(value=True)))
+    proxy, whose lines may have whole seconds only; of those the first that gives a reason."""
+    return _ranked((WIRE, BY_PROXY, pl.col("reason").is_not_null(), pl.lit(value=True)))
 
 
 def _who_closed() -> pl.Expr:

@@ -13,6 +13,14 @@ PATIENCE = pl.duration(seconds=1)
 BACKEND_SILENT = "upstream timed out while (?:reading response header|connecting|sending request)"
 """What nginx logs when it waits for a backend in vain; its client gets a 504."""
 
+BACKEND_GONE = (
+    r"^(?:upstream prematurely closed connection|recv\(\) failed .*) while reading response header"
+)
+"""What nginx logs when a backend hangs up instead of an answer; its client gets a 502."""
+
+NAMED_SO = r"(?i)/(?:[\w-]*[_-])?(?:ws|wss|websockets?|sockjs|cable)/?$"
+"""A path that is hardly anything but a WebSocket's."""
+
 
 def unanswered(connections: pl.LazyFrame, signs: pl.LazyFrame) -> pl.LazyFrame:
     """One row for each: session, path, started, ended, measured (the wait in seconds, null where
@@ -45,13 +53,16 @@ def _ended_before(connections: pl.LazyFrame, signs: pl.LazyFrame) -> pl.LazyFram
 
 
 def _backend_silent(signs: pl.LazyFrame) -> pl.LazyFrame:
-    """Backends that a proxy waited for, on paths that are known to be a WebSocket's: an error log
-    tells of any request."""
+    """Backends that a proxy waited for, or that hung up before they answered, on paths that are
+    known to be a WebSocket's or are named like one: an error log tells of any request."""
     upgraded = (pl.col("kind") == "timeout") & pl.col("reason").str.contains("upgraded connection")
+    silent = (pl.col("kind") == "timeout") & pl.col("reason").str.contains(BACKEND_SILENT)
+    gone = (pl.col("kind") == "error") & pl.col("reason").str.contains(BACKEND_GONE)
     paths = signs.filter((pl.col("kind") == "open") | upgraded).select("name").unique()
     return (
-        signs.filter((pl.col("kind") == "timeout") & pl.col("reason").str.contains(BACKEND_SILENT))
-        .join(paths, on="name", how="semi")
+        signs.filter(silent | gone)
+        .join(paths.with_columns(known=True), on="name", how="left")
+        .filter(pl.col("known") | (gone & pl.col("name").str.contains(NAMED_SO)))
         .group_by("session", maintain_order=True)
         .agg(
             pl.col("name").first().alias("path"),

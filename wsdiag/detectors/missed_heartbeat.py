@@ -105,7 +105,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             "vantages",
             "late",
             "throttled",
-            normal=(pl.col("code") == 1000).fill_null(False) & pl.col("_stated"),
+            normal=((pl.col("code") == 1000) & pl.col("reason").str.contains(_SAID)).fill_null(
+                False
+            ),
             answered=pl.col("vantages").list.contains("network")
             & (pl.col("pings") > pl.col("own_pings").fill_null(0))
             & pl.col("open_pings").is_null(),

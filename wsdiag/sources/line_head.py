@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from wsdiag.sources import line_time
-from wsdiag.sources.line_time import Stamp
+from wsdiag.sources.line_time import Lacks, Stamp
 
 _LEVELS = (
     "TRACE|DEBUG|DBG|INFO|INF|INFORMATION|NOTICE|WARN|WRN|WARNING|ERROR|ERR|CRITICAL|CRIT|FATAL"
@@ -21,6 +21,10 @@ _AFTER = re.compile(
 _BRACKET = re.compile(r"[^\[\]]{1,40}\]")
 # Where a browser's console says that the line was written: `app.js:12 `, `(index):7:3 `, `VM88:1 `.
 _SCRIPT = re.compile(r"(?:[\w.@/-]+\.(?:[cm]?[jt]sx?|html?|vue)|\(index\)|VM\d+)(?::\d+){1,2} +")
+# Behind a time without year, as Android's logcat writes: `1604 16072 D Tag: `, `D/Tag(961): `.
+_LOGCAT = re.compile(
+    r"(?:\d+[- ]+\d+(?:[/?-]\S*)? +)?[VDIWEF][/ ][\w.$-]+ *(?:\( *\d+\))?: +(?=\S)"
+)
 _LEAD_WORD = re.compile(r"\s*([A-Za-z][\w.@/-]*)[\s:|-]+[\[(]?$")
 
 
@@ -60,6 +64,8 @@ def part(line: str) -> Head:
         level = level or (found["level"] or "").upper()
         message = message[found.end() :]
     message = _unplaced(_unbracketed(message))
+    if stamp.lacks == Lacks.YEAR and (logcat := _LOGCAT.match(message)):
+        message = message[logcat.end() :]
     lead = _LEAD_WORD.match(rest[: stamp.start])
     if lead and len(lead[1]) > 1 and not _BEFORE.match(lead[1]):
         message = f"{lead[1]} {message}"

@@ -6,11 +6,11 @@ A stamp is what stands in the line and nothing more: it may lack the year (syslo
 Forms: RFC 3339 and its relatives (`2026-11-22T23:45:36.5Z`, `2026-11-22 23:45:36,500 +0100`,
 `2026/11/22 23:45:36`), Common Log Format (`22/Nov/2026:23:45:36 +0000`; Django puts a space for the
 colon), syslog RFC 3164 (`Nov 22 23:45:36`), C and JavaScript dates (`Sun Nov 22 23:45:36.5 2026`,
-`Sun Nov 22 2026 23:45:36 GMT+0000`), RFC 1123 (`22 Nov 2026 23:45:36`), klog
-(`I1122 23:45:36.5`), tornado (`261122 23:45:36`), Chrome (`1122/234536.5`), American
-(`11/22/2026, 11:45:36 PM`; without AM or PM nobody knows which is the month) and German
-(`22.11.2026 23:45:36`) dates, Unix seconds, milliseconds, microseconds and nanoseconds, and a bare
-time of day, also with AM or PM.
+`Sun Nov 22 2026 23:45:36 GMT+0000`), RFC 1123 (`22 Nov 2026 23:45:36`), Android
+(`11-22 23:45:36.5`), klog (`I1122 23:45:36.5`), tornado (`261122 23:45:36`), Chrome
+(`1122/234536.5`), American (`11/22/2026, 11:45:36 PM`; without AM or PM nobody knows which is the
+month) and German (`22.11.2026 23:45:36`) dates, Unix seconds, milliseconds, microseconds and
+nanoseconds, and a bare time of day, also with AM or PM.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ _FORMS = {
     + _MONTH
     + r")[ -](?P<rY>\d{4}) "
     + (_TIME + _FRACTION + _ZONE).format("r"),
+    "a": r"(?<!-)(?P<am>[01]\d)-(?P<ad>[0-3]\d) " + (_TIME + _FRACTION).format("a"),
     "k": r"[IWEFD](?P<km>[01]\d)(?P<kd>[0-3]\d) " + (_TIME + _FRACTION).format("k"),
     "t": r"(?P<tY>\d\d)(?P<tm>[01]\d)(?P<td>[0-3]\d) " + (_TIME + _FRACTION).format("t"),
     "u": r"(?P<um>\d{1,2})/(?P<ud>\d{1,2})/(?P<uY>\d{4}),? (?P<uH>[01]?\d):(?P<uM>[0-5]\d)"
@@ -84,7 +85,7 @@ _FORMS = {
     "e": r"(?P<ed>\d{1,2})\.(?P<em>\d{1,2})\.(?P<eY>\d{4}),? " + (_TIME + _FRACTION).format("e"),
     "d": _TIME.format("d")
     + _FRACTION.format("d")
-    + r"(?: ?(?P<dp>[AaPp])\.?[Mm]\b)?(?![\d:])"
+    + r"(?: ?(?P<dp>[AaPp])\.?[Mm]\b)?(?!\d|:\w)"
     + r"(?:(?P<dz>Z)\b)?",
 }
 _CHROME = (  # behind `[pid:tid:`
@@ -106,9 +107,11 @@ _AT_END = re.compile(
     r"(?:\bat |[\s(\[])(?P<text>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*(?: [+-]\d{4})?|[12]\d{12})"
     r"[\s)\].]*$"
 )
-# What may stand before a stamp: punctuation, a level, brackets, `time=`, one word.
+# What may stand before a stamp: punctuation, a level, brackets, `time=`, one word; before brackets
+# the name of the program too (`flutter: [socket] INFO `).
 _LEAD = re.compile(
-    r"""(?:[\s\[\](){}|"'#*<>,;:=-]|\[[^\]]{0,40}\]|\w+="?[^\s"]*"?\s|\[(?:\d+:){1,2}|\d{1,7}\s+-
+    r"""(?:[A-Za-z][\w.-]{0,31}:\s+(?=\[))?
+    (?:[\s\[\](){}|"'#*<>,;:=-]|\[[^\]]{0,40}\]|\w+="?[^\s"]*"?\s|\[(?:\d+:){1,2}|\d{1,7}\s+-
     |(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|SEVERE|FINE|FINER|FINEST)\b
     |(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\b,?)*
     (?:[A-Za-z][\w.@/-]{0,31}["'\s:,|=\[(-]+)?$""",

@@ -33,14 +33,15 @@ _RFC5424 = re.compile(
     r"<\d{1,3}>1 (?P<time>\S+) (?P<host>\S+) (?P<tag>\S+) \S+ \S+ "
     r'(?:-|(?:\[(?:[^\]\\"]|\\.|"(?:[^"\\]|\\.)*")*\])+)[ \ufeff]*'
 )
-# RFC 3164 and what rsyslog and journalctl make of it. With a process id the colon may be missing.
+# RFC 3164 and what rsyslog and journalctl make of it. With a process id the colon may be missing;
+# in its place Heroku's Logplex writes the dyno (`app[web.1]:`).
 _SYSLOG = re.compile(
     r"(?P<pri><\d{1,3}>)?(?:"
     r"(?P<time>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,6})?"
     rf"|{_ISO}(?:\.\d{{1,9}})?(?:Z|[+-]\d\d:?\d\d)"
     r"|[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? [A-Z]{2,5}"
     r"|1\d{9}\.\d{6})|\[ *\d+\.\d{6}\])"
-    rf" (?:(?P<host>{_TAG}) )?(?P<tag>{_TAG})(?:(?P<pid>\[\d+\]):?|:) ?"
+    rf" (?:(?P<host>{_TAG}) )?(?P<tag>{_TAG})(?:(?P<pid>\[(?:\d+|[a-z]\w*\.\d+)\]):?|:) ?"
 )
 _PREFIX = re.compile(
     r"\[pod/[^\]]+\] ?"  # kubectl logs --prefix
