@@ -857,3 +857,29 @@ def test_public_addresses_become_pseudonyms() -> None:
     assert row["conn"] == redact.address("8.8.4.4")
     (row,) = rows_of("client connected", {"addr": "::ffff:10.0.0.9", "port": 0})
     assert "peer" not in row
+
+
+@pytest.mark.parametrize(
+    ("fields", "column", "value"),
+    [
+        ({"closeStatus": 1006}, "code", 1006),
+        ({"closeStatusCode": "1006"}, "code", 1006),
+        ({"code": 1001, "closeStatusDescription": "bye"}, "reason", "bye"),
+        ({"code": 1001, "playerId": "p7"}, "user", redact.user("p7")),
+        ({"code": 1001, "enduser.id": "p7"}, "user", redact.user("p7")),
+        ({"code": 1001, "transportId": "Kd3fXy"}, "conn", "Kd3fXy"),
+        (
+            {"network.peer.address": "192.0.2.7", "network.peer.port": 51000},
+            "peer",
+            "192.0.2.7:51000",
+        ),
+    ],
+)
+def test_the_names_that_fields_have(fields: dict[str, object], column: str, value: object) -> None:
+    (row,) = rows_of("websocket closed", fields)
+    assert row[column] == value
+
+
+def test_a_lifetime_in_a_field_that_names_its_unit() -> None:
+    rows = rows_of("websocket closed", {"code": 1001, "elapsedMs": 61234})
+    assert [(row["kind"], row.get("ms")) for row in rows] == [("close", None), ("end", 61234.0)]

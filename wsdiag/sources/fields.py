@@ -15,9 +15,15 @@ from functools import lru_cache
 
 from wsdiag import redact
 
-CODE = ("wsclosecode", "closecode", "disconnectcode", "wscode", "code", "statuscode", "status")
+CODE = (
+    *("wsclosecode", "closecode", "disconnectcode", "closestatus", "closestatuscode", "wscode"),
+    *("code", "statuscode", "status"),
+)
 STATUS = ("httpstatus", "responsestatus", "statuscode", "status", "code")
-REASON = ("closereason", "disconnectreason", "wsreason", "reason", "description", "why")
+REASON = (
+    *("closereason", "disconnectreason", "closedescription", "closestatusdescription"),
+    *("wsreason", "reason", "description", "why"),
+)
 ERROR = ("errmessage", "errormessage", "err", "error", "exception", "exc", "cause", "errmsg")
 EVENT = ("event", "evt", "ev", "type", "action", "op", "msg", "message")
 WHERE = ("logger", "loggername", "component", "module", "subsystem", "target", "system")
@@ -33,7 +39,10 @@ HANDSHAKE = (
     "elapsed",
     "latency",
 )
-LIFETIME = ("lifetime", "duration", "uptime", "age", "connected", "connectedfor", "sessionduration")
+LIFETIME = (
+    *("lifetime", "duration", "uptime", "age", "connected", "connectedfor", "sessionduration"),
+    *("connectionduration", "connectiontime", "elapsed", "alive"),
+)
 SILENCE = ("timeout", "after", "idle", "silence", "idlefor", "silentfor", "waited")
 PAUSE = ("", "lag", "eventlooplag", "blocked", "blockedfor", "delay", "pause", "took", "duration")
 BYTES = ("bytes", "size", "messagesize", "payloadsize", "length", "buffered", "bufferedamount")
@@ -42,7 +51,7 @@ TOPIC = ("topic", "channel", "room", "subscription", "destination", "feed", "str
 
 _CONN_SURE = (
     *("conn", "connid", "connection", "connectionid", "cid", "wsid", "websocketid"),
-    *("socket", "socketid", "sid"),
+    *("socket", "socketid", "sid", "transportid"),
 )
 _CONN_WEAK = ("client", "clientid", "session", "sessionid", "peer", "remote", "remoteaddr")
 _CONN = (*_CONN_SURE, "client", "clientid", "session", "sessionid")
@@ -51,12 +60,16 @@ _CREDENTIALS = frozenset({"sid", "session", "sessionid"})
 _LEAST_SECRET = 8
 
 _HTTP_FIELDS = frozenset({"method", "httpmethod", "verb", "useragent", "requestmethod"})
-_USER = ("user", "userid", "uid", "username", "sub", "account", "accountid", "email", "login")
+_USER = (
+    *("user", "userid", "uid", "username", "sub", "account", "accountid", "email", "login"),
+    *("usrid", "enduserid", "principal", "customerid", "memberid", "playerid", "player"),
+)
 _PEER = (
     *("peer", "remote", "addr", "remoteaddr", "remoteaddress", "clientaddr", "clientaddress"),
     *("peeraddr", "client", "ip", "clientip", "remoteip", "from", "peername", "socketaddress"),
+    *("networkpeeraddress", "address", "xforwardedfor"),
 )
-_PORT = ("port", "clientport", "remoteport", "peerport")
+_PORT = ("port", "clientport", "remoteport", "peerport", "networkpeerport")
 _TRACE = (
     *("requestid", "reqid", "rid", "xrequestid", "traceid", "traceparent"),
     *("correlationid", "xcorrelationid"),
