@@ -47,6 +47,23 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         {},
         [{"kind": "close", "code": 1002, "conn": "k3x9"}],
     ),
+    ("WSMessage(type=<WSMsgType.CLOSE: 8>, data=4001, extra='')", {}, [{"code": 4001}]),
+    ("    Event Code     : 4004", {}, [{"kind": "close", "code": 4004}]),
+    (
+        'ws failed: Error Domain=NSURLErrorDomain Code=-1005 "The network connection was lost."',
+        {},
+        [{"kind": "end", "code": None}],
+    ),
+    (
+        "java.net.SocketException: Software caused connection abort",
+        {},
+        [{"kind": "end", "reason": "rst"}],
+    ),
+    (
+        'Connection "7f20" to the service was dropped.',
+        {},
+        [{"kind": "end"}],
+    ),
     ("Closed a WebSocket connection (12 left)", {}, [{"kind": "end"}]),
     (
         "proxy ws: copying: read tcp 10.0.0.2:443->10.0.0.9:51022: read: connection timed out",
@@ -320,6 +337,22 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         [{"kind": "rejected", "code": 200}, {"kind": "close", "code": 1002}],
     ),
     (
+        "java.net.ProtocolException: Expected HTTP 101 response but was '404 Not Found'",
+        {},
+        [{"kind": "rejected", "code": 404, "reason": "Not Found"}],
+    ),
+    (
+        "Connection to 'https://rt.example.org/ws#' was not upgraded to websocket, "
+        "HTTP status code: 502",
+        {},
+        [{"kind": "rejected", "code": 502}],
+    ),
+    (
+        "The HTTP response from the server [403] did not permit the HTTP upgrade to WebSocket",
+        {},
+        [{"kind": "rejected", "code": 403}],
+    ),
+    (
         "[C7][S12] Sending local reply with details upgrade_failed",
         {},
         [{"kind": "rejected", "code": 403, "reason": "upgrade_failed"}],
@@ -382,6 +415,23 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         "Client pad-7 has exceeded timeout, disconnecting.",
         {},
         [{"kind": "heartbeat_timeout", "conn": "pad-7", "reason": "exceeded timeout"}],
+    ),
+    (
+        "sent ping but didn't receive pong within 30000ms (after 4 successful ping/pongs)",
+        {},
+        [{"kind": "heartbeat_timeout", "ms": 30000.0}],
+    ),
+    ("Heartbeat ACK not received in time", {}, [{"kind": "heartbeat_timeout"}]),
+    (
+        "Shard ID 7 has stopped responding to the gateway. Closing and restarting.",
+        {},
+        [{"kind": "heartbeat_timeout"}],
+    ),
+    ("Connection Pruned ........ 498.122", {}, [{"kind": "heartbeat_timeout"}]),
+    (
+        "Can't keep up, shard ID 7 websocket is 31.9s behind.",
+        {},
+        [{"kind": "stall", "ms": 31900.0}],
     ),
     ("no pong for 20000ms", {"conn": "c3"}, [{"kind": "heartbeat_timeout", "ms": 20000.0}]),
     (
@@ -500,6 +550,7 @@ SILENT = [
     "send PING every 1000ms",
     "RWS> next delay 1300",
     "connection handler failed",
+    "Error: WebSocket is not open: readyState 3 (CLOSED)",
 ]
 
 NOISE = """\

@@ -241,7 +241,7 @@ def peer(text: str) -> str | None:
 
 def number(text: str | None, low: int, high: int) -> int | None:
     """The whole number that `text` is, or begins with (`1006 (abnormal)`), when it is in range."""
-    found = re.match(r"\D{0,2}(\d{1,6})(?![\d.])", text) if text else None
+    found = re.match(r"(?!-)\D{0,2}(\d{1,6})(?![\d.])", text) if text else None
     value = int(found[1]) if found else None
     return value if value is not None and low <= value <= high else None
 

@@ -49,7 +49,7 @@ MAX_MS = 3.2e11
 
 WS_PATH = re.compile(
     r"transport=websocket|/(?:[\w-]*[_-])?(?:ws|wss|websockets?|sockjs|cable|mqtt|signalr)(?:[/?.]|$)"
-    r"|/(?:hubs?/|[\w-]*hub\?)|/graphql-ws",
+    r"|/(?:hubs?/|[\w-]*hub\?)|/graphql-ws|/api/kernels/[\w-]+/channels",
     re.IGNORECASE,
 )
 MAX_KNOWN = 4_096

@@ -51,9 +51,9 @@ _ELIDED = re.compile(rb"\.\.\.(\d{1,15}) bytes$")
 _FRAME_KINDS = {1: Kind.MESSAGE, 2: Kind.MESSAGE, 8: Kind.CLOSE, 9: Kind.PING, 10: Kind.PONG}
 
 _BARE = re.compile(
-    r"^(?:(?:\w*(?:error|exc|err|read|write|exception)\w*|upgrade|socket|client|ws)\W+)*"
+    r"^(?:(?:[\w.$:]*(?:error|exc|err|read|write|exception)\w*|upgrade|socket|client|ws|os|io)\W+)*"
     r"(?:connect |read |write |dial tcp |read tcp |write tcp |\[errno |econn|connection re|eof"
-    r"|socket hang up|unexpected eof|net::err_)"
+    r"|socket hang up|software caused connection|unexpected eof|net::err_)"
 )
 """Nothing but an error of the network, so it is as much about a WebSocket as the log is."""
 _LEADING_CLOSE = re.compile(
@@ -79,6 +79,12 @@ _MEMORY = re.compile(
     r"(?P<bytes>\d{1,12}(?:\.\d+)? ?[kmg]i?b)\b"
 )
 _SHORTEST_STALL_MS = 50.0
+_DENIED_BEFORE = 12
+"""So near before a statement a word of denial is about it."""
+
+_AFFIRMED = {Kind.OPEN, Kind.PONG}
+_DENIED = re.compile(r"\b(?:not|never|cannot|unable|fail(?:ed|s)? to)\b|n't\b")
+"""What turns such a statement round: "socket is not connected", "didn't receive pong"."""
 
 _ENDS = {Kind.CLOSE, Kind.END}
 _FAILED = {Kind.REJECTED, Kind.REFUSED}
@@ -262,9 +268,15 @@ def _phrases(line: _Line) -> Iterator[Found]:
     for family in v.candidates(line.low):
         for phrase in family:
             match = phrase.search(line.low)
-            if match and line.may_say(phrase, match):
+            if match and line.may_say(phrase, match) and not _is_denied(phrase, match):
                 yield phrase, match
                 break
+
+
+def _is_denied(phrase: Phrase, match: re.Match[str]) -> bool:
+    """True where the line says that this did not happen."""
+    start = max(0, match.start() - _DENIED_BEFORE)
+    return phrase.kind in _AFFIRMED and bool(_DENIED.search(match.string, start, match.end()))
 
 
 def _is_code(match: re.Match[str], line: _Line) -> bool:
@@ -275,6 +287,8 @@ def _is_code(match: re.Match[str], line: _Line) -> bool:
         return False
     if not (1000 <= code <= 1015 or 3000 <= code <= 4999):
         return False
+    if line.low[match.start("code") - 2 : match.start("code")] in {"=-", " -"}:
+        return False  # an error of Apple's, as NSURLErrorDomain Code=-1005
     if line.websocket:
         return True
     if line.business or _PLURAL.match(line.low, match.end("code")):
