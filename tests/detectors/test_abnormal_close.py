@@ -169,3 +169,9 @@ def test_a_frequent_message_is_no_trigger() -> None:
     ]
     rows += [*others(3), *(saying(f"o{n}", 20 + n, "chat") for n in range(3))]
     assert "after-one-message" not in judge(NAME, rows).traits
+
+
+def test_ended_for_a_newer_one_whatever_the_code() -> None:
+    reason = "already connected, closing old connection"
+    assert "displaced" in judge(NAME, [row("close", 9, "a", SERVER, reason=reason)]).traits
+    assert judge(NAME, [row("close", 9, "a", SERVER, reason="bye")]).findings == []

@@ -45,6 +45,20 @@ def test_a_library_says_so_without_a_code(reason: str) -> None:
     assert said.traits <= {"limit-of-unknown", "limit-of-server"}
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "No async message support and buffer too small",
+        "Text message size [70123] exceeds maximum",
+        "maximum message size of 32768B was exceeded",
+    ],
+)
+def test_a_line_alone_says_so(reason: str) -> None:
+    alone = row("error", 29.9, None, SERVER, reason=reason)
+    assert judge(NAME, [alone]).count == 1
+    assert judge(NAME, [*life("a", 0, 30, code=1009), alone]).count == 1
+
+
 @pytest.mark.parametrize("code", [1000, 1002, 1003, 1007, 1008, 1010, 1011])
 def test_another_code_is_another_fault(code: int) -> None:
     said = judge(NAME, life("a", 0, 30, code=code))

@@ -171,3 +171,10 @@ def test_a_line_that_alone_tells_of_it_is_the_proof() -> None:
     said = judge(NAME, [row("auth", 5, "bare 7", CLIENT, reason="token expired")])
     (finding,) = said.findings
     assert [proof["source"] for proof in finding["evidence"]] == [CLIENT]
+
+
+def test_a_code_alone_of_a_connection_that_nobody_saw_begin() -> None:
+    silent = row("close", 9, "a", SERVER, code=4401, reason="Unauthorized")
+    assert judge(NAME, [silent]).findings == []
+    said = judge(NAME, [row("close", 9, "a", SERVER, code=3005, reason="connection expired")])
+    assert "midstream" in said.traits

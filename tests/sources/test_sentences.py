@@ -33,6 +33,17 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         [{"kind": "close", "code": 1001, "reason": "Idle Timeout"}, {"kind": "timeout"}],
     ),
     (
+        "websockets.exceptions.ConnectionClosed: code = 1009 (message too big), no reason",
+        {},
+        [{"kind": "close", "code": 1009}],
+    ),
+    (
+        "Client pad-7 already connected, closing old connection.",
+        {},
+        [{"kind": "close", "conn": "pad-7", "reason": "already connected, closing old connection"}],
+    ),
+    ("Error: Close code 1006 is not valid.", {}, [{"kind": "error"}]),
+    (
         'close { target: WebSocket, isTrusted: true, wasClean: true, code: 1001, reason: "" }',
         {},
         [{"kind": "close", "code": 1001}],
@@ -482,6 +493,12 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         [{"kind": "close", "code": 1000}, {"kind": "timeout", "ms": 61000.0}],
     ),
     ("error 10.1.0.1:501 RangeError: Max payload size exceeded", {}, [{"kind": "error"}]),
+    (
+        "It seems you are trying to reach a Socket.IO server in v2.x with a v3.x client, but they "
+        "are not compatible",
+        {},
+        [{"kind": "error"}],
+    ),
     ("read: no handler for opcode 10", {}, [{"kind": "error"}]),
     (
         "dial wss://rt.example.org/ws: x509: certificate signed by unknown authority",

@@ -47,6 +47,7 @@ TRACEBACK_LINES = 100
 
 SAYS = {wording.mark: wording.pattern for wording in book() if wording.detector == ID}
 HANDLER, TO_THE_GONE = SAYS["handler-failed"], SAYS["spoke-to-the-gone"]
+DISPLACED = SAYS["displaced"]
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -63,7 +64,11 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for each close code, and one for the ends without a Close frame."""
     announced = pl.col("code").is_in([*POLITE_CODES, *RESTART_CODES])
-    abnormal = pl.col("frameless") | (pl.col("code").is_not_null() & ~announced)
+    abnormal = (
+        pl.col("frameless")
+        | (pl.col("code").is_not_null() & ~announced)
+        | (pl.col("code").is_null() & pl.col("reason").str.contains(DISPLACED)).fill_null(False)
+    )
     connections = with_room(story.connections).with_columns(well=_well_meanwhile())
     closed = counted(connections.filter(pl.col("gone") & abnormal & may_have_lived())).select(
         "session",

@@ -13,7 +13,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, counted
-from wsdiag.finding import Severity, flag, plural
+from wsdiag.finding import SPOT, Severity, flag, plural
 from wsdiag.targets import Targets
 
 ID = "message-too-big"
@@ -27,7 +27,8 @@ _SAID = (
     "(?i)max payload size exceeded|max(imum)? frame length|message too big|too big message"
     "|frame size of .* exceeds|frame with \\d+ bytes|WS_ERR_UNSUPPORTED_MESSAGE_LENGTH"
     "|read limit exceeded"
-    "|exceeds limit of \\d+ bytes|over size limit"
+    "|exceeds limit of \\d+ bytes|over size limit|message size \\S+ exceeds|maximum message size of"
+    "|no async message support and buffer too small"
 )
 
 
@@ -36,6 +37,24 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     coded = pl.col("code").is_not_null() | pl.col("frameless")
     return story.connections.filter(pl.col("gone") & coded).select(
         judged=pl.len().cast(pl.Int64), said=pl.format("{} ends seen, none with 1009", pl.len())
+    )
+
+
+def _told_alone(story: Story, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """The lines that say so and name no connection, where none is known to have ended so."""
+    return (
+        story.signs.filter(pl.col("session").is_null() & pl.col("reason").str.contains(_SAID))
+        .group_by("source", "pos", maintain_order=True)
+        .agg(
+            pl.col("session").first(),
+            pl.col("reason").first(),
+            pl.col("ts").first().alias("started"),
+            pl.col("ts").first().alias("ended"),
+            SPOT.head(1).alias("pointers"),
+        )
+        .join(rows.select(known=pl.len()), how="cross")
+        .filter(pl.col("known") == 0)
+        .drop("source", "pos", "known")
     )
 
 
@@ -65,6 +84,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pointers=pl.when(pl.col("closing").list.len() > 0).then("closing").otherwise("opening"),
         )
     )
+    rows = pl.concat([rows, _told_alone(story, rows)], how="diagonal_relaxed")
     text = pl.col("reason").drop_nulls().first()
     who = pl.col("closed_by").drop_nulls().mode().sort().first()
     return flag(

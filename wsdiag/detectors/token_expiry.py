@@ -29,6 +29,9 @@ NEEDS = (
 EARLY, LATE = pl.duration(seconds=2), pl.duration(seconds=6)
 """Around the expiry: servers check on a timer, and clocks are some seconds apart."""
 
+EXPIRED_IN_USE = 3005
+"""Centrifugo: the connection's own credential expired, so it had been accepted."""
+
 _SAID = "(?i)expired|jwt expired|TokenExpired|SessionExpired"
 _SAYS_EXPIRED = (
     "(?i)(token|jwt|session|credential|signature|auth|connection)\\w*.{0,24}expired"
@@ -64,12 +67,15 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         & pl.col("closed_by").is_in(["server", "unknown"])
         & ~(pl.col("code").is_in([1001, 1012]).fill_null(False))
     ).fill_null(False)
+    # A code alone, of a connection that began who knows when, tells of no expiry.
+    start_known = pl.col("was_open") | pl.col("attempted").is_not_null()
     failed_early = pl.col("status").is_in([401, 403]).fill_null(False) | (
         (
             pl.col("code").is_in([*AUTH_CODES, 1008, 4001, 4403]).fill_null(False)
             | pl.col("said").is_not_null()
         )
         & (moment - begun < pl.duration(seconds=2)).fill_null(True)
+        & ~(pl.col("code") == EXPIRED_IN_USE).fill_null(False)
     )
     stale = (pl.col("expires") < begun).fill_null(False) & failed_early
     said_here = pl.col("said").is_not_null()
@@ -78,7 +84,12 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     rows = (
         story.connections.join(said, on="session", how="left")
         .with_columns(_at_connect=at_connect, _at_exp=at_exp & ~stale)
-        .filter(pl.col("_at_connect") | pl.col("_at_exp") | said_here | (coded & pl.col("gone")))
+        .filter(
+            pl.col("_at_connect")
+            | pl.col("_at_exp")
+            | said_here
+            | (coded & pl.col("gone") & start_known)
+        )
         .pipe(counted)
         .select(
             "session",
