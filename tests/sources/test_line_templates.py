@@ -38,6 +38,16 @@ STATEMENTS = [
     "    await websocket.send(data{n})",
     "websockets.exceptions.ConnectionClosedError: sent {code} (unexpected error)",
     "INFO:     connection closed",
+    # Some of one message with a head and without, which are one thing told twice.
+    "websocket client connected user=bob",
+    "{t} INFO websocket client connected user=bob",
+    "websocket client {n} disconnected code={code}",
+    "{s} web1 chat[{n}]: websocket ping sent conn={id}",
+    "{s} web1 chat[{n}]: websocket client disconnected conn={id} code={code}",
+    "[Nest] {n}  - 11/22/2026, {h}:04:{ss} {half} LOG [WsGateway] websocket pong received id={id}",
+    "22.11.2026 10:00:{ss} websocket client disconnected id={id} code={code}",
+    "[Sun Nov 22 10:00:{ss} 2026] websocket ping sent id={id}",
+    '{{"level":"info","ts":{e}.{n},"msg":"websocket ping sent","conn":"{id}"}}',
 ]
 IDS = st.one_of(
     st.text("0123456789abcdef", min_size=12, max_size=12),
@@ -59,6 +69,10 @@ CODES = st.sampled_from(["1000", "1001", "1006", "4401", "404", "503", "101", "2
 HOSTS = st.sampled_from(["10.0.0.7", "93.184.216.34", "127.0.0.1", "300.1.2.3", "203.0.113.80"])
 
 
+DAYS = st.sampled_from(["22", "22", "22", "27", "28", "29", " 2", "31"])
+"""Of the month; the year of some depends on the hour at which the file was changed."""
+
+
 @st.composite
 def logs(draw: st.DrawFn) -> list[str]:
     """Lines of a few statements, in any order, with values of many forms."""
@@ -69,6 +83,12 @@ def logs(draw: st.DrawFn) -> list[str]:
         host = draw(HOSTS)
         port = draw(st.sampled_from(["", ":0", ":50123", ":65536", ":443"]))
         known = {"t": at, "e": str(1_795_341_600 + second), "ip": host, "peer": host + port}
+        known |= {
+            "s": f"Nov {draw(DAYS)} 10:{second // 60:02}:{second % 60:02}",
+            "ss": f"{second % 60:02}",
+            "h": str(draw(st.integers(0, 13))),
+            "half": draw(st.sampled_from(["AM", "PM"])),
+        }
         lines.append(draw(st.sampled_from(statements)).format_map(_Values(draw, known)))
     return lines
 
@@ -99,21 +119,32 @@ def written(tmp_path: Path, lines: Iterator[str]) -> Path:
     return path
 
 
-def busy(chance: random.Random, many: int) -> Iterator[str]:
+HEADS = {
+    "ISO 8601": "2026-11-22 10:{minute:02}:{second:02},{ms:03} INFO",
+    "syslog": "Nov 22 10:{minute:02}:{second:02} web1 chat[4242]:",
+    "American": "11/22/2026, 10:{minute:02}:{second:02} AM",
+    "kubectl": "2026-11-22T10:{minute:02}:{second:02}.{ms:03}456789Z",
+}
+
+
+def busy(chance: random.Random, many: int, head: str = HEADS["ISO 8601"]) -> Iterator[str]:
     """Lines of one connection after the other, as an application writes them."""
     for n in range(many):
-        at = f"2026-11-22 10:{n // 6000 % 60:02}:{n // 100 % 60:02},{n % 100 * 10:03}"
+        at = head.format(minute=n // 6000 % 60, second=n // 100 % 60, ms=n % 100 * 10)
         conn = f"{chance.randrange(1 << 48):012x}"
         if n % 10 == 0:
-            yield f"{at} INFO [ws.hub] conn={conn} connection open user={chance.randrange(99_999)}"
+            yield f"{at} [ws.hub] conn={conn} connection open user={chance.randrange(99_999)}"
         elif n % 10 == 9:
-            yield f"{at} INFO [ws.hub] conn={conn} connection closed code=1001 duration={n}.5s"
+            yield f"{at} [ws.hub] conn={conn} connection closed code=1001 duration={n}.5s"
         else:
             took = chance.random() * 99
-            yield f"{at} DEBUG [ws.hub] conn={conn} message sent latency={took:.1f}ms"
+            yield f"{at} [ws.hub] conn={conn} message sent latency={took:.1f}ms"
 
 
-def test_most_lines_are_not_read_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("head", HEADS)
+def test_most_lines_are_not_read_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: str
+) -> None:
     """To learn takes the reading of some thousand lines, and then it is used."""
     alone: list[str] = []
     line = LogReader.line
@@ -123,7 +154,7 @@ def test_most_lines_are_not_read_alone(tmp_path: Path, monkeypatch: pytest.Monke
         line(self, raw, pos, whole)
 
     monkeypatch.setattr(LogReader, "line", noted)
-    path = written(tmp_path, busy(random.Random(3), 40_000))
+    path = written(tmp_path, busy(random.Random(3), 40_000, HEADS[head]))
     reading = text_log.read(item_of(path), Config())
     assert reading.lines is not None
     assert reading.lines.parsed == 40_000

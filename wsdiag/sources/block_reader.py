@@ -244,12 +244,12 @@ class BlockReader(LogReader):
     def _pass_learned(self, view: View, at: int) -> int:
         """Pass over lines that follow templates."""
         last, twin = self._last, self._twin
-        if view.wrapped or (twin[0] and not twin[1]):
-            return at
-        if last and self._is_usual(last, self._read + 1):
+        if view.wrapped or (last and self._is_usual(last, self._read + 1)):
             return at
         learned = view.of_templates(self._book, State(last, self._client))
         ahead = next_of(learned.unsettled, at)
+        if ahead > at and twin[0] and twin[1] == learned.is_bare(at):
+            return at  # it may be the same message, with a head and without
         if self._traceback is not None and not learned.ends_traceback(at):
             return at
         if ahead > at:
@@ -260,10 +260,10 @@ class BlockReader(LogReader):
             self._read += ahead - at
             passed = learned.pass_over(at, ahead)
             if passed.at:
-                self.clock.passed(passed.at, passed.resolution_ms, passed.zoned)
+                self.clock.passed(passed.at, passed.resolution_ms, passed.assumed)
             self._unparsed = (passed.unasked, None, None) if passed.unasked else None
             if passed.message >= 0:
-                self._twin = (self._spoken_in(view.lines[passed.message]), True, 0)
+                self._twin = (self._spoken_in(view.lines[passed.message]), passed.headed, 0)
             elif passed.message < -1:
                 self._twin = ("", False, 0)
         return ahead

@@ -130,7 +130,7 @@ class FrameColumns:
 
     def heard(self, instant: datetime) -> None:
         """Such lines were read, the last at this moment."""
-        self._clock.passed(instant, self._times.resolution_ms, self._times.zoned)
+        self._clock.passed(instant, self._times.resolution_ms, self._times.assumed)
 
     def pass_over(self, begin: int, end: int) -> tuple[int, Row]:
         """Pass over lines; how many of them have a frame, and what the rows of these share."""

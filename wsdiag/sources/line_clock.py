@@ -11,6 +11,7 @@ Every assumption is told in `remarks()`.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from copy import copy
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
@@ -22,6 +23,7 @@ from wsdiag.sources.line_time import Lacks, Stamp
 _HALF_DAY = timedelta(hours=12)
 _DAY = timedelta(days=1)
 _LATE = timedelta(hours=23)
+_END_OF_DAY = timedelta(days=1, microseconds=-1)
 
 
 class Clock:
@@ -74,12 +76,22 @@ class Clock:
         )
         return local.dt.convert_time_zone("UTC")
 
-    def passed(self, last: datetime, resolution_ms: float, zoned: bool) -> None:
-        """Times were read elsewhere, in columns; `last` was the last of them."""
+    def passed(self, last: datetime, resolution_ms: float, assumed: Set[str]) -> None:
+        """Times were read elsewhere, in columns; `last` was the last of them.
+
+        `assumed` names what these left out: zone, year.
+        """
         self.last = last
         self.resolution_ms = max(self.resolution_ms, resolution_ms)
-        if not zoned:
-            self._assumed.add("zone")
+        self._assumed |= assumed
+
+    def day(self, midnight: datetime) -> datetime | None:
+        """The midnight of a day without a year in its year; None where that depends on the hour."""
+        try:
+            first, last = (self._in_year(midnight + late) for late in (timedelta(), _END_OF_DAY))
+        except ValueError:
+            return None
+        return first if first.year == last.year else None
 
     def remarks(self) -> list[str]:
         """What was assumed, one sentence each."""
@@ -104,6 +116,9 @@ class Clock:
 
     def _with_year(self, at: datetime) -> datetime:
         self._assumed.add("year")
+        return self._in_year(at)
+
+    def _in_year(self, at: datetime) -> datetime:
         near = self._known or self._changed
         plain = at.replace(tzinfo=None)
         candidates = [

@@ -22,8 +22,9 @@ class Told(NamedTuple):
     """What lines tell beside their rows; lines of one template tell the same.
 
     `anonymous` as in a format file. `timed`: whether the line's time was asked for. `message`:
-    "spoken" where it had one, "silent" where nothing was looked for, else empty. `sort` as in
-    `report.Lines`; the others are counts and names that are added up.
+    "spoken" where it had one, "bare" where that stood without time and level, "silent" where
+    nothing was looked for, else empty. `sort` as in `report.Lines`; the others are counts and names
+    that are added up.
     """
 
     anonymous: str
@@ -131,7 +132,8 @@ class _Alone(LogReader):
     def _how_spoken(self) -> str:
         if self._twin is _NOTHING_BEFORE:
             return ""
-        return "spoken" if self._twin[1] else "silent"
+        message, headed, _ = self._twin
+        return "spoken" if headed else "bare" if message else "silent"
 
     def _adopt(self, rows: list[Row], pos: int, anonymous: str) -> list[Row]:
         self._told.append(([dict(row) for row in rows], anonymous))

@@ -19,17 +19,22 @@ MARK = "\x01"
 
 _HEX = "[0-9a-f]"
 _UUID = rf"\b{_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}\b"
+_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _STAMP = (
-    r"\b(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]|[0-9]{4}/[0-9]{2}/[0-9]{2} "
-    r"|[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:)"
+    r"\b(?:(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]|[0-9]{4}/[0-9]{2}/[0-9]{2} "
+    r"|[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:|[0-9]{2}\.[0-9]{2}\.[0-9]{4} )"
     r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?(?: ?(?:Z\b|[+-][0-9]{2}:?[0-9]{2}\b))?"
+    rf"|{_MONTH} [0-9 ][0-9] [0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(?:\.[0-9]{{1,9}})?"
+    r"(?: 20[0-9]{2}\b)?"
+    r"|[0-9]{1,2}/[0-9]{1,2}/[0-9]{4},? [0-9]{1,2}:[0-9]{2}:[0-9]{2} [AP]M\b)"
 )
 _ADDRESS = r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5})?\b"
 _JWT = r"\beyJ[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]*){1,2}"
 _ID = r"\b[A-Za-z]{0,11}[0-9][0-9A-Za-z_-]{9,}"
 _MIXED = rf"\b(?:[0-9]+[a-f]|[a-f]+[0-9]){_HEX}*\b"
+_SECONDS = r"\b[12][0-9]{9}\.[0-9]{1,9}\b"
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
-TOKEN = "|".join((_UUID, _STAMP, _ADDRESS, _JWT, _ID, _MIXED, _NUMBER))
+TOKEN = "|".join((_UUID, _STAMP, _ADDRESS, _JWT, _SECONDS, _ID, _MIXED, _NUMBER))
 """A pattern of polars, which has no lookaround: of the alternatives the first counts."""
 
 _IS_NUMBER = re.compile(r"(?P<whole>[0-9]+)(?P<rest>\.[0-9]+)?")
@@ -74,7 +79,9 @@ def form(token: str) -> str:
         rest = r"\.[0-9]{1,9}" if number["rest"] else ""
         return f"{first}[0-9]{{{width - 1}}}{rest}" if width > 1 else first + rest
     if _IS_OF["stamp"].fullmatch(token):
-        return re.sub("[0-9]", "[0-9]", re.escape(token))
+        return re.sub(
+            "[0-9]", "[0-9]", re.escape(token).replace("AM", "[AP]M").replace("PM", "[AP]M")
+        )
     if _IS_OF["address"].fullmatch(token):
         return r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}" + (":[0-9]{1,5}" if ":" in token else "")
     if _IS_OF["jwt"].fullmatch(token):

@@ -38,22 +38,24 @@ _SAMPLE = 10
 _ODD = r"[\x00\x01]"
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _STATEFUL = frozenset({Kind.OPEN, Kind.CLOSE, Kind.END, Kind.REJECTED, Kind.SERVER_START})
-_SPOKEN = ("", "spoken", "silent")
+_SPOKEN = ("", "spoken", "silent", "bare")
 
 
 class Passed(NamedTuple):
     """What is known behind lines that were passed over.
 
-    `at`: the last time that was asked for, with its resolution in ms and whether a zone was stated;
+    `at`: the last time that was asked for, with its resolution in ms and what it left out;
     `unasked`: the text of the last line's time where that was not; `message`: the place of the last
-    line with a message, -1 for none of them, -2 where that was one in which nothing was looked for.
+    line with a message, -1 for none of them, -2 where that was one in which nothing was looked for;
+    `headed`: whether that message had a time or a level before it.
     """
 
     at: datetime | None
     resolution_ms: float
-    zoned: bool
+    assumed: frozenset[str]
     unasked: str
     message: int
+    headed: bool
 
 
 class _Part(NamedTuple):
@@ -121,7 +123,18 @@ class TemplateLines:
         self._timed = np.array([one.timed for one in told])
         self._spoken = np.array([_SPOKEN.index(one.message) for one in told])
         self._told_at = sorted(self._telling)
-        self.unsettled = [*np.flatnonzero(number < 0).tolist(), len(lines)]
+        known = number >= 0
+        bare = np.zeros(len(lines), np.bool_)
+        bare[known] = self._spoken[number[known]] == _SPOKEN.index("bare")
+        self._bare = bare
+        # A line without a head may be told once more, with a head, by the line before or behind it.
+        alone = bare.copy()
+        alone[1:-1] &= ~(bare[:-2] & bare[2:])
+        self.unsettled = [*np.flatnonzero(~known | alone).tolist(), len(lines)]
+
+    def is_bare(self, at: int) -> bool:
+        """True for a line whose message stands without time and level."""
+        return bool(self._bare[at])
 
     def ends_traceback(self, at: int) -> bool:
         """True for a line behind which a traceback before it does not go on."""
@@ -140,21 +153,22 @@ class TemplateLines:
         self._passed[begin:end] = True
         numbers = self._number[begin:end]
         timed, spoken = self._timed[numbers], self._spoken[numbers]
-        at, resolution, zoned = None, 0.0, True
+        at, resolution, assumed = None, 0.0, frozenset[str]()
         if timed.any():
             micros = self._micros[begin + int(np.flatnonzero(timed)[-1])]
             at = _BEGINNING + timedelta(microseconds=int(micros))
             met = [self._parts[n].times for n in np.unique(numbers[timed])]
             resolution = max(one.resolution_ms for one in met)
-            zoned = all(one.zoned for one in met)
+            assumed = assumed.union(*(one.assumed for one in met))
         unasked = ""
         if not timed[-1]:
             part = self._parts[numbers[-1]]
             stamps = part.tokens[part.template.stamp]
             unasked = stamps[int(np.searchsorted(part.places, end - 1))]
         said = np.flatnonzero(spoken)
-        message = -1 if not len(said) else -2 if spoken[said[-1]] == 2 else begin + int(said[-1])
-        return Passed(at, resolution, zoned, unasked, message)
+        last = _SPOKEN[spoken[said[-1]]] if len(said) else ""
+        message = -2 if last == "silent" else begin + int(said[-1]) if last else -1
+        return Passed(at, resolution, assumed, unasked, message, last == "spoken")
 
     def counts(self) -> Iterator[tuple[Told, int, bool]]:
         """What lines passed over told, how many did, and whether they were told one by one."""

@@ -20,8 +20,10 @@ from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_time import Lacks
 
 _TIME_OF_DAY = re.compile(
-    r"(?<!\d)\d\d:\d\d:\d\d(?:[.,](?P<fraction>\d{1,9}))?(?=(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?$)"
+    r"(?<!\d)\d\d:\d\d:\d\d(?:[.,](?P<fraction>\d{1,9}))?"
+    r"(?=(?: ?(?:Z|UTC|[+-]\d\d:?\d\d)| \d{4}|(?P<half> [AP]M))?$)"
 )
+_ONE_DIGIT = r" (\d:\d\d:\d\d\S* [AP]M)$"
 _MAX_DATES = 64
 """Times of more dates than that are not written alike."""
 
@@ -31,16 +33,22 @@ _LATEST_S = 7_258_118_400
 
 
 class Times(NamedTuple):
-    """Instants, null where the time is not written as most are, and how they came about."""
+    """Instants, null where the time is not written as most are, and how they came about.
+
+    `assumed` names what the times leave out: zone, year.
+    """
 
     at: pl.Series
     resolution_ms: float
-    zoned: bool
+    assumed: frozenset[str]
 
 
 def times(texts: pl.Series, clock: Clock) -> Times:
     """The instants of texts that hold a time and nothing else."""
-    none = Times(pl.Series([None], dtype=EVENTS["ts"]).new_from_index(0, len(texts)), 0.0, True)
+    nothing = pl.Series([None], dtype=EVENTS["ts"]).new_from_index(0, len(texts))
+    none = Times(nothing, 0.0, frozenset())
+    if len(texts) and texts[0].endswith("M"):
+        texts = texts.str.replace(_ONE_DIGIT, " 0${1}")
     first = texts[0] if len(texts) else ""
     found = _TIME_OF_DAY.search(first)
     width = len(first)
@@ -50,7 +58,7 @@ def times(texts: pl.Series, clock: Clock) -> Times:
     chars = np.frombuffer(texts.gather(alike).str.join("").item().encode(), np.uint8)
     chars = chars.reshape(-1, width)
     begin, end = found.span()
-    micros, sound = _time_of_day(chars[:, begin:end], chars[0, begin:end])
+    micros, sound = _time_of_day(chars[:, begin:end], chars[0, begin:end], bool(found["half"]))
     around = np.delete(chars, np.s_[begin:end], axis=1)
     dates = np.full(len(chars), -1, np.int64)
     left, kind = sound.copy(), None
@@ -63,21 +71,23 @@ def times(texts: pl.Series, clock: Clock) -> Times:
         midnight = chars[one].copy()
         midnight[begin:end][(midnight[begin:end] >= 48) & (midnight[begin:end] <= 57)] = 48
         stamp = line_time.parse(midnight.tobytes().decode())
-        if not stamp or stamp.lacks != Lacks.NOTHING or stamp.end != width:
+        if not stamp or stamp.lacks == Lacks.DATE or stamp.end != width:
             continue
-        how = (stamp.resolution_ms, stamp.at.tzinfo is not None)
+        day = clock.day(stamp.at) if stamp.lacks == Lacks.YEAR else stamp.at
+        how = (stamp.resolution_ms, stamp.at.tzinfo is not None, stamp.lacks)
         kind = kind or how
-        if how == kind:
-            zone = stamp.at.tzinfo or UTC
-            dates[same] = int(stamp.at.replace(tzinfo=zone).timestamp())
+        if day and how == kind:
+            zone = day.tzinfo or UTC
+            dates[same] = int(day.replace(tzinfo=zone).timestamp())
     if kind is None:
         return none
     known = (dates >= 0) & (dates < _LATEST_S)
     at = pl.Series(dates[known] * 1_000_000 + micros[known]).cast(pl.Datetime("us"))
-    resolution_ms, zoned = kind
+    resolution_ms, zoned, lacks = kind
     at = at.dt.replace_time_zone("UTC") if zoned else clock.zoned(at)
     places = alike.gather(np.flatnonzero(known))
-    return Times(none.at.scatter(places, at), resolution_ms, zoned)
+    assumed = {*([] if zoned else ["zone"]), *(["year"] if lacks == Lacks.YEAR else [])}
+    return Times(nothing.scatter(places, at), resolution_ms, frozenset(assumed))
 
 
 def epochs(texts: pl.Series) -> Times:
@@ -89,13 +99,14 @@ def epochs(texts: pl.Series) -> Times:
     at = (seconds * 1_000_000 + rest.cast(pl.Int64, strict=False)).cast(pl.Datetime("us", "UTC"))
     known = texts.str.len_bytes() == len(first)
     known &= seconds.is_between(978_307_200, 4_102_444_799)
-    return Times(at.set(~known, None), stamp.resolution_ms if stamp else 0.0, True)
+    return Times(at.set(~known, None), stamp.resolution_ms if stamp else 0.0, frozenset())
 
 
 def _time_of_day(
-    chars: npt.NDArray[np.uint8], first: npt.NDArray[np.uint8]
+    chars: npt.NDArray[np.uint8], first: npt.NDArray[np.uint8], half: bool
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Microseconds since midnight, and whether it is a time of day written as the first is."""
+    """Microseconds since midnight, and whether it is a time of day written as the first is; of half
+    a day, since its beginning."""
     digit = (first >= 48) & (first <= 57)
     sound = (chars[:, ~digit] == first[~digit]).all(axis=1)
     figures = chars[:, digit] - np.uint8(48)
@@ -103,7 +114,8 @@ def _time_of_day(
     hour, minute, second = (
         figures[:, 2 * n].astype(np.int64) * 10 + figures[:, 2 * n + 1] for n in range(3)
     )
-    sound &= (hour < 24) & (minute < 60) & (second < 60)
+    sound &= (hour < (20 if half else 24)) & (minute < 60) & (second < 60)
+    hour = hour % 12 if half else hour
     micros = (hour * 3600 + minute * 60 + second) * 1_000_000
     for place, column in enumerate(figures.T[6:12]):
         micros += column.astype(np.int64) * 10 ** (5 - place)

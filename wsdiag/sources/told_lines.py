@@ -48,7 +48,7 @@ class ToldLines:
     def __init__(self, made: Format, lines: pl.Series, plain: pl.Series, clock: Clock) -> None:
         """`plain`: which of the lines are printable ASCII, where all engines of patterns agree."""
         self._made, self._clock = made, clock
-        self._times = Times(pl.Series(dtype=EVENTS["ts"]), 0.0, True)
+        self._times = Times(pl.Series(dtype=EVENTS["ts"]), 0.0, frozenset())
         self._parts: list[tuple[Rule, _Lines]] = []
         silent = made.gate.silent(lines) & plain
         if _each_alone(made.document):
@@ -72,7 +72,7 @@ class ToldLines:
         first, behind = map(int, np.searchsorted(self._telling, (begin, end)))
         if first == behind:
             return 0, begin
-        self._clock.passed(self._at[behind - 1], self._times.resolution_ms, self._times.zoned)
+        self._clock.passed(self._at[behind - 1], self._times.resolution_ms, self._times.assumed)
         return behind - first, int(self._telling[behind - 1]) + 1
 
     def rows(self, first: int, maker: RowMaker) -> pl.DataFrame:
