@@ -16,15 +16,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from wsdiag.event import EVENTS, Kind
+from wsdiag.event import EVENTS
 from wsdiag.sources import line_tokens
 from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_effect import State, Told
 from wsdiag.sources.line_template import Plan, Template
 from wsdiag.sources.open_connections import Row
 from wsdiag.sources.template_book import TemplateBook
+from wsdiag.sources.template_part import Part, is_apart
 from wsdiag.sources.time_columns import Times, epochs, times
-from wsdiag.sources.token_fills import Made
 
 FEW_LINES = 200
 """Fewer that may say something are read one by one sooner."""
@@ -37,7 +37,6 @@ _SAMPLE = 10
 
 _ODD = r"[\x00\x01]"
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-_STATEFUL = frozenset({Kind.OPEN, Kind.CLOSE, Kind.END, Kind.REJECTED, Kind.SERVER_START})
 _SPOKEN = ("", "spoken", "silent", "bare")
 
 
@@ -56,25 +55,6 @@ class Passed(NamedTuple):
     unasked: str
     message: int
     headed: bool
-
-
-class _Part(NamedTuple):
-    """Lines of one plan; `times` tells how theirs are written."""
-
-    plan: Plan
-    template: Template
-    places: npt.NDArray[np.int64]
-    at: pl.Series
-    tokens: dict[int, pl.Series]
-    times: Times
-
-    def of(self, which: npt.NDArray[np.bool_]) -> _Part:
-        """Some of the lines."""
-        if which.all():
-            return self
-        chosen = pl.Series(which)
-        tokens = {n: column.filter(chosen) for n, column in self.tokens.items()}
-        return self._replace(places=self.places[which], at=self.at.filter(chosen), tokens=tokens)
 
 
 class TokenColumns:
@@ -107,7 +87,7 @@ class TemplateLines:
     ) -> None:
         """`wanted`: the lines that nothing else reads."""
         self._clock, self._book, self._state = clock, book, state
-        self._parts: list[_Part] = []
+        self._parts: list[Part] = []
         self._telling: dict[int, tuple[list[Row], str]] = {}
         places = pl.Series(np.flatnonzero(wanted))
         if len(places) >= FEW_LINES:
@@ -175,7 +155,7 @@ class TemplateLines:
         for part in self._parts:
             count = int(self._passed[part.places].sum())
             if count:
-                yield part.plan.told, count, not _is_apart(part.plan)
+                yield part.plan.told, count, not is_apart(part.plan)
 
     def rows(self, first: int) -> pl.DataFrame:
         """The rows of all other lines passed over; `first` is the block's first line."""
@@ -185,10 +165,10 @@ class TemplateLines:
         made = pl.concat(frames, how="diagonal").sort("pos", maintain_order=True)
         return made.with_columns(pl.col("pos") + first)
 
-    def _frames(self, part: _Part) -> Iterator[pl.DataFrame]:
+    def _frames(self, part: Part) -> Iterator[pl.DataFrame]:
         passed = self._passed[part.places]
-        if part.plan.rows and _is_apart(part.plan) and passed.any():
-            yield from _rows_of(part.of(passed))
+        if part.plan.rows and is_apart(part.plan) and passed.any():
+            yield from part.of(passed).rows()
 
     def _read(self, lines: pl.Series, places: pl.Series) -> None:
         texts = lines.gather(places)
@@ -243,7 +223,7 @@ class TemplateLines:
         needed = {n for row in plan.rows for fill in row.fills.values() for n in fill.tokens}
         if not plan.told.timed:
             needed.add(template.stamp)
-        part = _Part(
+        part = Part(
             plan,
             template,
             places.gather(which).to_numpy(),
@@ -252,10 +232,8 @@ class TemplateLines:
             told._replace(at=pl.Series(dtype=EVENTS["ts"])),
         )
         self._parts.append(part)
-        if not _is_apart(plan):
-            made = [frame.to_dicts() for frame in _rows_of(part)]
-            for number, place in enumerate(part.places.tolist()):
-                rows = [_stated(rows[number]) for rows in made]
+        if not is_apart(plan):
+            for place, rows in part.by_line():
                 self._telling[place] = (rows, plan.told.anonymous)
 
 
@@ -276,29 +254,3 @@ def _times(stamps: pl.Series, clock: Clock) -> Times:
     if len(stamps) and line_tokens.is_epoch(stamps[0]):
         return epochs(stamps)
     return times(stamps, clock)
-
-
-def _is_apart(plan: Plan) -> bool:
-    """True where nothing that other lines tell bears upon the rows, nor they upon others."""
-    for fixed, fills in plan.rows:
-        if fixed["kind"] in _STATEFUL:
-            return False
-        names = {*fixed, *fills}
-        if "conn" not in names and ("peer" in names or plan.told.anonymous):
-            return False
-        if isinstance(fills.get("conn"), Made):  # of which nothing may be made
-            return False
-    return True
-
-
-def _rows_of(part: _Part) -> Iterator[pl.DataFrame]:
-    """The rows of a plan's lines, a frame for each row that these have."""
-    for fixed, fills in part.plan.rows:
-        columns = {column: fill.many(column, part.tokens) for column, fill in fills.items()}
-        yield pl.DataFrame({"pos": pl.Series(part.places), "ts": part.at, **columns}).with_columns(
-            pl.lit(value, EVENTS[column]).alias(column) for column, value in fixed.items()
-        )
-
-
-def _stated(row: Row) -> Row:
-    return {name: value for name, value in row.items() if value is not None and name != "pos"}
