@@ -89,3 +89,9 @@ def test_a_capture_from_the_middle_of_a_connection_shows_no_attempt() -> None:
 
 def test_a_server_log_of_closes_shows_no_attempt() -> None:
     assert judge(NAME, [row("close", 5, "ab12", SERVER, code=1000)]).verdict == "not-applicable"
+
+
+def test_without_times_a_refusal_may_have_passed() -> None:
+    undated = [row("refused", None, "a", CLIENT), row("open", None, "b", CLIENT)]
+    assert "undated" in judge(NAME, undated).traits
+    assert "never-open" in judge(NAME, undated[:1]).traits

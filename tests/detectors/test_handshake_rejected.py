@@ -179,3 +179,14 @@ def test_a_gateway_timeout_that_is_shown_counts_once() -> None:
     said = judge(NAME, rows)
     assert [f["count"] for f in said.findings] == [1]
     assert "status-504" in said.traits
+
+
+@pytest.mark.parametrize(("said", "refused", "found"), [(None, None, True), (90.0, 0.0, False)])
+def test_without_times_what_is_said_belongs_to_what_is_refused(
+    said: float | None, refused: float | None, *, found: bool
+) -> None:
+    rows = [
+        row("error", said, None, SERVER, reason="Session ID unknown"),
+        row("rejected", refused, "a", SERVER, code=400),
+    ]
+    assert ("sid-unknown" in judge(NAME, rows).traits) is found

@@ -89,6 +89,12 @@ def test_escapes_of_rsyslog_and_colours() -> None:
     assert strip_colours("\x1b[32mINFO\x1b[0m: \x1b]0;title\x07x") == "INFO: x"
 
 
+def test_the_line_of_a_service_in_a_swarm() -> None:
+    peeled = Unwrapper().peel("proxy.1.kf3@node-1    | ws closed 1006")
+    assert peeled is not None
+    assert peeled.text == "ws closed 1006"
+
+
 def test_the_line_inside_heroku_s() -> None:
     peeled = Unwrapper().peel("2026-11-22T23:50:33.604+00:00 app[web.1]: ws closed 1006")
     assert peeled is not None

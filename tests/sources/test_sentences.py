@@ -33,6 +33,33 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         [{"kind": "close", "code": 1001, "reason": "Idle Timeout"}, {"kind": "timeout"}],
     ),
     (
+        "Websocket closed with reason Heartbeat was not answered and code 1001 by client!",
+        {},
+        [
+            {"kind": "close", "code": 1001, "dir": "c2s"},
+            {"kind": "heartbeat_timeout"},
+        ],
+    ),
+    (
+        "1006 Connection dropped by remote peer.",
+        {},
+        [{"kind": "close", "code": 1006}],
+    ),
+    (
+        'closed with code 1000 and message "Idle for 61000ms > 60000ms"',
+        {},
+        [{"kind": "close", "code": 1000}, {"kind": "timeout", "ms": 61000.0}],
+    ),
+    ('Connection id "0H7D" reset.', {}, [{"kind": "end", "reason": "rst", "conn": "0H7D"}]),
+    ("error: lost connection to pod", {}, [{"kind": "end"}]),
+    ('WebSocket received pong from Slack server (data: "7")', {}, [{"kind": "pong"}]),
+    ("posted to slack: connection closed", {}, []),
+    (
+        "action WS_CLIENT_DISCONNECTED @ 10:00:00.100",
+        {},
+        [{"kind": "end"}],
+    ),
+    (
         "websockets.exceptions.ConnectionClosed: code = 1009 (message too big), no reason",
         {},
         [{"kind": "close", "code": 1009}],
@@ -362,6 +389,11 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         "The HTTP response from the server [403] did not permit the HTTP upgrade to WebSocket",
         {},
         [{"kind": "rejected", "code": 403}],
+    ),
+    (
+        'ERR Request failed error="Unable to reach the origin service: EOF" type=ws',
+        {},
+        [{"kind": "rejected", "code": 502}],
     ),
     (
         "[C7][S12] Sending local reply with details upgrade_failed",

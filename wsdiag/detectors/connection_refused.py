@@ -47,6 +47,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     opens = story.connections.select(
         first_open=pl.col("opened").min(),
         last_open=pl.col("opened").max(),
+        # Some opened, and no clock tells whether before or after.
+        undated=pl.col("was_open").any() & pl.col("opened").is_null().all(),
         tried=(pl.col("attempted").is_not_null() | pl.col("status").is_not_null()).sum(),
     )
     refusals = story.connections.filter("refused")
@@ -57,6 +59,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             "session",
             "first_open",
             "last_open",
+            "undated",
             "tried",
             "vantages",
             "status",
@@ -78,6 +81,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     first, last = pl.col("started").min(), pl.col("ended").max()
     opened_before = (pl.col("first_open").first() < first).fill_null(False)
     opened_after = (pl.col("last_open").first() > last).fill_null(False)
+    none_open = ~opened_before & ~opened_after & ~pl.col("undated").first()
     only_failures = (pl.col("vantages").list.eval(pl.element() == "proxy").list.all()).all() & (
         pl.col("tried").first() == 0
     )
@@ -98,7 +102,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             .otherwise(pl.lit("")),
             pl.when(opened_before & opened_after)
             .then(pl.lit(", between connections that opened"))
-            .when(~opened_before & ~opened_after)
+            .when(none_open)
             .then(pl.lit("; nothing opened before or after"))
             .otherwise(pl.lit("")),
         ),
@@ -110,7 +114,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(opened_before & opened_after & (pl.col("stopped").mean() >= MOST)).then(
                 pl.lit("server-stopped")
             ),
+            pl.when(pl.col("undated").first()).then(pl.lit("undated")),
             # A proxy's error log alone would not show those that opened.
-            pl.when(~opened_before & ~opened_after & ~only_failures).then(pl.lit("never-open")),
+            pl.when(none_open & ~only_failures).then(pl.lit("never-open")),
         ),
     )

@@ -130,6 +130,13 @@ def _rejections(story: Story) -> pl.LazyFrame:
         .sort("ts")
         .select("ts", unbound="reason")
     )
+    # Where there are no times, nothing else can be told of what belongs together.
+    undated = stated(
+        story.signs.filter(
+            (pl.col("kind") == "error") & pl.col("session").is_null() & pl.col("ts").is_null()
+        ),
+        ID,
+    ).select(undated=pl.col("text").str.join(" | "))
     no_backend = story.signs.filter(pl.col("vantage") == "proxy").select(
         no_backend=pl.col("reason").str.contains(_NO_BACKEND).any()
     )
@@ -144,8 +151,14 @@ def _rejections(story: Story) -> pl.LazyFrame:
         .join(_opened(story), how="cross")
         .join(engine_io, how="cross")
         .join(no_backend, how="cross")
+        .join(undated, how="cross")
         .with_columns(
-            text=pl.concat_str("rejection", "said", "unbound", separator=" | ", ignore_nulls=True),
+            text=pl.concat_str(
+                *("rejection", "said", "unbound"),
+                pl.when(pl.col("first").is_null()).then("undated"),
+                separator=" | ",
+                ignore_nulls=True,
+            ),
             again=pl.col("token").is_not_null() & (pl.len().over("token", "status") >= 3),
         )
         .select(

@@ -25,6 +25,7 @@ _SCRIPT = re.compile(r"(?:[\w.@/-]+\.(?:[cm]?[jt]sx?|html?|vue)|\(index\)|VM\d+)
 _LOGCAT = re.compile(
     r"(?:\d+[- ]+\d+(?:[/?-]\S*)? +)?[VDIWEF][/ ][\w.$-]+ *(?:\( *\d+\))?: +(?=\S)"
 )
+_LINE_OF = re.compile(r" \([\w.@-]{1,40}, line \d+\)$")  # as Safari's console writes it
 _LEAD_WORD = re.compile(r"\s*([A-Za-z][\w.@/-]*)[\s:|-]+[\[(]?$")
 
 
@@ -85,6 +86,7 @@ def _unbracketed(message: str) -> str:
 
 
 def _unplaced(message: str) -> str:
-    """Drop the place in a script that a browser's console writes before the text."""
+    """Drop the place in a script that a browser's console writes before or behind the text."""
     found = _SCRIPT.match(message)
-    return message[found.end() :] if found else message
+    text = message[found.end() :] if found else message
+    return _LINE_OF.sub("", text) if text.endswith(")") and ", line " in text[-48:] else text

@@ -45,7 +45,7 @@ _SYSLOG = re.compile(
 )
 _PREFIX = re.compile(
     r"\[pod/[^\]]+\] ?"  # kubectl logs --prefix
-    r"|[\w.-]{1,64} {1,40}\| ?"  # docker compose
+    r"|[\w.@-]{1,64} {1,40}\| ?"  # docker compose, docker service logs
 )
 _NUMBERED = re.compile(r"\d{1,5}\|[\w.-]{1,64} {1,40}\| ?")  # pm2 logs
 WRAPPED = "^(?:{})".format(
