@@ -388,3 +388,14 @@ def test_a_few_clients_of_a_server_that_goes_twice() -> None:
         for r in life(f"c{begins}-{n}", begins + 0.1 * n, ends + 0.002 * n)
     ]
     assert [finding["count"] for finding in judge(NAME, rows).findings] == [3, 3, 3]
+
+
+def test_a_server_that_died_told_no_end_but_its_clients_did() -> None:
+    """Which of them is which nobody can say: those are counted that were seen to end."""
+    rows = [row("server_stop", 60, source=SERVER, reason="App exited with code [1]")]
+    for n in range(6):
+        rows += life(f"s{n}", 0.1 * n, source=SERVER)
+        rows += life(f"c{n}", 0.05 + 0.1 * n, 60, source=CLIENT)
+    said = judge(NAME, rows)
+    assert "6 of 6 live connections ended" in said.why
+    assert "kill-logged" in said.traits

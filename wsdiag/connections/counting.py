@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 NEARNESS = ("network", "proxy", "server", "client")
-"""Where two vantages saw equally much, the one that lies less."""
+"""Where two vantages saw equally much, the one that lies less. A process that died told no end."""
 
 SLACK = pl.duration(seconds=5)
 
@@ -23,8 +23,9 @@ def may_have_lived() -> pl.Expr:
 def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
     """Each real connection once.
 
-    Sessions that nothing ties together may be one connection told twice. The vantage that saw most
-    counts whole; of the others only what began outside the time that it covers.
+    Sessions that nothing ties together may be one connection told twice. The vantage that saw most,
+    and of two that saw as many most of their ends, counts whole; of the others only what began
+    outside the time that it covers.
     """
     seen = {name: pl.col(f"_by_{name}") for name in NEARNESS}
     counts = {name: pl.col(f"_count_{name}") for name in NEARNESS}
@@ -41,7 +42,10 @@ def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
         connections.with_columns(
             pl.col("vantages").list.contains(name).alias(f"_by_{name}") for name in NEARNESS
         )
-        .with_columns(here.sum().alias(f"_count_{name}") for name, here in seen.items())
+        .with_columns(
+            (here.sum() + (here & pl.col("gone")).sum() / (pl.len() + 1)).alias(f"_count_{name}")
+            for name, here in seen.items()
+        )
         .with_columns(_best=best)
         .with_columns(_by_best=by_best)
         .filter(
