@@ -391,6 +391,11 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         [{"kind": "rejected", "code": 403}],
     ),
     (
+        'http: proxy error: backend tried to switch protocol "" when "websocket" was requested',
+        {},
+        [{"kind": "rejected", "code": 502}],
+    ),
+    (
         'ERR Request failed error="Unable to reach the origin service: EOF" type=ws',
         {},
         [{"kind": "rejected", "code": 502}],
@@ -525,6 +530,13 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         [{"kind": "close", "code": 1000}, {"kind": "timeout", "ms": 61000.0}],
     ),
     ("error 10.1.0.1:501 RangeError: Max payload size exceeded", {}, [{"kind": "error"}]),
+    (
+        "The client is using an unsupported version of the Socket.IO or Engine.IO protocols",
+        {},
+        [{"kind": "error"}],
+    ),
+    ("java.io.EOFException", {}, [{"kind": "end", "reason": "eof"}]),
+    ("cannot read config.yaml: java.io.EOFException", {}, []),
     (
         "It seems you are trying to reach a Socket.IO server in v2.x with a v3.x client, but they "
         "are not compatible",

@@ -37,7 +37,10 @@ _SAYING_FIELDS = (
     "value",
 )
 _LOGFMT = re.compile(r"^[\w.]+=\S*(?: [\w.]+=|$)")
-_EVENT_NAME = re.compile(r"^[A-Za-z]+(?:[_.:-][A-Za-z]+)*(?=$|\s+\w+[=:])")
+_EVENT_NAME = re.compile(
+    r"^(?![a-z]+\.[a-z.]*\w+Exception$)[A-Za-z]+(?:[_.:-][A-Za-z]+)*(?=$|\s+\w+[=:])"
+)
+"""Not the full name of a Java exception: its dots join a name, not words."""
 _JOINT = re.compile(r"[_.:-]|(?<=[a-z])(?=[A-Z])")
 _TAGS = re.compile(r"^(?:\[[A-Za-z_:. -]{1,60}\]\s*)+(?=\S)")
 _LIFE = frozenset({Kind.ATTEMPT, Kind.OPEN, Kind.CLOSE, Kind.END})
@@ -52,8 +55,8 @@ _FRAME_KINDS = {1: Kind.MESSAGE, 2: Kind.MESSAGE, 8: Kind.CLOSE, 9: Kind.PING, 1
 
 _BARE = re.compile(
     r"^(?:(?:[\w.$:]*(?:error|exc|err|read|write|exception)\w*|upgrade|socket|client|ws|os|io)\W+)*"
-    r"(?:connect |read |write |dial tcp |read tcp |write tcp |\[errno |econn|connection re|eof"
-    r"|socket hang up|software caused connection|unexpected eof|net::err_)"
+    r"(?:[a-z]\w*\.){0,6}(?:connect |read |write |dial tcp |read tcp |write tcp |\[errno |econn"
+    r"|connection re|eof|socket hang up|software caused connection|unexpected eof|net::err_)"
 )
 """Nothing but an error of the network, so it is as much about a WebSocket as the log is."""
 _LEADING_CLOSE = re.compile(
