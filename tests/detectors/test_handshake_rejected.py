@@ -142,6 +142,16 @@ def test_who_leaves_at_once_waited_for_nothing() -> None:
     assert judge(NAME, unanswered("a", 0, 0.4)).verdict == "not-applicable"
 
 
+def test_a_log_of_attempts_and_ends_alone_tells_of_lives() -> None:
+    rows = [*unanswered("a", 0, 5), *unanswered("b", 3, 400)]
+    assert judge(NAME, rows).findings == []
+
+
+def test_what_spoke_was_open() -> None:
+    rows = [*unanswered("a", 0, 5), row("message", 2, "a", dir="s2c")]
+    assert judge(NAME, rows).findings == []
+
+
 def test_what_an_error_explains_is_no_silence() -> None:
     rows = [*unanswered("a", 0, 5), row("error", 1, "a", reason="something broke")]
     assert judge(NAME, rows).findings == []

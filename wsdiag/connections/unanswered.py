@@ -7,8 +7,9 @@ import polars as pl
 from wsdiag.connections.told import MAX_PROOFS
 from wsdiag.finding import SPOT
 
-PATIENCE = pl.duration(seconds=1)
-"""Who leaves before may only have closed the page; no client library gives up so soon."""
+PATIENCE_S, LONGEST_S = 1.0, 30.0
+"""Who leaves before may only have closed the page; no client library gives up so soon, and few wait
+for longer."""
 
 BACKEND_SILENT = "upstream timed out while (?:reading response header|connecting|sending request)"
 """What nginx logs when it waits for a backend in vain; its client gets a 504."""
@@ -31,22 +32,30 @@ def unanswered(connections: pl.LazyFrame, signs: pl.LazyFrame) -> pl.LazyFrame:
 def _ended_before(connections: pl.LazyFrame, signs: pl.LazyFrame) -> pl.LazyFrame:
     """Attempts that ended later, and were never open. What an error explains is no silence."""
     ended = pl.coalesce("ended", "closed")
+    wait = (ended - pl.col("attempted")).dt.total_microseconds() / 1e6
+    source = pl.col("sources").list.first()
+    silent = (
+        pl.col("gone")
+        & ~pl.col("was_open")
+        & ~pl.col("rejected")
+        & ~pl.col("refused")
+        & (pl.col("messages_c2s") + pl.col("messages_s2c") == 0)
+    )
     explained = signs.filter(pl.col("kind").is_in(["error", "tls_alert", "timeout"]))
     return (
-        connections.filter(
-            pl.col("gone")
-            & ~pl.col("was_open")
-            & ~pl.col("rejected")
-            & ~pl.col("refused")
-            & (ended - pl.col("attempted") >= PATIENCE)
+        connections.with_columns(
+            _wait=pl.when(silent).then(wait), _tells_opens=pl.col("was_open").any().over(source)
         )
+        # A log may tell of attempts and ends only: then these are lives, some of them long.
+        .filter(pl.col("_tells_opens") | (pl.col("_wait").max().over(source) <= LONGEST_S))
+        .filter(pl.col("_wait") >= PATIENCE_S)
         .join(explained, on="session", how="anti")
         .select(
             "session",
             "path",
             started="attempted",
             ended=ended,
-            measured=(ended - pl.col("attempted")).dt.total_microseconds() / 1e6,
+            measured="_wait",
             pointers=pl.concat_list("opening", "closing"),
         )
     )
