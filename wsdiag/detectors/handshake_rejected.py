@@ -51,7 +51,7 @@ def _silent(story: Story) -> pl.LazyFrame:
     wait = pl.col("measured").median()
     return flag(
         # A proxy that gave up answered 504: where that is shown it counts there.
-        rows.join(_rejections(story).select("session"), on="session", how="anti"),
+        rows.join(story.connections.filter("rejected"), on="session", how="anti"),
         detector=ID,
         severity=Severity.ERROR,
         confidence=0.9,
