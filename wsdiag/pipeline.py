@@ -52,7 +52,10 @@ def diagnosed(paths: Paths, config: Config = DEFAULTS) -> Iterator[tuple[Report,
 
 
 def _judged(gathered: Gathered, config: Config, chosen: dict[str, detectors.Detector]) -> Report:
-    story = gathered.story()
+    errors = {name: clock.left_s for name, clock in gathered.clocks.items()}
+    story = gathered.story()._replace(
+        clock_errors_s={name: left for name, left in errors.items() if left is not None}
+    )
     frame, verdicts = detectors.judge(story, config.goals(), chosen)
     redactor = Redactor()
     findings = account.findings(frame, gathered, redactor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from story import CLIENT, PROXY, SERVER, at, judge, life, proxied, row
+from story import CLIENT, PROXY, SERVER, at, judge, judge_story, life, proxied, row, story
 
 NAME = "mass-close"
 
@@ -399,3 +399,93 @@ def test_a_server_that_died_told_no_end_but_its_clients_did() -> None:
     said = judge(NAME, rows)
     assert "6 of 6 live connections ended" in said.why
     assert "kill-logged" in said.traits
+
+
+@pytest.mark.parametrize(
+    ("errors", "found"),
+    [
+        (None, True),  # nothing ties the clocks
+        ({"systemd.log": 0.02}, True),  # nor these
+        ({"systemd.log": 0.02, CLIENT: 0.03}, False),
+        ({"systemd.log": 1.5, CLIENT: 3.0}, True),
+    ],
+)
+def test_a_shutdown_logged_later_than_the_clocks_may_be_off(
+    errors: dict[str, float] | None, found: bool
+) -> None:
+    """A cause does not come after its effect; it may seem so where the clocks are apart."""
+
+    def traits(stopped: float) -> set[str]:
+        rows = [*ending(4, source=CLIENT), stop(stopped, "systemd.log")]
+        clocks = story(rows)._replace(clock_errors_s=errors or {})
+        return judge_story(NAME, clocks).traits
+
+    assert ("shutdown-logged" in traits(65.0)) is found
+    assert "shutdown-logged" in traits(58.0)
+
+
+def test_ends_whose_reason_is_the_shutdown_need_be_no_half_of_all() -> None:
+    """A log may tell of each connection twice, as Socket.IO's of its transport and its namespace,
+    and of the end of one of them."""
+    rows = [row("open", 0.5 * n, f"engine{n}", SERVER) for n in range(8)]
+    rows += [row("open", 0.5 * n, f"s{n}", SERVER) for n in range(6)]
+    rows += [
+        row("close", 60, f"s{n}", SERVER, dir="s2c", reason="server shutting down")
+        for n in range(6)
+    ]
+    assert judge(NAME, rows).findings == []
+    assert judge(NAME, [*rows, stop(60.0)]).count == 6
+    other = [r | {"reason": "transport close"} if r["kind"] == "close" else r for r in rows]
+    assert judge(NAME, [*other, stop(60.0)]).findings == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reason", "expected"),
+    [
+        (60.1, "SIGTERM", True),
+        (58.5, "Current worker (31) exited with code 143 (Terminated)", True),
+        (66.0, "SIGTERM", False),  # later
+        (52.0, "SIGTERM", False),  # it drops what it holds at once
+        (60.1, "SIGQUIT", False),  # its workers go as at a reload
+        (60.1, 'Server app/a1 is DOWN, reason: Layer7 timeout, info: "-"', False),
+    ],
+)
+def test_a_proxy_that_stops_at_that_moment(seconds: float, reason: str, expected: bool) -> None:
+    halt = row("server_stop", seconds, None, PROXY, pos=1, reason=reason)
+    traits = judge(NAME, [*ending(8), halt]).traits
+    assert ("proxy-stopped" in traits) is expected
+    assert "refused-after" not in traits
+
+
+def test_a_proxy_that_finds_no_process_behind_it_is_as_good_as_a_refusal() -> None:
+    down = 'Server app/a1 is DOWN, reason: Layer4 connection problem, info: "Connection refused"'
+    check = row("server_stop", 61, None, PROXY, pos=1, reason=down)
+    assert "refused-after" in judge(NAME, [*ending(8), check]).traits
+
+
+def test_what_ends_when_the_proxy_stops_was_not_left_to_run_out() -> None:
+    """The worker had been told to go a round time before, and would have gone on."""
+    told = [row("reload", 35, None, PROXY, pos=1, reason="gracefully shutting down")]
+    gone = [row("reload", 60, None, PROXY, pos=2, reason="worker exiting")]
+    ended = ending(4, source=CLIENT)
+    halt = row("server_stop", 60, None, PROXY, pos=3, reason="SIGTERM")
+    assert "worker-exited" in judge(NAME, [*ended, *told, *gone]).traits
+    traits = judge(NAME, [*ended, *told, *gone, halt]).traits
+    assert "worker-exited" not in traits
+    assert "proxy-stopped" in traits
+
+
+def after_ends(*later: tuple[str, float]) -> set[str]:
+    """What a proxy's log of three ends at once shows, and of what came later."""
+    rows = ending(3, source=PROXY)
+    for n, (kind, seconds) in enumerate(later):
+        rows.append(row(kind, seconds, f"later{n}", PROXY, pos=9000 + n))
+    return judge(NAME, rows).traits
+
+
+def test_a_server_that_goes_and_comes_back() -> None:
+    gone = ("refused", 61.0), ("refused", 62.0)
+    assert "gone-and-back" in after_ends(*gone, ("open", 66.0))
+    assert "gone-and-back" not in after_ends(*gone)
+    assert "gone-and-back" not in after_ends(("open", 60.6), *gone, ("open", 66.0))
+    assert "gone-and-back" not in after_ends(("refused", 300.0), ("open", 310.0))

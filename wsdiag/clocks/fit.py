@@ -61,6 +61,13 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
             return False
         return abs(self.offset_ms) > 2 * self.error_ms or self.drift_ppm is not None
 
+    @property
+    def left_s(self) -> float | None:
+        """By how much it may still be off once it has been moved, in seconds; None: unknown."""
+        if self.offset_ms is None or self.error_ms is None:
+            return None
+        return ((0.0 if self.moves else abs(self.offset_ms)) + self.error_ms) / 1e3
+
     def ahead_ms(self, at: pl.Expr) -> pl.Expr:
         """How far the clock is ahead at an instant, in milliseconds."""
         grown = (at.dt.epoch("us") / 1e6 - self.at_s) * (self.drift_ppm or 0.0) / 1e3

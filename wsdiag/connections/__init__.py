@@ -7,6 +7,8 @@ section 7.4.1).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import polars as pl
@@ -47,12 +49,15 @@ class Story(NamedTuple):
     that are more than a message, the connection table, and the round trips of messages.
 
     In a capture nearly all rows are messages: who does not ask for them looks at `signs`.
+    `clock_errors_s` tells by how much a source's clock may still be off, in seconds; nothing of a
+    source that no moment ties to the others.
     """
 
     events: pl.LazyFrame
     signs: pl.LazyFrame
     connections: pl.LazyFrame
     trips: pl.LazyFrame
+    clock_errors_s: Mapping[str, float] = MappingProxyType({})
 
 
 def signs(events: pl.LazyFrame) -> pl.LazyFrame:

@@ -30,7 +30,9 @@ def reconnects(connections: pl.LazyFrame) -> pl.LazyFrame:
     return (
         ends.select("session", "client", "visit", "ended", "closing", "code")
         .join(
-            tries.filter(pl.col("opened").is_not_null()).select(
+            tries.filter(
+                pl.col("opened").is_not_null() & ~pl.col("rejected") & ~pl.col("refused")
+            ).select(
                 "client", "visit", reopened="opened", next_session="session", reopening="opening"
             ),
             on=["client", "visit"],

@@ -6,9 +6,10 @@ Why it matters: one event did that: a restart, a crash, a reload, a cut network.
 How it decides: ends that clients chose are left out, and those by which a server refuses a
 credential or a logged timer cuts one connection; and moments at which no more end than at others
 nearby. Close codes, the server's own shutdown line and what follows (refused attempts, a start
-line) tell a planned end from a crash; a server that is told to stop is judged by its own log. A
-reload makes ends when an old worker exits a round time after it was told to go, or when they come
-at one distance from most reloads, or at a default grace period after one.
+line) tell a planned end from a crash; a proxy's own stop at that moment is told apart. A server
+that is told to stop is judged by its own log. A reload makes ends when an old worker exits a round
+time after it was told to go, or when they come at one distance from most reloads, or at a default
+grace period after one.
 What it cannot see: connections that are in no source of this evidence. Where a log tells only of
 ends, as nginx's `combined`, all of them may have lived at any moment: half of all must end at once.
 """
@@ -66,6 +67,7 @@ def summarise(story: Story) -> pl.LazyFrame:
     return counted(story.connections.filter(lived)).select(
         "session",
         "code",
+        "reason",
         "frameless",
         "closed_by",
         "closing",
@@ -168,7 +170,9 @@ def _waves(story: Story) -> pl.LazyFrame:
         started="ended", measured=pl.lit(None, dtype=pl.Float64), pointers="closing"
     )
     rows = _with_drained(waves, story).cache()  # asked for by several, and found by Python
-    rows = rows.join(endings.around(rows, story.signs), on="wave", how="left")
+    rows = rows.join(endings.around(rows, story.signs, story.clock_errors_s), on="wave", how="left")
+    back = endings.gone_and_back(rows, story.signs, story.connections)
+    rows = rows.join(back.with_columns(back=True), on="wave", how="left")
     return rows.filter(~_people_leaving())
 
 
@@ -226,8 +230,10 @@ def _at_moments(rows: pl.LazyFrame) -> pl.LazyFrame:
             pl.when((pl.col("closed_by") == "proxy").mean() >= 0.8).then(pl.lit("by-proxy")),
             pl.when(_server_silent()).then(pl.lit("server-silent")),
             pl.when(pl.col("stopped").first()).then(pl.lit("shutdown-logged")),
+            pl.when(pl.col("proxy_stopped").first()).then(pl.lit("proxy-stopped")),
             pl.when(pl.col("started_again").first()).then(pl.lit("start-logged")),
             pl.when(pl.col("refusing").first()).then(pl.lit("refused-after")),
+            pl.when(_gone_and_back()).then(pl.lit("gone-and-back")),
             pl.when(pl.col("killed").first()).then(pl.lit("kill-logged")),
             pl.when(pl.col("reloaded").first()).then(pl.lit("proxy-reloaded")),
             pl.when(pl.col("just_reloaded").first()).then(pl.lit("right-after-reload")),
@@ -237,6 +243,20 @@ def _at_moments(rows: pl.LazyFrame) -> pl.LazyFrame:
         unit="connections",
         measured=pl.len().cast(pl.Float64),
     )
+
+
+def _gone_and_back() -> pl.Expr:
+    """Whether the server went with these connections and came back, and nothing tells more: no
+    kill, no proxy that ended them, no lack of a Close frame."""
+    by_proxy = (pl.col("closed_by") == "proxy").mean() >= 0.8
+    more = [
+        pl.col(name).first().fill_null(value=False)
+        for name in ("killed", "proxy_stopped", "just_reloaded")
+    ]
+    told = pl.any_horizontal(
+        by_proxy.fill_null(value=False), pl.col("frameless").mean() >= 0.8, *more
+    )
+    return (pl.col("back").first() | pl.col("started_again").first()).fill_null(value=False) & ~told
 
 
 def _server_silent() -> pl.Expr:

@@ -9,7 +9,7 @@ from wsdiag.endings.ends import TICK_S, ends
 from wsdiag.endings.reloads import after_reload
 from wsdiag.endings.shutdowns import after_stop
 from wsdiag.endings.spikes import MANY, REPEATED, SURVIVED, by_clock, find_spikes, out_of
-from wsdiag.endings.surroundings import around, killed, stopped_before
+from wsdiag.endings.surroundings import around, gone_and_back, killed, stopped_before
 from wsdiag.endings.triggers import triggers
 from wsdiag.endings.waves import together
 
@@ -24,6 +24,7 @@ __all__ = [
     "by_clock",
     "ends",
     "find_spikes",
+    "gone_and_back",
     "killed",
     "out_of",
     "stopped_before",

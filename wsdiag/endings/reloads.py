@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 import polars as pl
 
 from wsdiag import timers
+from wsdiag.endings.surroundings import halts
 from wsdiag.endings.waves import seconds
 
 NEAR_S = 2.0
@@ -37,16 +40,28 @@ def after_reload(ends: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
     """The ends (session, begun, ended) that a reload explains, with its moment and their distance.
 
     Either a worker that had been told to go exited then, a round time after it was told, or ends
-    come at the same distance from most reloads, or at the default grace period after one.
+    come at the same distance from most reloads, or at the default grace period after one. What ends
+    when the proxy itself stops at once was not left to run out.
     """
+    halted = halts(events).select(at="ts").sort("at")
+    ends = (
+        ends.filter(pl.col("ended").is_not_null())
+        .sort("ended")
+        .join_asof(
+            halted,
+            left_on="ended",
+            right_on="at",
+            strategy="nearest",
+            tolerance=timedelta(seconds=NEAR_S),
+        )
+        .filter(pl.col("at").is_null())
+    )
     reloads = events.filter((pl.col("kind") == "reload") & pl.col("ts").is_not_null()).select(
         "ts", reason=pl.col("reason").fill_null("")
     )
     told = pl.concat(
         [
-            ends.filter(pl.col("ended").is_not_null()).select(
-                "session", "begun", "ended", reason=pl.lit(None, dtype=pl.String)
-            ),
+            ends.select("session", "begun", "ended", reason=pl.lit(None, dtype=pl.String)),
             reloads.select(
                 session=pl.lit(None, dtype=pl.String),
                 begun=pl.lit(None, dtype=pl.Datetime("us", "UTC")),

@@ -7,13 +7,20 @@ import polars as pl
 from wsdiag.endings.surroundings import AROUND, SAID_WHEN_DONE, stops
 from wsdiag.endings.waves import HALF, TOGETHER
 
+SAYS_SO = "(?i)server (?:is )?(?:shutting down|stopping|restarting)|application is stopping"
+"""The reason that Socket.IO and Tomcat give for an end by their shutdown."""
+
+ENOUGH = 2
+"""So many of them say that it was the server's."""
+
 
 def after_stop(ends: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
-    """The ends that belong to a server's word that it stops: half of what lives in its own log.
+    """The ends that belong to a server's word that it stops: half of what lives in its own log, or
+    those whose reason says so.
 
-    `ends`: session, begun, ended, over (moments or null), sources (the inputs that tell of it).
-    One row per such end: session, stop (a number for each shutdown), here (how many connections of
-    that server's log lived when it was told to stop).
+    `ends`: session, begun, ended, over (moments or null), reason, sources (the inputs that tell of
+    it). One row per such end: session, stop (a number for each shutdown), here (how many
+    connections of that server's log lived when it was told to stop).
     """
     told = (
         stops(events)
@@ -27,8 +34,9 @@ def after_stop(ends: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
     begun = (pl.col("begun") <= at).fill_null(value=True)
     lives = begun & (pl.col("over") >= since).fill_null(value=True)
     ended = begun & pl.col("ended").is_between(since, at + TOGETHER)
+    says_so = pl.col("reason").str.contains(SAYS_SO).fill_null(value=False)
     own = (
-        ends.select("session", "begun", "ended", "over", of="sources")
+        ends.select("session", "begun", "ended", "over", "reason", of="sources")
         .explode("of")
         .with_columns(pl.col("of").cast(pl.String))
         .join(told, on="of")
@@ -36,7 +44,10 @@ def after_stop(ends: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
         .filter(ended)
     )
     return (
-        own.filter(pl.len().over("stop") >= HALF * pl.col("_here"))
+        own.filter(
+            (pl.len().over("stop") >= HALF * pl.col("_here"))
+            | (says_so & (says_so.sum().over("stop") >= ENOUGH))
+        )
         .select("session", "stop", here=pl.col("_here").cast(pl.Int64))
         .unique("session", keep="first", maintain_order=True)
     )
