@@ -184,6 +184,9 @@ MARKS = {
     "tls-failure:client-certificate",
     "tls-failure:plain-text",
     "token-expiry:at-exp",
+    "token-expiry:refused-after",
+    "token-expiry:repeated",
+    "token-expiry:same-token-again",
 }
 
 FOLDER = files("wsdiag") / "causes"

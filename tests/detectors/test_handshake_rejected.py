@@ -180,6 +180,30 @@ def test_a_backend_that_hung_up(path: str, found: int) -> None:
     assert not found or said.why == "2 handshakes left without an answer"
 
 
+@pytest.mark.parametrize(
+    ("path", "found"), [("/live/ws", 1), ("/ws/feed", 1), ("/api/news", 0), ("/sockjs/info", 0)]
+)
+@pytest.mark.parametrize("kind", ["timeout", "error"])
+def test_a_backend_that_apache_waited_for(kind: str, path: str, found: int) -> None:
+    """One line says so, and the next names the path."""
+    rows = [
+        row(kind, 2, "10.0.0.7:4100", PROXY, reason="AH01102: error reading status line from a"),
+        row("error", 2, "10.0.0.7:4100", PROXY, name=path, reason="AH00898: Error reading"),
+    ]
+    assert len(judge(NAME, rows).findings) == found
+
+
+def test_what_two_logs_of_a_proxy_tell_counts_once() -> None:
+    """Nothing ties an access line to the error line, but the path."""
+    rows = [
+        row("timeout", 62, "*2", PROXY, name="/live/ws", reason=SILENT),
+        row("rejected", 60, "bare 7", "access.log", vantage="proxy", name="/live/ws", code=504),
+    ]
+    said = judge(NAME, rows)
+    assert [f["count"] for f in said.findings] == [1]
+    assert said.traits == {"status-504", "none-opens", "backend-silent"}
+
+
 def test_a_gateway_timeout_that_is_shown_counts_once() -> None:
     rows = [
         *life("*1", 0, 60, source=PROXY, name="/ws"),

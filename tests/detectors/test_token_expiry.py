@@ -178,3 +178,23 @@ def test_a_code_alone_of_a_connection_that_nobody_saw_begin() -> None:
     assert judge(NAME, [silent]).findings == []
     said = judge(NAME, [row("close", 9, "a", SERVER, code=3005, reason="connection expired")])
     assert "midstream" in said.traits
+
+
+@pytest.mark.parametrize(
+    ("tried", "client", "expected"),
+    [
+        (61.0, None, True),
+        (59.0, None, True),  # clocks are some seconds apart
+        (30.0, None, False),  # before it
+        (900.0, None, False),  # another visit
+        (61.0, "user-1", True),
+        (61.0, "user-2", False),  # somebody else
+    ],
+)
+def test_handshakes_that_are_refused_once_the_token_has_expired(
+    tried: float, client: str | None, expected: bool
+) -> None:
+    me = {"user": "user-1"} if client else {}
+    rows = life("a", 0, 60, code=4401, source=SERVER, **me)
+    rows += [row("rejected", tried, "b", SERVER, code=401, user=client)]
+    assert ("refused-after" in judge(NAME, rows).traits) is expected

@@ -376,3 +376,20 @@ def test_a_sure_cause_of_one_stands_behind_a_possible_one_of_all_others(library:
     assert ids(explain(from_findings(few, many))) == ["possible", "sure"]
     evenly = finding("a", sessions=["s1", "s2", "s3"]), finding("b", sessions=["t1", "t2", "t3"])
     assert ids(explain(from_findings(*evenly))) == ["sure", "possible"]
+
+
+@pytest.mark.parametrize(("tried", "named"), [(62.0, True), (20.0, False)])
+def test_refusals_before_a_token_expired_are_of_another_one(tried: float, named: bool) -> None:
+    rows = life("a", 0, 60, code=4401, reason="token expired", by="s2c", source=SERVER)
+    rows += [row("rejected", tried, "b", SERVER, code=401)]
+    found = ids(explain(from_rows(rows, only=["token-expiry", "handshake-rejected"])))
+    assert ("expired-token-reused" in found) is named
+    assert "token-expired-midstream" in found
+
+
+def test_a_session_that_the_server_ended_is_no_displaced_one_for_sure() -> None:
+    said = life("a", 0, 60, source=SERVER, code=1000, reason="server namespace disconnect")
+    rows = [r | {"code": None} for r in said]
+    (found, *_) = explain(from_rows(rows, only=["abnormal-close"]))
+    assert (found.id, found.word) == ("session-displaced", "possible")
+    assert "newer one ended the older" not in found.root_cause

@@ -20,7 +20,7 @@ from wsdiag.connections.left_apart import left_apart
 from wsdiag.connections.reconnecting import reconnects
 from wsdiag.connections.table import table
 from wsdiag.connections.trips import round_trips, said_how
-from wsdiag.connections.unanswered import unanswered
+from wsdiag.connections.unanswered import backend_silent, unanswered
 
 __all__ = [
     "AUTH_CODES",
@@ -28,6 +28,7 @@ __all__ = [
     "POLITE_CODES",
     "RESTART_CODES",
     "Story",
+    "backend_silent",
     "backoff",
     "by_path",
     "counted",

@@ -6,27 +6,31 @@ import polars as pl
 
 from wsdiag.connections.told import MAX_PROOFS
 from wsdiag.finding import SPOT
+from wsdiag.paths import NAMED_SO
 
 PATIENCE_S, LONGEST_S = 1.0, 30.0
 """Who leaves before may only have closed the page; no client library gives up so soon, and few wait
 for longer."""
 
-BACKEND_SILENT = "upstream timed out while (?:reading response header|connecting|sending request)"
-"""What nginx logs when it waits for a backend in vain; its client gets a 504."""
+BACKEND_SILENT = (
+    "upstream timed out while (?:reading response header|connecting|sending request)"
+    "|AH01102: error reading status line"
+)
+"""What nginx and Apache log, as a timeout, when they wait for a backend in vain; their client gets
+a 504 or a 502."""
 
 BACKEND_GONE = (
     r"^(?:upstream prematurely closed connection|recv\(\) failed .*) while reading response header"
+    "|AH01102: error reading status line"
 )
-"""What nginx logs when a backend hangs up instead of an answer; its client gets a 502."""
-
-NAMED_SO = r"(?i)/(?:[\w-]*[_-])?(?:ws|wss|websockets?|sockjs|cable)/?$"
-"""A path that is hardly anything but a WebSocket's."""
+"""What they log, as an error, when a backend hangs up instead of an answer; their client gets a
+502."""
 
 
 def unanswered(connections: pl.LazyFrame, signs: pl.LazyFrame) -> pl.LazyFrame:
     """One row for each: session, path, started, ended, measured (the wait in seconds, null where
     nobody tells it) and pointers."""
-    return pl.concat([_ended_before(connections, signs), _backend_silent(signs)])
+    return pl.concat([_ended_before(connections, signs), backend_silent(signs)])
 
 
 def _ended_before(connections: pl.LazyFrame, signs: pl.LazyFrame) -> pl.LazyFrame:
@@ -61,17 +65,29 @@ def _ended_before(connections: pl.LazyFrame, signs: pl.LazyFrame) -> pl.LazyFram
     )
 
 
-def _backend_silent(signs: pl.LazyFrame) -> pl.LazyFrame:
+def backend_silent(signs: pl.LazyFrame) -> pl.LazyFrame:
     """Backends that a proxy waited for, or that hung up before they answered, on paths that are
-    known to be a WebSocket's or are named like one: an error log tells of any request."""
+    known to be a WebSocket's or are named like one: an error log tells of any request.
+
+    Columns as of `unanswered`.
+    """
     upgraded = (pl.col("kind") == "timeout") & pl.col("reason").str.contains("upgraded connection")
     silent = (pl.col("kind") == "timeout") & pl.col("reason").str.contains(BACKEND_SILENT)
     gone = (pl.col("kind") == "error") & pl.col("reason").str.contains(BACKEND_GONE)
-    paths = signs.filter((pl.col("kind") == "open") | upgraded).select("name").unique()
+    shaken = pl.col("kind").is_in(["open", "rejected"])
+    paths = signs.filter(shaken | upgraded).select("name").unique()
+    # Apache names the path on the line after.
+    named = (
+        signs.filter(pl.col("name").is_not_null())
+        .group_by("session")
+        .agg(pl.col("name").first().alias("_name"))
+    )
     return (
         signs.filter(silent | gone)
+        .join(named, on="session", how="left")
+        .with_columns(name=pl.coalesce("name", "_name"))
         .join(paths.with_columns(known=True), on="name", how="left")
-        .filter(pl.col("known") | (gone & pl.col("name").str.contains(NAMED_SO)))
+        .filter(pl.col("known") | pl.col("name").str.contains(NAMED_SO))
         .group_by("session", maintain_order=True)
         .agg(
             pl.col("name").first().alias("path"),

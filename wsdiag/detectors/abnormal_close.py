@@ -47,7 +47,7 @@ TRACEBACK_LINES = 100
 
 SAYS = {wording.mark: wording.pattern for wording in book() if wording.detector == ID}
 HANDLER, TO_THE_GONE = SAYS["handler-failed"], SAYS["spoke-to-the-gone"]
-DISPLACED = SAYS["displaced"]
+ON_PURPOSE = f"{SAYS['displaced']}|{SAYS['ended-on-purpose'][4:]}"
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -67,7 +67,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     abnormal = (
         pl.col("frameless")
         | (pl.col("code").is_not_null() & ~announced)
-        | (pl.col("code").is_null() & pl.col("reason").str.contains(DISPLACED)).fill_null(False)
+        | (pl.col("code").is_null() & pl.col("reason").str.contains(ON_PURPOSE)).fill_null(False)
     )
     connections = with_room(story.connections).with_columns(well=_well_meanwhile())
     closed = counted(connections.filter(pl.col("gone") & abnormal & may_have_lived())).select(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, counted, unanswered
+from wsdiag.connections import Story, backend_silent, counted, unanswered
 from wsdiag.finding import Severity, flag, plural
 from wsdiag.targets import Targets
 from wsdiag.wordings import SAME_MOMENT, marks, stated
@@ -23,6 +23,9 @@ NEEDS = "no handshake in the evidence: access logs, a capture or a HAR show them
 
 GATEWAY = (502, 503)
 """What a proxy answers when it reaches nobody (RFC 9110, 15.6.3 and 15.6.4)."""
+
+GAVE_UP = (502, 504)
+"""What a proxy answers when its backend says nothing, or hangs up."""
 
 _POLLING = "(?i)\\bxhr\\b|polling|socket\\.io|engine\\.io"
 _NO_BACKEND = (
@@ -49,9 +52,16 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
 def _silent(story: Story) -> pl.LazyFrame:
     rows = unanswered(counted(story.connections), story.signs)
     wait = pl.col("measured").median()
+    # A proxy that gave up answered 502 or 504: where that is shown it counts there.
+    shown = story.connections.filter("rejected")
+    gave_up = shown.filter(pl.col("status").is_in(GAVE_UP) & pl.col("path").is_not_null())
     return flag(
-        # A proxy that gave up answered 504: where that is shown it counts there.
-        rows.join(story.connections.filter("rejected"), on="session", how="anti"),
+        rows.join(shown, on="session", how="anti").join(
+            gave_up.select("path", measured=pl.lit(None, dtype=pl.Float64)),
+            on=["path", "measured"],
+            how="anti",
+            nulls_equal=True,
+        ),
         detector=ID,
         severity=Severity.ERROR,
         confidence=0.9,
@@ -93,6 +103,7 @@ def _refused(story: Story) -> pl.LazyFrame:
             pl.when(status.is_in(GATEWAY) & pl.col("no_backend").first()).then(
                 pl.lit("no-backend")
             ),
+            pl.when(status.is_in(GAVE_UP) & pl.col("silent").any()).then(pl.lit("backend-silent")),
             pl.when(pl.col("again").any()).then(pl.lit("same-token-again")),
             pl.when(pl.col("opened_any").first())
             .then(pl.lit("others-open"))
@@ -140,6 +151,7 @@ def _rejections(story: Story) -> pl.LazyFrame:
     no_backend = story.signs.filter(pl.col("vantage") == "proxy").select(
         no_backend=pl.col("reason").str.contains(_NO_BACKEND).any()
     )
+    silent = backend_silent(story.signs).select("path", silent=True).unique()
     engine_io = story.signs.select(engine_io=pl.col("reason").str.contains(_ENGINE_IO).any())
     return (
         counted(story.connections.filter(pl.col("rejected")))
@@ -151,6 +163,7 @@ def _rejections(story: Story) -> pl.LazyFrame:
         .join(_opened(story), how="cross")
         .join(engine_io, how="cross")
         .join(no_backend, how="cross")
+        .join(silent, on="path", how="left")
         .join(undated, how="cross")
         .with_columns(
             text=pl.concat_str(
@@ -170,6 +183,7 @@ def _rejections(story: Story) -> pl.LazyFrame:
             "opened_any",
             "engine_io",
             "no_backend",
+            "silent",
             "path",
             started="first",
             ended="first",

@@ -13,6 +13,8 @@ What it cannot see: the expiry of an opaque token, unless a log states it.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import polars as pl
 
 from wsdiag.connections import AUTH_CODES, Story, counted
@@ -28,6 +30,10 @@ NEEDS = (
 
 EARLY, LATE = pl.duration(seconds=2), pl.duration(seconds=6)
 """Around the expiry: servers check on a timer, and clocks are some seconds apart."""
+
+RIGHT_AFTER, LONGEST = timedelta(seconds=2), timedelta(seconds=600)
+"""A refusal belongs to an expiry before it: as far as clocks may be apart, and no later than any
+library waits between two tries."""
 
 EXPIRED_IN_USE = 3005
 """Centrifugo: the connection's own credential expired, so it had been accepted."""
@@ -114,6 +120,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             .otherwise(pl.col("said_at").fill_null([])),
         )
     )
+    rows = _refused_after(rows, story)
     code = pl.coalesce("code", "status").drop_nulls().mode().sort().first()
     with_code = pl.when(code.is_not_null()).then(pl.format(" ({})", code)).otherwise(pl.lit(""))
     midstream = pl.col("where").first() == "midstream"
@@ -139,8 +146,41 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(pl.col("said").any()).then(pl.lit("said")),
             pl.when(pl.col("coded").any()).then(pl.lit("auth-code")),
             pl.when(pl.col("stale").any()).then(pl.lit("past-exp")),
+            pl.when(midstream & pl.col("refused_after").any()).then(pl.lit("refused-after")),
             pl.when(worn & ~midstream).then(pl.lit("same-token-again")),
             pl.when(~midstream & (pl.len() >= 3)).then(pl.lit("repeated")),
         ),
         unit="s",
     )
+
+
+def _refused_after(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
+    """The rows, and whether a handshake was `refused_after` their end by 401 or 403: of the same
+    client where both are known."""
+    refused = (
+        story.connections.filter(pl.col("status").is_in([401, 403]))
+        .select("client", at=pl.coalesce("attempted", "first"))
+        .filter(pl.col("at").is_not_null())
+        .sort("at")
+    )
+    known = pl.col("client").is_not_null()
+    placed = rows.with_columns(_since=pl.col("ended") - RIGHT_AFTER).sort("_since")
+    for name, some, by in (
+        ("_same", refused.filter(known), "client"),
+        ("_nobody", refused.filter(~known), None),
+        ("_any", refused, None),
+    ):
+        placed = placed.join_asof(
+            some.select("at", *(["client"] if by else [])).rename({"at": name}),
+            left_on="_since",
+            right_on=name,
+            by=by,
+            strategy="forward",
+            tolerance=LONGEST,
+            coalesce=False,
+            check_sortedness=False,
+        )
+    anybody = ~known & pl.col("_any").is_not_null()
+    return placed.with_columns(
+        refused_after=pl.col("_same").is_not_null() | pl.col("_nobody").is_not_null() | anybody
+    ).drop("_since", "_same", "_nobody", "_any")

@@ -29,7 +29,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from wsdiag import redact
+from wsdiag import paths, redact
 from wsdiag.event import Dir, Vantage
 from wsdiag.redact import Redactor
 from wsdiag.sources.needles import Searches
@@ -47,11 +47,7 @@ MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "ns": 0.000001}
 MAX_MS = 3.2e11
 """Ten years: a longer duration is a mistake of the log."""
 
-WS_PATH = re.compile(
-    r"transport=websocket|/(?:[\w-]*[_-])?(?:ws|wss|websockets?|sockjs|cable|mqtt|signalr)(?:[/?.]|$)"
-    r"|/(?:hubs?/|[\w-]*hub\?)|/graphql-ws|/api/kernels/[\w-]+/channels",
-    re.IGNORECASE,
-)
+WS_PATH = re.compile(paths.MAY_BE, re.IGNORECASE)
 MAX_KNOWN = 4_096
 """Texts of a kind that are remembered."""
 
