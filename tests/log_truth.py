@@ -97,7 +97,7 @@ def told(log: Path) -> Seen:
     """What wsdiag reads in the log."""
     events = pipeline.read_events([str(log)], Config())
     report = pipeline.diagnose([str(log)], Config())
-    table = connections.with_room(connections.table(events).lazy()).collect()
+    table = connections.with_room(connections.table([events.lazy()]).lazy()).collect()
     never_open = ~pl.col("was_open") & (pl.col("rejected") | pl.col("attempted").is_not_null())
     gone = table.filter(pl.col("gone") & ~never_open)
     codes = {code: n for code, n in report.facts.close_codes.items() if code != "none"}

@@ -148,13 +148,7 @@ def frame(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
 
 def told(events_: pl.DataFrame) -> Story:
     """The story of EVENTS that have no sessions yet."""
-    identified = sessions.identify(events_)
-    return Story(
-        events=identified.lazy(),
-        signs=connections.signs(identified.lazy()),
-        connections=connections.table(identified).lazy(),
-        trips=connections.round_trips(identified.lazy()),
-    )
+    return connections.told([sessions.identify(events_).lazy()])
 
 
 def story(rows: Iterable[Mapping[str, Any]]) -> Story:

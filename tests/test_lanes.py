@@ -32,7 +32,7 @@ def test_a_lane_is_a_life_with_its_marks() -> None:
     rows = [*life("a", 0, 90, code=1000), *chat("a", range(1, 90)), *pings("a", [20, 40])]
     told = story(rows)
     worst = roster.worst(told, FINDINGS.to_frame())
-    (lane,) = lanes.lanes(worst, told.events.collect(), [("f1", {worst[0].session})])
+    (lane,) = lanes.lanes(worst, told.events, [("f1", {worst[0].session})])
     assert lane.findings == ["f1"]
     assert 90 <= (lane.until - lane.since).total_seconds() < 90.1
     seconds = {(marks.kind, marks.dir): marks.at_s for marks in lane.marks}

@@ -93,7 +93,7 @@ def test_lines_without_a_time_stay_where_they_stand() -> None:
     later = [entry | {"pos": number} for number, entry in enumerate(rest, 3)]
     told = story([first | {"pos": 1}, row("error", None, "a", reason="boom", pos=2), *later])
     (one,) = roster(told)
-    kinds = [moment.kind for moment in moments(one.session, told.events.collect(), {})]
+    kinds = [moment.kind for moment in moments(one.session, told.events, {})]
     assert kinds == ["attempt", "error", "open", "close", "close", "end"]
 
 
@@ -109,8 +109,8 @@ def test_what_is_nearer_than_the_clocks_are_sure_of_has_no_order() -> None:
         *life("s", 0.03, 60.2, source=SERVER, code=1000, key="k"),
     ]
     told = story(rows)
-    events = told.events.collect()
-    (session,) = events["session"].unique().to_list()
+    events = told.events
+    (session,) = events.collect()["session"].unique().to_list()
     clocks = {WIRE: Clock(offset_ms=0, error_ms=1), SERVER: Clock(offset_ms=0, error_ms=26)}
     by_kind = {(it.vantage, it.kind): it.unsure for it in moments(session, events, {}, clocks)}
     assert by_kind["server", "open"]  # 30 ms after the wire's
@@ -127,7 +127,7 @@ def test_the_life_of_the_one_that_most_sides_saw() -> None:
         *chat("w2", [5, 20, 50]),
     ]
     told = story(rows)
-    events = told.events.collect()
+    events = told.events
     found = worst(roster(told), events, {}, {})
     assert found
     assert found.vantages == ["client", "network"]

@@ -37,16 +37,17 @@ def test_there_and_back() -> None:
         {"source": source, "pos": pos, "kind": "open"}
         for source, pos in (("a.log.1", 3), ("a.log.1", 9), ("a.log", 1), ("a.log", 4), ("b", 2))
     ]
-    read = events(rows)
-    one = rotation.as_one(read, [["a.log.1", "a.log"]])
-    assert one.select("source", "pos").rows() == [
+    files, read = [["a.log.1", "a.log"]], events(rows).lazy()
+    lengths = rotation.lengths(read)
+    one = rotation.as_one(read, files, lengths)
+    assert one.select("source", "pos").collect().rows() == [
         ("a.log", 3),
         ("a.log", 9),
         ("a.log", 10),
         ("a.log", 13),
         ("b", 2),
     ]
-    assert rotation.as_files(one, [["a.log.1", "a.log"]], rotation.lengths(read)).equals(read)
+    assert rotation.as_files(one, files, lengths).collect().equals(read.collect())
 
 
 def test_a_connection_that_opens_in_one_file_and_ends_in_the_next(tmp_path: Path) -> None:

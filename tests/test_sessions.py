@@ -16,7 +16,7 @@ from story import CLIENT, PROXY, SERVER, WIRE, at, chat, frame, life, pings, pro
 
 from wsdiag import sessions
 from wsdiag.event import EVENTS
-from wsdiag.sessions import identify
+from wsdiag.sessions import identify, routine
 
 OTHER = "other.log"
 
@@ -431,3 +431,25 @@ def test_a_user_with_two_devices_is_not_mistaken_for_one() -> None:
     of = dict(told.select("conn", "session").unique().iter_rows())
     assert of["c1"] == of["s1"] == of["w1"]
     assert of["s2"] == of["w2"] != of["w1"]
+
+
+# -- what is only traffic --------------------------------------------------
+
+
+def test_traffic_belongs_to_the_life_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tells only a connection's name is not looked at one by one; it comes to the same."""
+    rows = [
+        *chat("again", [0.5]),  # before its first life was told
+        *life("again", 1, 10, code=1000),
+        *chat("again", [2, 3, 11]),
+        *life("again", 20, 30, code=1006),
+        *pings("again", [21, 25, 31]),
+        *chat("never opened", [4, 5]),
+        *chat("again", [22], source=OTHER),
+    ]
+    found = identify(frame(rows))
+    assert found.filter(conn="again", source=WIRE)["session"].n_unique() == 2
+    monkeypatch.setattr(routine, "SLICE", 3)
+    assert identify(frame(rows)).equals(found)
+    monkeypatch.setattr(routine, "ROUTINE", pl.lit(value=False))
+    assert identify(frame(rows)).equals(found)

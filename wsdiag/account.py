@@ -96,8 +96,10 @@ def window(gathered: Gathered) -> Window:
     )
 
 
-def _span(events: pl.DataFrame) -> Span:
-    return msgspec.convert({"since": events["ts"].min(), "until": events["ts"].max()}, Span)
+def _span(events: pl.LazyFrame) -> Span:
+    ts = pl.col("ts")
+    span = events.select(since=ts.min(), until=ts.max()).collect(engine="in-memory")
+    return msgspec.convert(span.row(0, named=True), Span)
 
 
 def inputs(gathered: Gathered) -> list[Input]:

@@ -6,6 +6,7 @@ No raw log line is ever a column here. An excerpt is fetched again by its pointe
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 import polars as pl
@@ -133,6 +134,14 @@ def ordered(events: pl.DataFrame) -> pl.DataFrame:
     if events.select(later.slice(1).all()).item():
         return events
     return events.sort(*ORDER, nulls_last=True, maintain_order=True)
+
+
+def slices(parts: Iterable[pl.LazyFrame], size: int) -> Iterator[pl.DataFrame]:
+    """The rows of all parts, at most so many at a time; of each part one slice at least."""
+    for part in parts:
+        rows = part.collect(engine="in-memory")
+        for begin in range(0, max(len(rows), 1), size):
+            yield rows.slice(begin, size)
 
 
 def events(rows: list[dict[str, object]]) -> pl.DataFrame:

@@ -78,6 +78,8 @@ POINTER: pl.DataType = pl.Struct(
 SPOT: pl.Expr = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.String)).cast(POINTER)
 """The proof pointer of an event's row."""
 
+POINTERS: pl.Expr = pl.col("pointers")
+
 FINDINGS = pl.Schema(
     {
         "detector": pl.String(),
@@ -217,11 +219,12 @@ def over_target(
     what: str,
     where: str | pl.Expr = "",
     traits: tuple[pl.Expr, ...] = (),
+    proofs: pl.Expr = POINTERS,
 ) -> pl.LazyFrame:
     """FINDINGS: one finding over all values beyond `target`, when the percentile is beyond it too.
 
-    `values` has session, started, ended, measured and pointers, one row per measurement. `where`
-    says in the message which these are, with a blank before it.
+    `values` has session, started, ended and measured, one row per measurement, and what `proofs`
+    makes pointers of. `where` says in the message which these are, with a blank before it.
     """
     rank = percentile / 100
     quantile = pl.col("measured").quantile(rank, "nearest")
@@ -229,7 +232,7 @@ def over_target(
         (pl.col("_quantile") > target) & (pl.col("measured") > target)
     )
     return flag(
-        over,
+        over.with_columns(pointers=proofs),
         detector=detector,
         severity=severity,
         confidence=0.9,

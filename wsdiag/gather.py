@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
-from wsdiag import clocks, connections, progress, rotation, sessions, sources
+from wsdiag import clocks, connections, parts, progress, rotation, sessions, sources
 from wsdiag.config import Config
 from wsdiag.connections import Story
 from wsdiag.event import EVENTS, events, ordered
@@ -35,20 +35,26 @@ class Covered(NamedTuple):
 class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     """What was read: inputs and their readings in the same order, and all events together.
 
-    `events` has the columns of EVENTS, but `source` as an Enum of the inputs' names; the readings'
-    own events are gone. `covered` and `clocks` are by input; `broken` holds what contradicts them,
-    as `clocks.contradictions`. `since` and `until` bound the events.
+    `parts` hold the events in the total order. They have the columns of EVENTS, but `source` as an
+    Enum of the inputs' names; the readings' own events are gone. `covered` and `clocks` are by
+    input; `broken` holds what contradicts them, as `clocks.contradictions`. `since` and `until`
+    bound the events.
     """
 
     inputs: list[InputFile]
     readings: list[Reading]
     problems: list[str]
-    events: pl.DataFrame
+    parts: parts.Parts
     since: datetime | None
     until: datetime | None
     covered: dict[str, Covered]
     clocks: dict[str, clocks.Clock]
     broken: pl.DataFrame
+
+    @property
+    def events(self) -> pl.LazyFrame:
+        """All events."""
+        return pl.concat(self.parts)
 
     @property
     def formats(self) -> dict[str, str]:
@@ -66,13 +72,7 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
         most the signs, and several the round trips."""
         told = zip(self.inputs, self.readings, strict=True)
         doubtful = {item.name: reading.doubtful for item, reading in told if reading.doubtful}
-        table = connections.table(self.events, doubtful)
-        events = self.events.lazy()
-        drawn = [connections.signs(events), connections.round_trips(events)]
-        signs, trips = pl.collect_all(drawn, engine="in-memory")
-        return Story(
-            events=events, signs=signs.lazy(), connections=table.lazy(), trips=trips.lazy()
-        )
+        return connections.told(self.parts, doubtful)
 
 
 def gather(found: Found, config: Config) -> Gathered:
@@ -81,36 +81,42 @@ def gather(found: Found, config: Config) -> Gathered:
     Raises `NoEvidence` when no event is left, or the reference that was asked for is none.
     """
     readings = _readings(found.inputs, config)
-    read = _together(found.inputs, readings)
-    if read.is_empty():
+    covered = _covered(found.inputs, readings)
+    count = sum(span.events for span in covered.values())
+    if not count:
         raise NoEvidence(_nothing(found, readings))
+    read = _together(found.inputs, readings, count)
     steps = {
         item.name: reading.resolution_ms
         for item, reading in zip(found.inputs, readings, strict=True)
     }
-    covered = _covered(found.inputs, readings)
     # Of the events one copy is enough: each is given free when the next is made.
-    readings = [msgspec.structs.replace(reading, events=read.clear()) for reading in readings]
+    readings = [msgspec.structs.replace(reading, events=events([])) for reading in readings]
     rotated = rotation.logs({name: span.last for name, span in covered.items()})
     whole = {name: files[-1] for files in rotated for name in files}
     asked = _reference(found, config)
     reference = whole.get(asked, asked) if asked else None
     lengths = rotation.lengths(read)
-    aligned, offsets = clocks.align(rotation.as_one(read, rotated), steps, reference)
-    del read
+    read = rotation.as_one(read, rotated, lengths)
+    aligned, offsets = clocks.align(clocks.telling(read), steps, reference)
     broken = clocks.contradictions(aligned, offsets)
-    offsets |= {name: offsets[files[-1]] for files in rotated for name in files}
-    last = aligned["ts"].max()
-    since, until = _moment(config.since, last), _moment(config.until, last)
-    inside = _within(aligned, since, until)
     del aligned
-    if inside.is_empty():
+    read = clocks.moved(read, offsets)
+    offsets |= {name: offsets[files[-1]] for files in rotated for name in files}
+    last = read.select(pl.col("ts").max()).collect(engine="in-memory").item()
+    since, until = _moment(config.since, last), _moment(config.until, last)
+    inside = parts.in_order(_within(read, since, until), count)
+    if not any(part.select(pl.len()).collect(engine="in-memory").item() for part in inside):
         raise NoEvidence("no event lies between --since and --until")
+    named = (
+        ordered(rotation.as_files(part.lazy(), rotated, lengths).collect(engine="in-memory"))
+        for part in sessions.identified(inside)
+    )
     return Gathered(
         inputs=found.inputs,
         readings=readings,
         problems=found.problems,
-        events=ordered(rotation.as_files(sessions.identify(inside), rotated, lengths)),
+        parts=parts.kept(named, count),
         since=since,
         until=until,
         covered=covered,
@@ -156,10 +162,9 @@ def _readings(inputs: Sequence[InputFile], config: Config) -> list[Reading]:
     return readings
 
 
-def _together(inputs: Sequence[InputFile], readings: Sequence[Reading]) -> pl.DataFrame:
-    """The events of all inputs, each under its input's name."""
-    if not inputs:
-        return pl.DataFrame(schema=EVENTS)
+def _together(inputs: Sequence[InputFile], readings: Sequence[Reading], count: int) -> pl.LazyFrame:
+    """The events of all inputs, each under its input's name; where there are not many, in memory
+    and without a copy elsewhere."""
     names = pl.Enum(sorted(item.name for item in inputs))
     frames = [reading.events.lazy() for reading in readings]
     counts = pl.concat(pl.collect_all([frame.select(pl.all().count()) for frame in frames]))
@@ -169,24 +174,22 @@ def _together(inputs: Sequence[InputFile], readings: Sequence[Reading]) -> pl.Da
         frame.drop(empty).with_columns(source=pl.lit(item.name, names))
         for item, frame in zip(inputs, frames, strict=True)
     ]
-    # In memory the columns stay as they are; streamed, they would come in pieces, to be copied.
-    whole = pl.concat(pl.collect_all(plans, engine="in-memory"))
+    if count <= parts.MANY:
+        # In memory the columns stay as they are; streamed, they would come in pieces, to be copied.
+        plans = [frame.lazy() for frame in pl.collect_all(plans, engine="in-memory")]
     nothing = {name: pl.lit(None, EVENTS[name]) for name in empty if name != "source"}
-    return whole.with_columns(**nothing).select(EVENTS.names())
+    return pl.concat(plans).with_columns(**nothing).select(EVENTS.names())
 
 
 def _covered(inputs: Sequence[InputFile], readings: Sequence[Reading]) -> dict[str, Covered]:
-    frames = {
-        item.name: reading.events.select("ts").lazy()
-        for item, reading in zip(inputs, readings, strict=True)
-    }
     ts = pl.col("ts")
     spans = [
-        frame.select(pl.len(), ts.min().alias("first"), ts.max().alias("last"))
-        for frame in frames.values()
+        reading.events.lazy().select(pl.len(), ts.min().alias("first"), ts.max().alias("last"))
+        for reading in readings
     ]
     rows = [span.row(0) for span in pl.collect_all(spans)]
-    return {name: Covered(*row) for name, row in zip(frames, rows, strict=True) if row[0]}
+    told = zip(inputs, rows, strict=True)
+    return {item.name: Covered(*row) for item, row in told if row[0]}
 
 
 def _moment(asked: datetime | float | None, last: object) -> datetime | None:
@@ -196,13 +199,13 @@ def _moment(asked: datetime | float | None, last: object) -> datetime | None:
     return last + timedelta(seconds=asked) if isinstance(last, datetime) else None
 
 
-def _within(events: pl.DataFrame, since: datetime | None, until: datetime | None) -> pl.DataFrame:
+def _within(events: pl.LazyFrame, since: datetime | None, until: datetime | None) -> pl.LazyFrame:
     ts = pl.col("ts")
     if since is not None:
         events = events.filter((ts >= since).fill_null(True))
     if until is not None:
         events = events.filter((ts <= until).fill_null(True))
-    return ordered(events)
+    return events
 
 
 def _nothing(found: Found, readings: Sequence[Reading]) -> str:

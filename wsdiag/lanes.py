@@ -19,12 +19,13 @@ Named = tuple[str, Collection[str]]
 """The id of a finding, and the sessions that it concerns."""
 
 
-def lanes(told: Sequence[Connection], events: pl.DataFrame, found: Sequence[Named]) -> list[Lane]:
+def lanes(told: Sequence[Connection], events: pl.LazyFrame, found: Sequence[Named]) -> list[Lane]:
     """The first of `told` as lines of time; `found` are findings with the sessions they concern."""
     shown = [one.session for one in told[:MAX_LANES]]
     dated = pl.col("ts").is_not_null() & pl.col("kind").is_in(MARKS)
     told_by = events.select("ts", "source", "pos", "session", "vantage", "kind", "dir")
-    rows = told_by.filter(pl.col("session").is_in(shown) & dated).sort("ts", "source", "pos")
+    about = told_by.filter(pl.col("session").is_in(shown) & dated)
+    rows = about.collect(engine="in-memory").sort("ts", "source", "pos")
     since = pl.col("ts").min().over("session")
     marks = (
         rows.with_columns(at_s=((pl.col("ts") - since).dt.total_microseconds() / 1e6).round(3))

@@ -20,7 +20,7 @@ TRAFFIC = ("message", "ping", "pong")
 
 def moments(
     session: str,
-    events: pl.DataFrame,
+    events: pl.LazyFrame,
     formats: Mapping[str, str],
     clocks: Mapping[str, Clock] | None = None,
 ) -> Iterator[Moment]:
@@ -28,6 +28,7 @@ def moments(
     the last that has one. `formats` tells of each source what it is."""
     rows = (
         events.filter(pl.col("session") == session)
+        .collect(engine="in-memory")
         .sort("source", "pos")
         .with_columns(_at=pl.col("ts").forward_fill().over("source"))
         .sort("_at", "source", "pos", nulls_last=True, maintain_order=True)
@@ -37,7 +38,7 @@ def moments(
 
 def worst(
     known: Sequence[Connection],
-    events: pl.DataFrame,
+    events: pl.LazyFrame,
     formats: Mapping[str, str],
     clocks: Mapping[str, Clock],
     troubled: Collection[str] = (),
@@ -50,9 +51,8 @@ def worst(
     if not told:
         return None
     chosen = max(told, key=lambda one: len(one.vantages))
-    rows = events.filter((pl.col("session") == chosen.session) & pl.col("ts").is_not_null()).sort(
-        "ts", "source", "pos", maintain_order=True
-    )
+    about = events.filter((pl.col("session") == chosen.session) & pl.col("ts").is_not_null())
+    rows = about.collect(engine="in-memory").sort("ts", "source", "pos", maintain_order=True)
     kind = pl.col("kind").cast(pl.String)
     seen = ("source", "kind", "dir")
     turns = kind.is_in(TURNS) & (pl.int_range(pl.len()).over(seen) == 0)

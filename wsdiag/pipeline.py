@@ -20,6 +20,7 @@ from wsdiag import (
     roster,
 )
 from wsdiag.config import Config
+from wsdiag.connections import Story
 from wsdiag.event import EVENTS
 from wsdiag.evidence import Paths
 from wsdiag.explain import Case
@@ -78,7 +79,7 @@ def _judged(gathered: Gathered, config: Config, chosen: dict[str, detectors.Dete
         verdicts=verdicts,
         facts=measured,
         stacks=gathered.stacks,
-        vantages=frozenset(gathered.events["vantage"].unique().drop_nulls()),
+        vantages=_vantages(story),
         targets=config.goals(),
         formats=gathered.formats,
         disagreements=contradicted,
@@ -112,6 +113,12 @@ def _judged(gathered: Gathered, config: Config, chosen: dict[str, detectors.Dete
     )
 
 
+def _vantages(story: Story) -> frozenset[str]:
+    """The places from which anything was seen."""
+    seen = story.events.select(pl.col("vantage").unique().drop_nulls())
+    return frozenset(seen.collect(engine="in-memory")["vantage"])
+
+
 def connections_of(paths: Paths, config: Config = DEFAULTS) -> list[Connection]:
     """Every connection and attempt under `paths`, each once. Raises `NoEvidence`."""
     with hiding(config.redact), evidence.collect(paths) as found:
@@ -121,4 +128,4 @@ def connections_of(paths: Paths, config: Config = DEFAULTS) -> list[Connection]:
 def read_events(paths: Paths, config: Config = DEFAULTS) -> pl.DataFrame:
     """The EVENT frame under `paths`, on one clock, with sessions. Raises `NoEvidence`."""
     with hiding(config.redact), evidence.collect(paths) as found:
-        return gather(found, config).events.cast(EVENTS)
+        return gather(found, config).events.cast(EVENTS).collect(engine="in-memory")

@@ -91,7 +91,7 @@ def _connection(row: dict[str, Any]) -> Connection:
     )
 
 
-def sessions_named(name: str, events: pl.DataFrame) -> list[str]:
+def sessions_named(name: str, events: pl.LazyFrame) -> list[str]:
     """The sessions that `name` may mean: an id or its beginning, a Sec-WebSocket-Key, or a proof
     pointer to a line or record that tells of one."""
     source, place = pl.col("source").cast(pl.String), pl.col("pos").cast(pl.String)
@@ -101,5 +101,6 @@ def sessions_named(name: str, events: pl.DataFrame) -> list[str]:
         | (source + ":" + place == name)
         | (source + "#" + place == name)
     )
-    found = events.filter(said)["session"].drop_nulls().unique().sort().to_list()
+    told = events.filter(said).select("session").collect(engine="in-memory")["session"]
+    found = told.drop_nulls().unique().sort().to_list()
     return [name] if name in found else found

@@ -39,11 +39,13 @@ def _follow(files: Sequence[str], ends: Mapping[str, datetime | None]) -> bool:
     return told == sorted(told)
 
 
-def as_one(events: pl.DataFrame, rotated: Sequence[Sequence[str]]) -> pl.DataFrame:
-    """The events with each rotated log as one source, named as its newest file."""
+def as_one(
+    events: pl.LazyFrame, rotated: Sequence[Sequence[str]], read: Mapping[str, int]
+) -> pl.LazyFrame:
+    """The events with each rotated log as one source, named as its newest file; `read` has the
+    `lengths` of the files."""
     if not rotated:
         return events
-    read = lengths(events)
     source, pos = pl.col("source"), pl.col("pos")
     whose, place = source, pos
     for files in rotated:
@@ -55,9 +57,9 @@ def as_one(events: pl.DataFrame, rotated: Sequence[Sequence[str]]) -> pl.DataFra
 
 
 def as_files(
-    events: pl.DataFrame, rotated: Sequence[Sequence[str]], read: Mapping[str, int]
-) -> pl.DataFrame:
-    """The events of `as_one` back under their files, of which `read` has the `lengths`."""
+    events: pl.LazyFrame, rotated: Sequence[Sequence[str]], read: Mapping[str, int]
+) -> pl.LazyFrame:
+    """The events of `as_one` back under their files."""
     if not rotated:
         return events
     source, pos = pl.col("source"), pl.col("pos")
@@ -70,9 +72,10 @@ def as_files(
     return events.with_columns(source=whose, pos=place)
 
 
-def lengths(events: pl.DataFrame) -> dict[str, int]:
+def lengths(events: pl.LazyFrame) -> dict[str, int]:
     """The last place with an event, by source."""
-    return dict(events.group_by("source").agg(pl.col("pos").max()).iter_rows())
+    last = events.select("source", "pos").group_by("source").agg(pl.col("pos").max())
+    return dict(last.collect(engine="in-memory").iter_rows())
 
 
 def _starts(files: Sequence[str], lengths: Mapping[str, int]) -> Iterator[int]:
@@ -80,5 +83,5 @@ def _starts(files: Sequence[str], lengths: Mapping[str, int]) -> Iterator[int]:
     return accumulate((lengths.get(name, 0) for name in files[:-1]), initial=0)
 
 
-def _named(events: pl.DataFrame, name: str) -> pl.Expr:
-    return pl.lit(name, dtype=events.schema["source"])
+def _named(events: pl.LazyFrame, name: str) -> pl.Expr:
+    return pl.lit(name, dtype=events.collect_schema()["source"])

@@ -77,7 +77,8 @@ def _packed(
             _go_on(far, f"packing {item.name}")
             needed = None
             if within:
-                needed = set(gathered.events.filter(source=item.name)["pos"].to_list())
+                here = gathered.events.filter(source=item.name).select("pos")
+                needed = set(here.collect()["pos"].to_list())
             file = Path(made, str(number))
             why = copy(item, needed, config, file)
             if file.exists():

@@ -70,7 +70,8 @@ def _tell(progress: Progress, over: Event) -> None:
 
 @contextmanager
 def _stopping(progress: Progress) -> Iterator[None]:
-    """Ctrl-C asks to stop reading; a second one ends the run."""
+    """Ctrl-C asks to stop reading; a second one ends the run. So does `kill`, in order: what the
+    run put on the disk goes with it."""
     if current_thread() is not main_thread():
         yield
         return
@@ -80,11 +81,16 @@ def _stopping(progress: Progress) -> Iterator[None]:
         progress.stopped = True
         say("interrupted: reporting what was read so far (Ctrl-C again: nothing)")
 
+    def end(number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
     before = signal.signal(signal.SIGINT, stop)
+    killed = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, killed)
 
 
 def _size(count: float) -> str:

@@ -13,9 +13,14 @@ from collections.abc import Mapping
 import msgspec
 import polars as pl
 
-from wsdiag.clocks import anchors
+from wsdiag.clocks import anchors, rhythm
 from wsdiag.clocks.fit import Clock, fit, zoned
 from wsdiag.clocks.rhythm import by_rhythm, moments
+
+TELLING = (
+    *("ts", "vantage", "source", "pos", "conn", "key", "kind", "dir", "code", "reason", "bytes"),
+    *("peer", "trace"),
+)
 
 
 def align(
@@ -47,7 +52,20 @@ def align(
         steps = (resolution_ms.get(source, 1.0), resolution_ms.get(first, 1.0))
         found = by_rhythm(seen[source], seen[first], *steps)
         clocks[source] = _behind(found, clocks[first], first)
-    return _moved(events, clocks), dict(sorted(clocks.items()))
+    return moved(events.lazy(), clocks).collect(engine="in-memory"), dict(sorted(clocks.items()))
+
+
+def telling(events: pl.LazyFrame) -> pl.DataFrame:
+    """Of the events of several sources those by which their clocks are known, with the columns by
+    which they are: all but messages, pings and pongs without an id, of which the first few that may
+    make a rhythm are enough. Of one source, one event."""
+    told = events.select(TELLING)
+    if told.select(pl.col("source").n_unique()).collect(engine="in-memory").item() < 2:
+        return told.head(1).collect(engine="in-memory")
+    traffic = pl.col("kind").is_in(anchors.CARRIED) & pl.col("trace").is_null()
+    rhythmic = traffic & rhythm.SIZED
+    first = rhythmic & (rhythmic.cum_sum().over("source") <= rhythm.FIRST)
+    return told.filter(~traffic | first).collect(engine="in-memory")
 
 
 def _reference(events: pl.DataFrame, shared: pl.DataFrame) -> str:
@@ -98,7 +116,8 @@ def _behind(found: Clock, via: Clock, name: str) -> Clock:
     )
 
 
-def _moved(events: pl.DataFrame, clocks: Mapping[str, Clock]) -> pl.DataFrame:
+def moved(events: pl.LazyFrame, clocks: Mapping[str, Clock]) -> pl.LazyFrame:
+    """The events on the reference's clock."""
     moving = {source: clock for source, clock in clocks.items() if clock.moves}
     if not moving:
         return events

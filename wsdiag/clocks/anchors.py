@@ -26,7 +26,9 @@ BOTH_LEGS = timedelta(seconds=2)
 
 HANDSHAKE, ATTEMPT = "handshake", "attempt"
 
-_CARRIED = ("message", "ping", "pong")
+CARRIED = ("message", "ping", "pong")
+"""Kinds of which an id in them may tell which one it is."""
+
 _FEW_CLOSES = 200_000
 
 
@@ -87,7 +89,7 @@ def _closes(events: pl.DataFrame) -> list[pl.DataFrame]:
 def _ids(events: pl.DataFrame) -> list[pl.DataFrame]:
     """Messages and pings by the id or payload that they carry."""
     carried = events.filter(
-        pl.col("kind").is_in(_CARRIED) & pl.col("trace").is_not_null() & pl.col("dir").is_not_null()
+        pl.col("kind").is_in(CARRIED) & pl.col("trace").is_not_null() & pl.col("dir").is_not_null()
     )
     if carried["source"].n_unique() < 2:
         return []

@@ -24,6 +24,12 @@ RHYTHMS = ((5, 1), (9, 4), (15, 16))
 NEARLY_ALL, MOST = 0.8, 2_000
 """So large a share of a rhythm must meet; of more moments than this none is sought."""
 
+FIRST = 4 * MOST
+"""So many moments of a source are looked at."""
+
+SIZED = (pl.col("kind") == "message") & pl.col("dir").is_not_null() & pl.col("bytes").is_not_null()
+"""Messages by which a rhythm may be known."""
+
 MOST_PAIRS = 4_000_000
 
 
@@ -79,7 +85,6 @@ def moments(events: pl.DataFrame, sources: Sequence[str]) -> dict[str, pl.DataFr
     stops = (pl.col("reason") == "evidence-stops").fill_null(value=False)
     gone = ((kind == "end") & ~stops) | ((kind == "close") & ~coded)
     told = pl.when(gone).then(pl.lit("gone")).otherwise(kind)
-    sized = (kind == "message") & pl.col("dir").is_not_null() & pl.col("bytes").is_not_null()
     key = pl.col("key").drop_nulls().first().over("source", "conn")
     name = pl.coalesce(
         key,
@@ -94,9 +99,9 @@ def moments(events: pl.DataFrame, sources: Sequence[str]) -> dict[str, pl.DataFr
         .with_columns(_name=name, source=pl.col("source").cast(pl.String))
         .filter(
             pl.col("source").is_in(sources)
-            & (kind.is_in(["attempt", "open", "close", "end"]) | sized)
+            & (kind.is_in(["attempt", "open", "close", "end"]) | SIZED)
         )
-        .filter(pl.int_range(pl.len()).over("source") < 4 * MOST)
+        .filter(pl.int_range(pl.len()).over("source") < FIRST)
         .with_columns(
             kind=told,
             what=pl.when(kind == "open").then(pl.lit(HANDSHAKE)).otherwise(told),

@@ -7,7 +7,7 @@ section 7.4.1).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from wsdiag.connections.counting import counted, may_have_lived, with_room
 from wsdiag.connections.left_apart import left_apart
 from wsdiag.connections.reconnecting import reconnects
 from wsdiag.connections.table import table
-from wsdiag.connections.trips import round_trips, said_how
+from wsdiag.connections.trips import proofs, round_trips, said_how
 from wsdiag.connections.unanswered import backend_silent, unanswered
 
 __all__ = [
@@ -35,11 +35,13 @@ __all__ = [
     "left_apart",
     "may_have_lived",
     "memory",
+    "proofs",
     "reconnects",
     "round_trips",
     "said_how",
     "signs",
     "table",
+    "told",
     "unanswered",
     "with_room",
 ]
@@ -59,6 +61,21 @@ class Story(NamedTuple):
     connections: pl.LazyFrame
     trips: pl.LazyFrame
     clock_errors_s: Mapping[str, float] = MappingProxyType({})
+
+
+def told(parts: Sequence[pl.LazyFrame], doubtful: Mapping[str, Set[int]] | None = None) -> Story:
+    """The story of events in parts, which follow one another in the total order, and have sessions;
+    `doubtful` as in `table`.
+
+    What is drawn is made once: every detector reads the table, most the signs, and several the
+    round trips. Of events that wait on the disk only the table is in memory.
+    """
+    events = pl.concat(parts)
+    known = table(parts, doubtful).lazy()
+    drawn = [signs(events), round_trips(events)]
+    if len(parts) == 1:
+        drawn = [frame.lazy() for frame in pl.collect_all(drawn, engine="in-memory")]
+    return Story(events, drawn[0], known, drawn[1])
 
 
 def signs(events: pl.LazyFrame) -> pl.LazyFrame:

@@ -27,14 +27,12 @@ def reconnects(connections: pl.LazyFrame) -> pl.LazyFrame:
         .with_columns(visit=_visit().over("client"))
     )
     ends = tries.filter(pl.col("ended").is_not_null() & may_have_lived() & ~left)
-    return (
-        ends.select("session", "client", "visit", "ended", "closing", "code")
+    opened = tries.filter(pl.col("opened").is_not_null() & ~pl.col("rejected") & ~pl.col("refused"))
+    # Of a client that comes often there are many pairs: no more is joined than tells them apart.
+    next_one = (
+        ends.select("session", "client", "visit", "ended")
         .join(
-            tries.filter(
-                pl.col("opened").is_not_null() & ~pl.col("rejected") & ~pl.col("refused")
-            ).select(
-                "client", "visit", reopened="opened", next_session="session", reopening="opening"
-            ),
+            opened.select("client", "visit", reopened="opened", next_session="session"),
             on=["client", "visit"],
         )
         .filter(
@@ -43,6 +41,20 @@ def reconnects(connections: pl.LazyFrame) -> pl.LazyFrame:
         .sort("reopened")
         .group_by("session", maintain_order=True)
         .agg(pl.all().first())
+    )
+    return (
+        next_one.join(
+            ends.select("session", "closing", "code"),
+            on="session",
+            how="left",
+            maintain_order="left",
+        )
+        .join(
+            opened.select(next_session="session", reopening="opening"),
+            on="next_session",
+            how="left",
+            maintain_order="left",
+        )
         .with_columns(
             reconnect_s=(pl.col("reopened") - pl.col("ended")).dt.total_microseconds() / 1e6
         )

@@ -30,7 +30,8 @@ def shapes(trips: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
     """One row per session of `trips` (session, started, ended, ms): the share of its messages that
     waited like a delayed ACK (`ack_share`), and whether latency `ramps`, answers come on a `grid`,
     and most slow messages stand `behind` a big one."""
-    messages = events.filter(pl.col("kind") == "message").join(trips, on="session", how="semi")
+    told = (pl.col("kind") == "message") & pl.col("dir").is_not_null()
+    messages = events.filter(told).join(trips, on="session", how="semi")
     return (
         trips.group_by("session", maintain_order=True)
         .agg(_ack_share(), _ramps())
@@ -63,8 +64,7 @@ def _ramps() -> pl.Expr:
 def _grid(messages: pl.LazyFrame) -> pl.LazyFrame:
     """Whether a connection's answers leave at even times while its questions do not."""
     paces = (
-        messages.filter(pl.col("dir").is_not_null())
-        .sort("ts")
+        messages.sort("ts")
         .group_by("session", "source", "conn", pl.col("dir").cast(pl.String).alias("dir"))
         .agg(_gaps())
         .with_columns(cv=pl.col("gaps").list.std() / pl.col("gaps").list.mean())

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import pairwise
 
 import polars as pl
 
+from wsdiag.connections import traffic
 from wsdiag.connections.told import VANTAGES, parts, who
-from wsdiag.connections.traffic import COUNTS, TRAFFIC, WAYS, gaps, legs, totals
-from wsdiag.event import ORDER
+from wsdiag.connections.traffic import COUNTS, TRAFFIC, WAYS
+from wsdiag.event import ORDER, slices
 
 ROWS_TOGETHER = 250_000
 
 _LOOPBACK = r"^(127\.|\[?::1\]?$|\[?::ffff:127\.)"  # RFC 1122 3.2.1.3, RFC 4291 2.5.3 and 2.5.5.2
 
 
-def table(events: pl.DataFrame, doubtful: Mapping[str, Set[int]] | None = None) -> pl.DataFrame:
-    """One row per session, ordered by its first event. `events` are in the total order.
+def table(
+    parts: Sequence[pl.LazyFrame], doubtful: Mapping[str, Set[int]] | None = None
+) -> pl.DataFrame:
+    """One row per session, ordered by its first event. `parts` are events that follow one another
+    in the total order.
 
     `doubtful` names for a source the close codes that its program is known to write without having
     got them; they stay in `reported`, but nothing is concluded from them.
@@ -32,27 +36,33 @@ def table(events: pl.DataFrame, doubtful: Mapping[str, Set[int]] | None = None) 
     messages_s2c, pings, pongs, opening and closing (proof pointers), fragment (only an end, in
     lines that do not name the connection).
     """
-    about = events if not events["session"].null_count() else events.drop_nulls("session")
-    rows = about.with_columns(
-        _place=pl.col("session").cast(pl.Categorical(pl.Categories.random())).to_physical(),
-        _doubtful=_doubtful(doubtful or {}),
-    )
+    place = pl.col("session").cast(pl.Categorical(pl.Categories.random())).to_physical()
+    rows, seen = list[pl.DataFrame](), traffic.Traffic.none()
+    # In slices, so that what is filtered never takes as much memory as the whole again.
+    for some in slices(parts, traffic.SLICE):
+        placed = some.drop_nulls("session").with_columns(_place=place)
+        rows.append(placed.filter(~TRAFFIC).with_columns(_doubtful=_doubtful(doubtful or {})))
+        seen.add(placed)
+    legs, gaps = traffic.legs(seen), traffic.gaps(seen)
+    told = pl.concat([*rows, legs.drop("last", "last_c2s", "last_s2c", *COUNTS)], how="diagonal")
+    beside = (traffic.totals(legs), gaps)
     # Part by part: what a session's row is made of is much larger than the row.
-    whole = _joined([_conclude(_told(part)).to_dict() for part in _parts(rows)])
+    whole = _joined([_conclude(_told(*some)).to_dict() for some in _together(told, *beside)])
     return whole.pipe(_in_order).with_columns(client=_client()).select(pl.all().exclude("^_.*$"))
 
 
-def _parts(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """All rows of some sessions, then of others: so many as are looked at together."""
-    if len(rows) <= ROWS_TOGETHER:
-        yield rows
+def _together(*frames: pl.DataFrame) -> Iterator[Sequence[pl.DataFrame]]:
+    """All rows of some sessions, then of others: so many of the first as are looked at together."""
+    if len(frames[0]) <= ROWS_TOGETHER:
+        yield frames
         return
-    counts = rows.group_by("_place").len().sort("_place")
+    counts = frames[0].group_by("_place").len().sort("_place")
     part = counts["len"].cum_sum() // ROWS_TOGETHER
     bounds = counts["_place"].filter(part != part.shift(1, fill_value=0))
     for first, behind in pairwise([0, *bounds, len(counts)]):
         if first < behind:
-            yield rows.filter(pl.col("_place").is_between(first, behind, closed="left"))
+            here = pl.col("_place").is_between(first, behind, closed="left")
+            yield [frame.filter(here) for frame in frames]
 
 
 def _joined(parts: list[dict[str, pl.Series]]) -> pl.DataFrame:
@@ -79,14 +89,10 @@ def _in_order(sessions: pl.DataFrame) -> pl.DataFrame:
     return sessions if (by == places).all() else sessions[by]
 
 
-def _told(rows: pl.DataFrame) -> pl.DataFrame:
+def _told(rows: pl.DataFrame, *beside: pl.DataFrame) -> pl.DataFrame:
     """What is told of each session, side by side."""
-    talk = legs(rows)
     # By session, and in order: what is sorted is grouped and looked up in no time.
-    told = pl.concat(
-        [rows.filter(~TRAFFIC), talk.drop("last", "last_c2s", "last_s2c", *COUNTS)],
-        how="diagonal",
-    ).sort("_place", *ORDER, nulls_last=True, maintain_order=True)
+    told = rows.sort("_place", *ORDER, nulls_last=True, maintain_order=True)
     each = who(told)
     places = each.select("_place")
     return pl.concat(
@@ -94,7 +100,7 @@ def _told(rows: pl.DataFrame) -> pl.DataFrame:
             each,
             *(
                 places.join(part, on="_place", how="left", maintain_order="left").drop("_place")
-                for part in (*parts(told), totals(talk), gaps(rows))
+                for part in (*parts(told), *beside)
             ),
         ],
         how="horizontal",

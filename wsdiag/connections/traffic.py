@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import polars as pl
 
 TRAFFIC = pl.col("kind").is_in(["message", "ping", "pong"])
@@ -13,16 +16,40 @@ SLICE = 250_000
 """Rows that are looked at together."""
 
 
-def legs(rows: pl.DataFrame) -> pl.DataFrame:
+class Traffic(NamedTuple):
+    """What is told of the traffic of some rows, or of all: see `of`, `legs` and `gaps`."""
+
+    legs: list[pl.DataFrame]
+    runs: dict[str, list[pl.DataFrame]]
+
+    @classmethod
+    def none(cls) -> Traffic:
+        """Of no rows."""
+        return cls([], {way: [] for way in ("", *WAYS)})
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Take rows, which follow those before in the total order."""
+        self.legs.append(_legs(rows))
+        opens = pl.col("kind") == "open"
+        moments = (
+            rows.select("_place", "ts", "dir", "kind")
+            .filter(TRAFFIC | opens)
+            .with_columns(_opens=opens)
+            .sort("_place", maintain_order=True)
+        )
+        self.runs[""].append(_run(moments))
+        for way in WAYS:
+            self.runs[way].append(_run(moments.filter((pl.col("dir") == way) | pl.col("_opens"))))
+
+
+def legs(traffic: Traffic) -> pl.DataFrame:
     """The traffic as one row for each session, source and conn.
 
     Columns: those of EVENTS that tell who it is, with `ts` and `pos` of the first row; `last`,
     `last_c2s`, `last_s2c`; and how many messages_c2s, messages_s2c, pings and pongs.
     """
-    # In slices, so that what is filtered never takes as much memory as the whole again.
-    parts = [_leg_parts(part) for part in rows.iter_slices(SLICE)] or [_leg_parts(rows)]
     return (
-        pl.concat(parts)
+        pl.concat(traffic.legs)
         .group_by(LEG, maintain_order=True)
         .agg(
             pl.col("session", "ts", "pos", "vantage", "kind").first(),
@@ -33,7 +60,7 @@ def legs(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _leg_parts(rows: pl.DataFrame) -> pl.DataFrame:
+def _legs(rows: pl.DataFrame) -> pl.DataFrame:
     kind, ts, way = pl.col("kind"), pl.col("ts"), pl.col("dir")
     counts = {
         "messages_c2s": (kind == "message") & (way == "c2s"),
@@ -67,32 +94,37 @@ def totals(legs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def gaps(rows: pl.DataFrame) -> pl.DataFrame:
+def gaps(traffic: Traffic) -> pl.DataFrame:
     """The longest times without traffic since a session's opening, of both directions and of each.
 
     Columns: _place, `_longest_gap`, `_longest_gap_c2s` and `_longest_gap_s2c`.
     """
-    opens = pl.col("kind") == "open"
-    moments = (
-        rows.select("_place", "ts", "dir", "kind")
-        .filter(TRAFFIC | opens)
-        .with_columns(_opens=opens)
-        .sort("_place", maintain_order=True)
-    )
-    found = _longest(moments, "_longest_gap")
+    both = _longest(traffic.runs[""], "_longest_gap")
     for way in WAYS:
-        one_way = moments.filter((pl.col("dir") == way) | pl.col("_opens"))
-        found = found.join(
-            _longest(one_way, f"_longest_gap_{way}"), on="_place", how="left", maintain_order="left"
-        )
-    return found
+        one = _longest(traffic.runs[way], f"_longest_gap_{way}")
+        both = both.join(one, on="_place", how="left", maintain_order="left")
+    return both
 
 
-def _longest(moments: pl.DataFrame, name: str) -> pl.DataFrame:
-    """The longest time between neighbours of one session; `moments` are sorted by session."""
+def _run(moments: pl.DataFrame) -> pl.DataFrame:
+    """Of each session the first and the last moment and the longest time between neighbours;
+    `moments` are sorted by session."""
+    same = pl.col("_place") == pl.col("_place").shift(1)
     return (
-        moments.with_columns((pl.col("ts") - pl.col("ts").shift(1)).alias(name))
-        .filter(pl.col("_place") == pl.col("_place").shift(1))
+        moments.select("_place", "ts", gap=pl.when(same).then(pl.col("ts") - pl.col("ts").shift(1)))
+        .group_by("_place", maintain_order=True)
+        .agg(since=pl.col("ts").first(), until=pl.col("ts").last(), gap=pl.col("gap").max())
+    )
+
+
+def _longest(runs: Sequence[pl.DataFrame], name: str) -> pl.DataFrame:
+    """The longest time within runs, or between one and the next of the session."""
+    same = pl.col("_place") == pl.col("_place").shift(1)
+    between = pl.when(same).then(pl.col("since") - pl.col("until").shift(1))
+    return (
+        pl.concat(runs)
+        .sort("_place", maintain_order=True)
+        .select("_place", pl.max_horizontal("gap", between).alias(name))
         .group_by("_place", maintain_order=True)
         .agg(pl.col(name).max())
     )

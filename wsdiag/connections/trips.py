@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.finding import SPOT
+from wsdiag.event import EVENTS
+from wsdiag.finding import POINTER
 from wsdiag.report import TIMED
+
+VANTAGE = EVENTS["vantage"]
 
 HOW = pl.Enum(list(TIMED))
 """How a message was timed."""
@@ -21,7 +24,8 @@ ASTRAY = 0.1
 
 
 def round_trips(events: pl.LazyFrame) -> pl.LazyFrame:
-    """Message latencies: session, source, started, ended, ms, how (HOW), and the pointers' list.
+    """Message latencies: session, source, started, ended, ms, how (HOW), asked and asked_by (the
+    place and vantage at which it started, null where only its end was seen), pos and vantage.
 
     Either a source states the latency, or two messages carry the same id, or without any the same
     text, and were seen at one place: never a difference between two vantages. Of a session that
@@ -36,7 +40,10 @@ def round_trips(events: pl.LazyFrame) -> pl.LazyFrame:
         started=pl.col("ts") - pl.duration(microseconds=pl.col("ms") * 1000),
         ended="ts",
         ms="ms",
-        pointers=pl.concat_list(SPOT),
+        asked=pl.lit(None, pl.Int64),
+        asked_by=pl.lit(None).cast(VANTAGE),
+        pos="pos",
+        vantage="vantage",
         how=pl.when(echo).then(_how("echo")).otherwise(_how("stated")),
     )
     # An echo is seen on both legs of a proxied connection; the client's leg is the one that begins.
@@ -44,7 +51,6 @@ def round_trips(events: pl.LazyFrame) -> pl.LazyFrame:
     stated = stated.filter((pl.col("how") != "echo") | (pl.col("conn") == leg)).drop("conn")
     named = rows.filter(pl.col("trace").is_not_null() & pl.col("ms").is_null())
     sent, received = (named.filter(pl.col("dir") == way) for way in ("c2s", "s2c"))
-    received = received.with_columns(_spot=SPOT)
     opened = (
         events.filter((pl.col("kind") == "open") & pl.col("session").is_not_null())
         .group_by("session")
@@ -64,6 +70,15 @@ def round_trips(events: pl.LazyFrame) -> pl.LazyFrame:
     return every.join(best, on=["session", "source"], how="semi").sort("started", "session")
 
 
+def proofs() -> pl.Expr:
+    """The proof pointers of a round trip."""
+    source = pl.col("source")
+    asked = pl.struct(source, pos="asked", ts="started", vantage=pl.col("asked_by")).cast(POINTER)
+    told = pl.struct(source, pos="pos", ts="ended", vantage=pl.col("vantage")).cast(POINTER)
+    first = pl.when(pl.col("asked").is_not_null()).then(asked)
+    return pl.concat_list(first, told).list.drop_nulls()
+
+
 def said_how(how: pl.Expr) -> pl.Expr:
     """In words how messages were timed, each way once, the most frequent first."""
     ranked = how.cast(pl.String).value_counts(sort=True).struct.field("how")
@@ -77,7 +92,6 @@ def _answers(sent: pl.LazyFrame, received: pl.LazyFrame) -> pl.LazyFrame:
     # What has no answer at all is left out before it is sorted.
     asked = (
         sent.join(received, on=of, how="semi")
-        .with_columns(_spot=SPOT)
         .sort("ts")
         .unique(of, keep="first", maintain_order=True)
     )
@@ -99,16 +113,15 @@ def _deliveries(sent: pl.LazyFrame, received: pl.LazyFrame, opened: pl.LazyFrame
     published = (
         sent.filter(_telling())
         .filter(one)
-        .with_columns(_spot=SPOT)
         .sort("ts")
         .unique(["source", "trace"], keep="first", maintain_order=True)
-        .select("source", "trace", "ts", "_spot", by="session")
+        .select("source", "trace", "ts", "pos", "vantage", by="session")
     )
     late = (pl.col("opened") > pl.col("ts")).fill_null(value=False)
     took = pl.col("ts_back") - pl.col("ts")
     delivered = (
         received.filter(_telling())
-        .rename({"ts": "ts_back", "_spot": "_spot_back"})
+        .rename({"ts": "ts_back", "pos": "pos_back", "vantage": "vantage_back"})
         .join(published, on=["source", "trace"])
         .filter(pl.col("session") != pl.col("by"))
         .filter(took.is_between(pl.duration(seconds=0), SOON))
@@ -133,7 +146,10 @@ def _timed(pairs: pl.LazyFrame, how: str) -> pl.LazyFrame:
         started="ts",
         ended="ts_back",
         ms=(pl.col("ts_back") - pl.col("ts")).dt.total_microseconds() / 1000,
-        pointers=pl.concat_list("_spot", "_spot_back"),
+        asked="pos",
+        asked_by="vantage",
+        pos="pos_back",
+        vantage="vantage_back",
         how=_how(how),
     )
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, by_path, said_how
+from wsdiag.connections import Story, by_path, proofs, said_how
 from wsdiag.connections.slowness import ACK_SHARE, shapes
 from wsdiag.finding import Severity, over_target, within_target
 from wsdiag.targets import Goals, Targets
@@ -55,6 +55,7 @@ def detect(story: Story, goals: Goals) -> pl.LazyFrame:
             percentile=targets.percentile,
             what="message",
             where=_timed(where),
+            proofs=proofs(),
             traits=(
                 pl.when(pl.col("ack_share").max() >= ACK_SHARE).then(pl.lit("delayed-ack")),
                 pl.when(pl.col("ramps").sum() >= most).then(pl.lit("ramps")),

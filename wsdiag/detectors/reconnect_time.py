@@ -121,16 +121,15 @@ def _values(story: Story) -> pl.LazyFrame:
         (pl.col("rejected") | pl.col("refused")) & pl.col("client").is_not_null()
     ).select("client", failed="first")
     tried = (
-        gaps.join(failures, on="client", how="left")
-        .group_by("session", maintain_order=True)
-        .agg(
-            pl.all().exclude("failed").first(),
-            _failed=pl.col("failed").is_between(pl.col("ended"), pl.col("reopened")).sum(),
-        )
+        gaps.select("session", "client", "ended", "reopened")
+        .join(failures, on="client")
+        .group_by("session")
+        .agg(_failed=pl.col("failed").is_between(pl.col("ended"), pl.col("reopened")).sum())
     )
-    return tried.select(
+    told = gaps.join(tried, on="session", how="left", maintain_order="left")
+    return told.select(
         "session",
-        "_failed",
+        pl.col("_failed").fill_null(0),
         started="ended",
         ended="reopened",
         measured="reconnect_s",

@@ -12,9 +12,11 @@ What it cannot see: a process with a single connection.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 
-from wsdiag.connections import Story
+from wsdiag.connections import Story, proofs
 from wsdiag.finding import SPOT, Severity, flag, plural
 from wsdiag.targets import Targets
 from wsdiag.wordings import marks, says
@@ -40,7 +42,8 @@ PHASES_MS = (0, 500)
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     """How many waits of at least two connections were measured."""
-    return _waits(story, targets).select(
+    waits = pl.concat(part.select("session") for part in _waits(story, targets))
+    return waits.select(
         judged=pl.when(pl.col("session").n_unique() >= 2)
         .then(pl.len())
         .otherwise(0)
@@ -55,7 +58,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
 
 
 def _shared(story: Story, targets: Targets) -> pl.LazyFrame:
-    waits = _slotted(_waits(story, targets), "ended")
+    narrow = ("session", "started", "ended", "ms", "slow")
+    waits = _slotted(pl.concat(part.select(narrow) for part in _waits(story, targets)), "ended")
     retransmits = story.signs.filter(pl.col("kind") == "retransmit").select("ts")
     sent_again = _slotted(retransmits, "ts").select(*ON).unique().with_columns(lossy=True)
     busy = waits.group_by(*ON).agg(
@@ -68,7 +72,7 @@ def _shared(story: Story, targets: Targets) -> pl.LazyFrame:
         .filter(pl.col("lossy").is_null())
     )
     rows = (
-        waits.filter("slow")
+        _slotted(pl.concat(_slow(story, targets)), "ended")
         .join(slots, on=list(ON))
         .sort("ms", descending=True)
         .group_by("session", maintain_order=True)
@@ -141,19 +145,25 @@ def _stated(story: Story) -> pl.LazyFrame:
     )
 
 
-def _waits(story: Story, targets: Targets) -> pl.LazyFrame:
-    """Every measured wait: session, started, ended, ms, slow, pointers."""
-    messages = story.trips.select(
-        "session", "started", "ended", "ms", "pointers", slow=pl.col("ms") > targets.message_ms
-    )
+def _slow(story: Story, targets: Targets) -> Iterator[pl.LazyFrame]:
+    """The waits that are longer than the target, with pointers."""
+    proven = (proofs(), pl.col("opening").list.head(2), pl.concat_list(SPOT))
+    for waits, pointers in zip(_waits(story, targets), proven, strict=True):
+        yield waits.filter("slow").select("session", "started", "ended", "ms", pointers=pointers)
+
+
+def _waits(story: Story, targets: Targets) -> list[pl.LazyFrame]:
+    """Every measured wait, of messages, of handshakes and for pongs: session, started, ended, ms,
+    slow, and what their proofs are made of."""
+    messages = story.trips.with_columns(slow=pl.col("ms") > targets.message_ms)
     handshakes = story.connections.filter(
         pl.col("handshake_ms").is_not_null() & pl.col("opened").is_not_null()
     ).select(
         "session",
+        "opening",
         started=pl.col("opened") - pl.duration(microseconds=pl.col("handshake_ms") * 1000),
         ended="opened",
         ms="handshake_ms",
-        pointers=pl.col("opening").list.head(2),
         slow=pl.col("handshake_ms") > targets.connect_ms,
     )
     # A pong the server owes; what a client owes says nothing about the server.
@@ -162,14 +172,9 @@ def _waits(story: Story, targets: Targets) -> pl.LazyFrame:
         & (pl.col("dir") == "s2c")
         & pl.col("ms").is_not_null()
         & pl.col("session").is_not_null()
-    ).select(
-        "session",
+    ).with_columns(
         started=pl.col("ts") - pl.duration(microseconds=pl.col("ms") * 1000),
         ended="ts",
-        ms="ms",
-        pointers=pl.concat_list(SPOT),
         slow=pl.col("ms") > targets.message_ms,
     )
-    return pl.concat([messages, handshakes, pongs], how="vertical_relaxed").filter(
-        pl.col("ended").is_not_null()
-    )
+    return [part.filter(pl.col("ended").is_not_null()) for part in (messages, handshakes, pongs)]

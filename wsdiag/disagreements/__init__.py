@@ -24,16 +24,19 @@ KINDS = {
 }
 """Each kind of contradiction, in a user's words; causes ask for them as `disagreement:KIND`."""
 
+TOLD = ("open", "close", "end", "heartbeat_timeout")
+"""Kinds about which sources contradict each other, beside pings with a payload."""
+
 
 def find(story: Story, clocks: Mapping[str, Clock], broken: pl.DataFrame) -> pl.DataFrame:
     """Columns kind, session, said (the two sides in words), one and other (POINTER); in the order
     of KINDS, then of time. `broken` is what `clocks.contradictions` found.
     """
-    events = story.events.collect(engine="in-memory")
-    if events["session"].null_count():  # to filter is to copy
-        events = events.drop_nulls("session")
+    told = pl.col("kind").is_in(TOLD) | ((pl.col("kind") == "ping") & pl.col("trace").is_not_null())
+    about = story.signs.filter(told & pl.col("session").is_not_null())
+    events = about.collect(engine="in-memory")
     found = [
-        *codes.find(events),
+        *codes.find(events, story.events),
         pings.find(events),
         lives.find(events, story.events, clocks),
         order.find(broken, story.events),

@@ -8,9 +8,10 @@ from wsdiag.connections.codes import LOCAL_CODES, POLITE_CODES
 from wsdiag.disagreements.shape import BY_CLIENT, BY_SERVER, WIRE, first, legible, shaped
 
 
-def find(events: pl.DataFrame) -> list[pl.DataFrame]:
-    """Codes that did not arrive, and ends that a log calls cleaner than the wire shows them."""
-    return [_lost(events), _embellished(events)]
+def find(events: pl.DataFrame, whole: pl.LazyFrame) -> list[pl.DataFrame]:
+    """Codes that did not arrive, and ends that a log calls cleaner than the wire shows them.
+    `whole` are the messages, too."""
+    return [_lost(events), _embellished(events, whole)]
 
 
 def _lost(events: pl.DataFrame) -> pl.DataFrame:
@@ -33,7 +34,7 @@ def _lost(events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _embellished(events: pl.DataFrame) -> pl.DataFrame:
+def _embellished(events: pl.DataFrame, whole: pl.LazyFrame) -> pl.DataFrame:
     """A log says that an end was clean, and the wire shows no Close frame at all."""
     close, code = pl.col("kind") == "close", pl.col("code")
     ended = (pl.col("kind") == "end") & WIRE & pl.col("reason").is_in(["fin", "rst"])
@@ -43,7 +44,7 @@ def _embellished(events: pl.DataFrame) -> pl.DataFrame:
     how = pl.when(pl.col("how") == "rst").then(pl.lit("a reset")).otherwise(pl.lit("a FIN"))
     return shaped(
         told.join(first(events.filter(ended), "other", how="reason"), on="session")
-        .join(legible(events), on="session", how="semi")
+        .join(legible(whole), on="session", how="semi")
         .join(framed, on="session", how="anti"),
         "end-embellished",
         pl.format("{} says {}, the wire shows {} and no Close frame", "source", "code", how),

@@ -30,12 +30,10 @@ def first(rows: pl.DataFrame, spot: str, **columns: str) -> pl.DataFrame:
     )
 
 
-def legible(events: pl.DataFrame) -> pl.DataFrame:
+def legible(events: pl.LazyFrame) -> pl.DataFrame:
     """The sessions whose frames a capture shows: it saw their handshake or frames, not only TLS."""
     shown = WIRE & pl.col("kind").is_in(["open", "message", "ping", "pong", "close"])
-    # Most rows of a capture are: of no more columns than these.
-    rows = events.select("session", "vantage", "kind").filter(shown)
-    return rows.select("session").unique()
+    return events.filter(shown).select("session").unique().collect(engine="in-memory")
 
 
 def shaped(rows: pl.DataFrame, kind: str, said: pl.Expr) -> pl.DataFrame:

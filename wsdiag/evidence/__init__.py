@@ -6,5 +6,16 @@ After this package everything is a plain file with a name, a digest and its rema
 from wsdiag.evidence.collect import Paths, collect
 from wsdiag.evidence.inputs import HEAD_BYTES, Found, InputFile, Reading, lines
 from wsdiag.evidence.names import shown
+from wsdiag.evidence.spool import keep
 
-__all__ = ["HEAD_BYTES", "Found", "InputFile", "Paths", "Reading", "collect", "lines", "shown"]
+__all__ = [
+    "HEAD_BYTES",
+    "Found",
+    "InputFile",
+    "Paths",
+    "Reading",
+    "collect",
+    "keep",
+    "lines",
+    "shown",
+]

@@ -1,14 +1,19 @@
-"""Unpacked copies in a private folder that goes with the run, bounded in total."""
+"""A private folder that goes with the run: unpacked copies, bounded in total, and events that are
+too many for memory.
+"""
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
+
+import polars as pl
 
 from wsdiag.evidence.names import shown
 
@@ -19,13 +24,33 @@ CHUNK = 1024 * 1024
 
 
 class Spool:
-    """The folder; it is made when the first copy is, and removed when `stack` closes."""
+    """The folder; it is made when the first copy is, and removed when `stack` closes.
+
+    `is_full`: the disk did not take events, which stay in memory then.
+    """
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
         self._folder: Path | None = None
         self._left = MAX_SPOOL_BYTES
         self._files = 0
+        self.is_full = False
+
+    def keep(self, events: pl.DataFrame) -> pl.LazyFrame:
+        """The plan of events that wait in the folder, or in memory where the disk takes none."""
+        if self.is_full:
+            return events.lazy()
+        with self._open() as file:
+            try:
+                # To pack them smaller takes longer than to read more.
+                events.write_parquet(file, compression="lz4")
+                file.flush()
+            except (OSError, pl.exceptions.ComputeError):
+                self.is_full = True
+        if self.is_full:
+            Path(file.name).unlink()
+            return events.lazy()
+        return pl.scan_parquet(file.name)
 
     def copy(self, chunks: Iterable[bytes], remarks: list[str]) -> Path:
         """A copy of `chunks`, as far as they come; a remark says why they stopped.
@@ -61,6 +86,25 @@ class Spool:
                 self._left = 0
                 raise EOFError(f"all that is unpacked exceeds {MAX_SPOOL_BYTES} bytes")
         copy.flush()
+
+
+_current: ContextVar[Spool | None] = ContextVar("spool", default=None)
+
+
+def keep(events: pl.DataFrame) -> pl.LazyFrame:
+    """The plan of events that wait in this run's spool; in memory where there is none."""
+    spool = _current.get()
+    return spool.keep(events) if spool else events.lazy()
+
+
+@contextmanager
+def in_use(spool: Spool) -> Iterator[Spool]:
+    """What is kept in here waits in `spool`."""
+    token = _current.set(spool)
+    try:
+        yield spool
+    finally:
+        _current.reset(token)
 
 
 def chunks_of(read: Callable[[int], bytes]) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -19,7 +20,8 @@ import polars as pl
 from wsdiag.event import ordered
 from wsdiag.sessions.joins import join
 from wsdiag.sessions.names import name, split
-from wsdiag.sessions.sightings import NEVER, SLICE, Node, Sighting, nodes, sightings
+from wsdiag.sessions.routine import SLICE, telling
+from wsdiag.sessions.sightings import NEVER, Node, Sighting, nodes, sightings
 from wsdiag.sessions.ties import tied
 
 DIGITS = 10
@@ -32,14 +34,29 @@ def identify(events: pl.DataFrame) -> pl.DataFrame:
     Returns the same rows in the order ts, source, pos. Rows about the server as a whole keep a null
     session.
     """
-    lives = split(name(ordered(events)))
-    seen = nodes(lives)
+    return pl.concat(identified([ordered(events).lazy()]))
+
+
+def identified(parts: Sequence[pl.LazyFrame]) -> Iterator[pl.DataFrame]:
+    """The same for events in parts, which follow one another in that order."""
+    lives = split(name(telling(parts)))
+    seen, lives = nodes(parts, lives), lives.select("_at", "conn")
     names = _names(seen, _leaders(seen)).extend_constant(None, 1)
     # A list of rows for each node, turned round: for each row its node; behind the last one, none.
-    node = np.full(lives.height, len(seen), np.uint32)
+    size = sum(part.select(pl.len()).collect(engine="in-memory").item() for part in parts)
+    node = np.full(size, len(seen), np.uint32)
     counts = seen["_rows"].list.len().to_numpy()
     node[seen["_rows"].explode().to_numpy()] = np.repeat(np.arange(len(seen)), counts)
-    return lives.with_columns(session=names.gather(node)).select(events.columns)
+    before = 0
+    for part in parts:
+        rows = part.collect(engine="in-memory")
+        behind = before + len(rows)
+        here = lives.filter(pl.col("_at").is_between(before, behind, closed="left"))
+        places = here["_at"] - before
+        if not rows["conn"].gather(places).equals(here["conn"], null_equal=True):
+            rows = rows.with_columns(conn=rows["conn"].scatter(places, here["conn"]))
+        yield rows.with_columns(session=names.gather(node[before:behind]))
+        before = behind
 
 
 def _leaders(seen: pl.DataFrame) -> pl.Series:

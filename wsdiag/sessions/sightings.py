@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -12,15 +12,13 @@ import polars as pl
 from wsdiag.connections.codes import LOCAL_CODES
 from wsdiag.connections.left_apart import SAME_MOMENT
 from wsdiag.sessions.names import BEGIN, LIFECYCLE, NAMELESS
+from wsdiag.sessions.routine import SLICE, routine_nodes
 
 ALIVE = ("open", "message", "ping", "pong")
 """Kinds that only a living connection shows."""
 
 TELLING = ("key", "peer", "user", "token", "trace", "code")
 """Columns of which the first value of a connection is its own, where its rows have any."""
-
-SLICE = 250_000
-"""Rows that are grouped together."""
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -119,16 +117,17 @@ def _pick(
     return choose(one, other) if one and other else one or other
 
 
-def nodes(events: pl.DataFrame) -> pl.DataFrame:
+def nodes(parts: Sequence[pl.LazyFrame], lives: pl.DataFrame) -> pl.DataFrame:
     """Every connection of every source, one row each: the fields of `Sighting`, but source and
-    `_node` in place of `node`; and `_rows`, the numbers of its rows in `events`."""
-    # In slices: what is grouped takes many times the memory of its rows.
-    told = [name for name in TELLING if events[name].null_count() < len(events)]
-    rows = events.with_row_index("_row")
-    found = pl.concat(
-        [_nodes(part, told) for part in rows.iter_slices(SLICE)] or [_nodes(rows, told)]
-    )
-    if found["_node"].n_unique() < len(found):
+    `_node` in place of `node`; and `_rows`, the numbers of its rows in all `parts`.
+
+    `lives`: those that tell more than a name, with `_node` and their number as `_at`.
+    """
+    told = [name for name in TELLING if lives[name].null_count() < len(lives)]
+    slices = [_nodes(part, told) for part in lives.iter_slices(SLICE)] or [_nodes(lives, told)]
+    found = pl.concat([*slices, *routine_nodes(parts, lives)], how="diagonal")
+    found = found.sort(pl.col("_rows").list.first(), maintain_order=True)
+    if found.select(pl.struct("source", "_node").is_duplicated().any()).item():
         found = found.group_by("source", "_node", maintain_order=True).agg(
             pl.col("vantage", "conn").first(),
             pl.col("first").min(),
@@ -140,7 +139,7 @@ def nodes(events: pl.DataFrame) -> pl.DataFrame:
             pl.col("_rows").explode(),
         )
     untold = (name for name in TELLING if name not in told)
-    return found.with_columns(pl.lit(None, events.schema[name]).alias(name) for name in untold)
+    return found.with_columns(pl.lit(None, lives.schema[name]).alias(name) for name in untold)
 
 
 def _nodes(rows: pl.DataFrame, told: Collection[str]) -> pl.DataFrame:
@@ -169,7 +168,7 @@ def _nodes(rows: pl.DataFrame, told: Collection[str]) -> pl.DataFrame:
         .first()
         .cast(pl.String)
         .alias("outcome"),
-        pl.col("_row").alias("_rows"),
+        pl.col("_at").alias("_rows"),
     )
 
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import polars as pl
 
+from wsdiag import evidence
 from wsdiag.config import Config
 from wsdiag.event import EVENTS, Vantage
 from wsdiag.evidence import InputFile, Reading
@@ -24,6 +25,9 @@ from wsdiag.sources.line_wrapper import strip_colours
 from wsdiag.sources.log_reader import GENERAL, GENERAL_JSON, LogReader
 
 HEAD_LINES = 200
+
+ROWS_KEPT = 500_000
+"""So many events are put aside together."""
 
 _CLIENT_NAME = re.compile(r"client|browser|console|frontend|mobile", re.IGNORECASE)
 _ALWAYS = {name: EVENTS[name] for name in ("ts", "vantage", "pos", "kind")}
@@ -54,19 +58,21 @@ def _reading(
     frames: Iterable[pl.DataFrame],
     notes: Counter[str],
 ) -> Reading:
-    frame = pl.concat([pl.DataFrame(schema=_ALWAYS), *frames], how="diagonal")
+    read = pl.concat([pl.LazyFrame(schema=_ALWAYS), *_together(frames)], how="diagonal")
     general = _general_vantage(item.name, reader)
-    missing = {name: pl.lit(None, EVENTS[name]) for name in EVENTS.keys() - set(frame.columns)}
-    frame = frame.with_columns(
+    columns = read.collect_schema()
+    missing = {name: pl.lit(None, EVENTS[name]) for name in EVENTS.keys() - columns.keys()}
+    frame = read.with_columns(
         pl.col("vantage").fill_null(pl.lit(general, dtype=EVENTS["vantage"])),
         **missing | {"source": pl.lit(item.name)},
     ).select(EVENTS.names())
+    few = frame.select(pl.len()).collect(engine="in-memory").item() < ROWS_KEPT
     formats = formats_with(tuple(config.formats))
     doubtful = _doubtful(frame, formats, reader.stacks)
     return Reading(
         format="+".join(_commonest(reader.seen)[:3]) or "text",
         vantage=_vantage(frame, reader, formats),
-        events=frame,
+        events=frame.collect(engine="in-memory") if few else frame,
         unread_lines=reader.lines["unread"],
         lines=Lines(read=reader.lines.total(), **reader.lines),
         resolution_ms=reader.clock.resolution_ms or 1.0,
@@ -75,6 +81,18 @@ def _reading(
         stacks=reader.stacks,
         doubtful=frozenset(doubtful),
     )
+
+
+def _together(frames: Iterable[pl.DataFrame]) -> Iterator[pl.LazyFrame]:
+    """The events, of which a large log's wait on the disk."""
+    some, rows = list[pl.DataFrame](), 0
+    for frame in frames:
+        some.append(frame)
+        rows += len(frame)
+        if rows >= ROWS_KEPT:
+            yield evidence.keep(pl.concat(some, how="diagonal"))
+            some, rows = [], 0
+    yield from (frame.lazy() for frame in some)
 
 
 def clock_of(item: InputFile, config: Config) -> Clock:
@@ -100,14 +118,15 @@ def _remarks(notes: Counter[str]) -> list[str]:
 
 
 def _doubtful(
-    frame: pl.DataFrame, formats: Sequence[Format], stacks: frozenset[str]
+    frame: pl.LazyFrame, formats: Sequence[Format], stacks: frozenset[str]
 ) -> dict[int, str]:
     """The close codes that the programs of this log are known to misreport: code → a remark."""
     told: dict[int, str] = {}
     known = [f for f in formats if f.document.misreports and f.document.stack in stacks]
     if not known:
         return told
-    said = frame.filter((pl.col("kind") == "close") & pl.col("dir").is_null())["code"]
+    closes = (pl.col("kind") == "close") & pl.col("dir").is_null()
+    said = frame.filter(closes).select("code").collect(engine="in-memory")["code"]
     for made in known:
         for code, when in made.document.misreports.items():
             times = (said == int(code)).sum()
@@ -125,9 +144,10 @@ def _general_vantage(name: str, reader: LogReader) -> str:
     return "client" if client else "server"
 
 
-def _vantage(frame: pl.DataFrame, reader: LogReader, formats: Sequence[Format]) -> str | None:
-    if frame.height:
-        counts = dict(frame["vantage"].value_counts().iter_rows())
+def _vantage(frame: pl.LazyFrame, reader: LogReader, formats: Sequence[Format]) -> str | None:
+    told = frame.group_by("vantage").len().collect(engine="in-memory")
+    if len(told):
+        counts = dict(told.iter_rows())
         return max((str(one) for one in Vantage if one in counts), key=counts.__getitem__)
     known = {f.id: f.vantage for f in formats if f.vantage != "either"}
     return next((known[name] for name in _commonest(reader.seen) if name in known), None)
