@@ -140,6 +140,7 @@ MARKS = {
     "connection-refused:lasting",
     "connection-refused:name-unknown",
     "connection-refused:never-open",
+    "connection-refused:other-route",
     "connection-refused:passing",
     "connection-refused:server-stopped",
     "handshake-rejected:insecure-page",

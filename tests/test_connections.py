@@ -404,3 +404,29 @@ def test_traffic_counted_in_slices_is_the_same(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(traffic, "SLICE", 3)
     assert table(rows) == whole
     assert {(r["messages_c2s"], r["messages_s2c"], r["pings"]) for r in whole} == {(4, 4, 3)}
+
+
+@pytest.mark.parametrize(
+    ("more", "opened"),
+    [
+        ([], False),
+        ([row("open", 0.02, "b", PROXY, key="k")], True),  # who answered says that it opened
+        ([row("message", 0.5, "a", CLIENT, dir="s2c")], True),
+    ],
+)
+def test_a_client_that_says_connect_of_a_handshake_that_was_refused(
+    more: list[dict[str, Any]], *, opened: bool
+) -> None:
+    rows = [
+        row("open", 0, "a", CLIENT, key="k"),
+        row("rejected", 0.1, "b", PROXY, key="k", code=503),
+    ]
+    seen = only([*rows, *more])
+    assert seen["was_open"] is opened
+    assert (seen["attempted"] == at(0)) is not opened
+    assert (seen["opened"] is None) is not opened
+
+
+def test_a_client_alone_is_believed_that_it_opened() -> None:
+    rows = [row("open", 0, "a", CLIENT), row("rejected", 0.1, "a", CLIENT, code=401)]
+    assert only(rows)["was_open"]

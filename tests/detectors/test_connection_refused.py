@@ -95,3 +95,12 @@ def test_without_times_a_refusal_may_have_passed() -> None:
     undated = [row("refused", None, "a", CLIENT), row("open", None, "b", CLIENT)]
     assert "undated" in judge(NAME, undated).traits
     assert "never-open" in judge(NAME, undated[:1]).traits
+
+
+@pytest.mark.parametrize(("path", "elsewhere"), [("/dead/ws", True), ("/ws", False), (None, False)])
+def test_a_route_on_which_none_opens(path: str | None, *, elsewhere: bool) -> None:
+    rows = [r for n in range(3) for r in life(f"c{n}", 10.0 * n, 60, source=PROXY, name="/ws")]
+    refused = row("refused", 15, "r", PROXY, name=path), row("rejected", 15, "r", PROXY, code=502)
+    said = judge(NAME, [*rows, *(r | {"name": path} for r in refused)])
+    assert ("other-route" in said.traits) is elsewhere
+    assert ("passing" in said.traits) is not elsewhere

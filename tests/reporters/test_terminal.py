@@ -9,8 +9,9 @@ import pytest
 import sample
 from rich.cells import cell_len
 
+from wsdiag.finding import Severity
 from wsdiag.report import Outcome, Verdict
-from wsdiag.reporters import github, markdown, terminal
+from wsdiag.reporters import github, markdown, terminal, wording
 
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")
 
@@ -38,11 +39,25 @@ def test_an_answer_that_explains_little_says_so(share: float, *, said: bool) -> 
     report = sample.incident()
     answer = msgspec.structs.replace(report.causes[0], share=share)
     report = msgspec.structs.replace(report, causes=[answer, *report.causes[1:]])
-    told = "But  It explains 6% of the troubled connections: see the other findings."
-    assert (terminal.render(report).splitlines()[3] == told) is said
-    told = "- **But:** It explains 6% of the troubled connections: see the other findings."
-    assert (told in markdown.render(report)) is said
+    told = "It explains 6% of the troubled connections"
+    assert (terminal.render(report).splitlines()[3].startswith(f"But  {told}")) is said
+    assert (f"- **But:** {told}" in markdown.render(report)) is said
     assert ("It explains 6%25 of the troubled" in github.render(report)) is said
+
+
+def test_what_an_answer_leaves_is_told_by_its_largest() -> None:
+    report = sample.incident()
+    answer = msgspec.structs.replace(report.causes[0], share=0.06, findings=[])
+    few, many = report.findings[0], msgspec.structs.replace(report.findings[0], count=700)
+    few, many = (
+        msgspec.structs.replace(it, id=name, message=f"{name} ended", severity=Severity.ERROR)
+        for it, name in ((few, "few"), (many, "many"))
+    )
+    told = msgspec.structs.replace(report, causes=[answer], findings=[few, many])
+    assert wording.but(told).endswith("; the largest of the rest: many ended.")
+    known = msgspec.structs.replace(answer, findings=["few", "many"])
+    told = msgspec.structs.replace(told, causes=[known])
+    assert wording.but(told) == "It explains 6% of the troubled connections."
 
 
 def test_an_ordinary_incident_fits_a_screen_or_two() -> None:

@@ -128,7 +128,18 @@ def _conclude(summary: pl.DataFrame) -> pl.DataFrame:
     framed = ~pl.col("_network") | pl.col("_close_on_wire") | ~pl.col("gone")
     stated = (f"_{name}_ms" for name in ("network", "proxy", "server"))
     vantages = pl.concat_list(pl.when(f"_{name}").then(pl.lit(name)) for name in VANTAGES)
+    # A client may say "connect" when it begins to: who answered the handshake knows better.
+    quiet = pl.sum_horizontal(*COUNTS) == 0
+    only_tried = (
+        pl.col("was_open") & ~pl.col("_open_elsewhere") & pl.col("_failed_elsewhere") & quiet
+    )
     coded = summary.with_columns(
+        was_open=pl.col("was_open") & ~only_tried,
+        attempted=pl.when(only_tried)
+        .then(pl.coalesce("attempted", "opened"))
+        .otherwise("attempted"),
+        opened=pl.when(~only_tried).then("opened"),
+    ).with_columns(
         *(pl.col(name).fill_null(0) for name in (*COUNTS, "legs")),
         code=pl.when(framed | (pl.col("code") != 1005)).then("code"),
         # As the client felt it: its own figure, the longest leg on the wire, a log's.

@@ -38,6 +38,8 @@ def who(told: pl.DataFrame) -> pl.DataFrame:
         "_traffic_seen": WIRE | (TRAFFIC & BY_CLIENT),
         "_begins": ATTEMPT | OPEN,
         "was_open": OPEN,
+        "_open_elsewhere": OPEN & ~BY_CLIENT,
+        "_failed_elsewhere": (REFUSAL | REFUSED) & ~BY_CLIENT,
         "rejected": REFUSAL,
         "refused": REFUSED,
         "gone": CLOSE | ENDED,

@@ -52,9 +52,11 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         tried=(pl.col("attempted").is_not_null() | pl.col("status").is_not_null()).sum(),
     )
     refusals = story.connections.filter("refused")
+    routes = story.connections.filter(pl.col("was_open") & pl.col("path").is_not_null())
     rows = (
         counted(refusals)
         .join(opens, how="cross")
+        .join(routes.select("path", opens_too=True).unique(), on="path", how="left")
         .select(
             "session",
             "first_open",
@@ -63,6 +65,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             "tried",
             "vantages",
             "status",
+            # Others of this path opened, or nobody knows the path.
+            of_one_route=pl.col("opens_too").fill_null(value=False) | pl.col("path").is_null(),
             started="first",
             ended="first",
             measured=pl.lit(None, dtype=pl.Float64),
@@ -73,7 +77,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     rows = pl.concat(
         [
             rows,
-            unnamed.join(opens, how="cross").with_columns(vantages=pl.lit([], pl.List(pl.String))),
+            unnamed.join(opens, how="cross").with_columns(
+                vantages=pl.lit([], pl.List(pl.String)), of_one_route=pl.lit(True)
+            ),
         ],
         how="diagonal_relaxed",
     )
@@ -81,6 +87,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     first, last = pl.col("started").min(), pl.col("ended").max()
     opened_before = (pl.col("first_open").first() < first).fill_null(False)
     opened_after = (pl.col("last_open").first() > last).fill_null(False)
+    other_route = (~pl.col("of_one_route")).all()
     none_open = ~opened_before & ~opened_after & ~pl.col("undated").first()
     only_failures = (pl.col("vantages").list.eval(pl.element() == "proxy").list.all()).all() & (
         pl.col("tried").first() == 0
@@ -100,7 +107,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(by_proxy.any())
             .then(pl.lit(" by the backend, as the proxy saw it"))
             .otherwise(pl.lit("")),
-            pl.when(opened_before & opened_after)
+            pl.when(other_route & ~none_open)
+            .then(pl.lit(" on a path on which none opened, while others did"))
+            .when(opened_before & opened_after)
             .then(pl.lit(", between connections that opened"))
             .when(none_open)
             .then(pl.lit("; nothing opened before or after"))
@@ -109,7 +118,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         traits=(
             *marks(ID, pl.col("text")),
             pl.when(by_proxy.any()).then(pl.lit("backend")).otherwise(pl.lit("direct")),
-            pl.when(opened_before & opened_after).then(pl.lit("passing")),
+            pl.when(opened_before & opened_after & ~other_route).then(pl.lit("passing")),
+            pl.when(other_route & ~none_open).then(pl.lit("other-route")),
             pl.when(~opened_after).then(pl.lit("lasting")),
             pl.when(opened_before & opened_after & (pl.col("stopped").mean() >= MOST)).then(
                 pl.lit("server-stopped")

@@ -23,7 +23,7 @@ def render(report: Report) -> str:
     """One command per line: the named cause, then each finding where its first proof stands."""
     answer = report.causes[0]
     what = f"{answer.why} Fix: {answer.advice}" if answer.why else answer.title
-    what = f"{what} {wording.but(answer)}".rstrip()
+    what = f"{what} {wording.but(report)}".rstrip()
     level = "error" if report.failing else "notice"
     title = f"{answer.title} ({wording.confidence(answer)})"
     lines = [_command(level, {"title": title}, what)]

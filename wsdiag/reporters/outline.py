@@ -47,7 +47,7 @@ def _title(report: Report) -> str:
 
 def _answer(report: Report, answer: RootCause) -> tuple[Node, ...]:
     """Why and what to change, before anything else; what, where the title does not say it."""
-    told = (("Why:", answer.why), ("Fix:", answer.advice), ("But:", wording.but(answer)))
+    told = (("Why:", answer.why), ("Fix:", answer.advice), ("But:", wording.but(report)))
     lines = [
         item(Span(label, "strong"), Span(" "), *sentence(text, report))
         for label, text in told

@@ -52,7 +52,7 @@ def _answer(console: Console, report: Report) -> None:
         for span in nodes.sentence(told, report):
             line.append(span.text, style="cyan" if span.kind == "code" else "default")
         console.print(line)
-    if little := wording.but(answer):
+    if little := wording.but(report):
         console.print(Text("But  ", style="bold").append(little, style="yellow"))
 
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from wsdiag.finding import Evidence, Finding
+from wsdiag.finding import Evidence, Finding, Severity
 from wsdiag.redact import sanitise
 from wsdiag.report import TIMED, Connection, Facts, Input, Quantiles, Report, RootCause, Span
 
@@ -162,12 +162,16 @@ LITTLE = 0.25
 """Below this share of the troubled connections an answer is not the whole story."""
 
 
-def but(cause: RootCause) -> str:
-    """That a cause explains only few of the troubled connections; empty where it explains more, or
-    where none can be counted."""
-    if not 0 < cause.share < LITTLE:
+def but(report: Report) -> str:
+    """That the answer explains few of the troubled connections, and the largest finding that it
+    leaves; empty where it explains more, or where none can be counted."""
+    share = report.causes[0].share
+    if not 0 < share < LITTLE:
         return ""
-    return f"It explains {cause.share:.0%} of the troubled connections: see the other findings."
+    left = [finding for finding in other_findings(report) if finding.severity is not Severity.INFO]
+    most = max(left, key=lambda finding: finding.count, default=None)
+    rest = f"; the largest of the rest: {flat(most.message)}" if most else ""
+    return f"It explains {share:.0%} of the troubled connections{rest}."
 
 
 def evidence_for(report: Report, cause: RootCause) -> list[Finding]:
