@@ -79,7 +79,7 @@ def stated(events: pl.LazyFrame, detector: str) -> pl.LazyFrame:
     )
     return told.group_by("_whose", maintain_order=True).agg(
         pl.col("session").first(),
-        pl.col("reason").str.join(" | ").alias("text"),
+        pl.col("reason").unique(maintain_order=True).str.join(" | ").alias("text"),
         pl.col("ts").min().alias("started"),
         pl.col("ts").max().alias("ended"),
         pl.lit(None, dtype=pl.Float64).alias("measured"),

@@ -81,3 +81,8 @@ def test_a_handshake_that_failed_is_not_measured() -> None:
     said = judge(NAME, rows)
     assert said.verdict == "pass"
     assert "of 1 handshakes" in said.why
+
+
+def test_an_attempt_and_its_open_at_one_time_measure_nothing() -> None:
+    rows = [row("attempt", 0, "a", CLIENT), row("open", 0, "a", CLIENT)]
+    assert judge(NAME, rows).verdict == "not-applicable"

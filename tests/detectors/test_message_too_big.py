@@ -59,6 +59,13 @@ def test_a_line_alone_says_so(reason: str) -> None:
     assert judge(NAME, [*life("a", 0, 30, code=1009), alone]).count == 1
 
 
+def test_a_line_that_names_the_connection_is_its_own_proof() -> None:
+    line = row("error", 30, "a", SERVER, reason="read limit exceeded")
+    (finding,) = judge(NAME, [line]).findings
+    assert [spot["ts"] for spot in finding["evidence"]] == [line["ts"]]
+    assert finding["started"] == line["ts"]
+
+
 @pytest.mark.parametrize("code", [1000, 1002, 1003, 1007, 1008, 1010, 1011])
 def test_another_code_is_another_fault(code: int) -> None:
     said = judge(NAME, life("a", 0, 30, code=code))

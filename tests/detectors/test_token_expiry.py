@@ -39,6 +39,11 @@ def test_the_moment_alone_tells(code: int | None) -> None:
     assert said.traits >= {"midstream", "at-exp"}
 
 
+def test_a_reason_that_calls_it_lapsed() -> None:
+    said = judge(NAME, life("a", 0, 20, code=4003, reason="auth lapsed"))
+    assert said.traits >= {"midstream", "said"}
+
+
 @pytest.mark.parametrize("ended", [20.0, 57.5, 66.5, 300.0])
 def test_an_end_at_another_time_is_another_fault(ended: float) -> None:
     said = judge(NAME, life("a", 0, ended, code=1011, **bearer(1, 60)))

@@ -185,6 +185,17 @@ def test_a_programs_own_name_joins_its_librarys_lines(tmp_path: Path) -> None:
     ]
 
 
+def test_those_who_come_count_where_the_log_tells_how_they_leave(tmp_path: Path) -> None:
+    reading = _read(
+        tmp_path,
+        "2026-11-22 10:00:00 INFO visitor 7 came in, board=a",
+        "2026-11-22 10:00:03 INFO visitor 8 came in, shop=b",
+        "2026-11-22 10:00:09 INFO visitor 7 left, code=1001",
+    )
+    rows = reading.events.select("kind", "conn", "reason").rows()
+    assert rows == [("open", "7", None), ("close", "7", None)]
+
+
 def test_lines_without_an_id_stay_without_while_several_can_be_meant(tmp_path: Path) -> None:
     opened = 'INFO:     10.0.0.1:{} - "WebSocket /ws" [accepted]'
     closed = "INFO:     connection closed"

@@ -145,11 +145,14 @@ def _handshake(opens: pl.DataFrame) -> pl.DataFrame:
 
 
 def _client_took(rows: pl.DataFrame) -> pl.DataFrame:
-    """From the client's first attempt to its first open, in milliseconds."""
+    """From the client's first attempt to its first open, in milliseconds.
+
+    Nothing where both bear one time: its source did not measure it, as a HAR by Playwright.
+    """
     ts = pl.col("ts")
-    took = ts.filter(OPEN).min() - ts.filter(ATTEMPT).min()
+    took = (ts.filter(OPEN).min() - ts.filter(ATTEMPT).min()).dt.total_microseconds()
     return rows.group_by("_place", maintain_order=True).agg(
-        (took.dt.total_microseconds() / 1000).alias("_client_took_ms")
+        pl.when(took != 0).then(took / 1000).alias("_client_took_ms")
     )
 
 

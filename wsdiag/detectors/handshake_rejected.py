@@ -26,6 +26,7 @@ GATEWAY = (502, 503)
 
 GAVE_UP = (502, 504)
 """What a proxy answers when its backend says nothing, or hangs up."""
+BAD_REQUEST = 400
 
 _POLLING = "(?i)\\bxhr\\b|polling|socket\\.io|engine\\.io"
 _NO_BACKEND = (
@@ -33,6 +34,8 @@ _NO_BACKEND = (
     "|no healthy upstream|no upstreams available|no available server"
 )
 _ENGINE_IO = "(?i)^transport (error|close)$"
+_SIDS = 2
+"""Session ids, at least, that one backend refused and another still served."""
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -104,6 +107,9 @@ def _refused(story: Story) -> pl.LazyFrame:
                 pl.lit("no-backend")
             ),
             pl.when(status.is_in(GAVE_UP) & pl.col("silent").any()).then(pl.lit("backend-silent")),
+            pl.when(pl.col("served_elsewhere").first() & (status == BAD_REQUEST)).then(
+                pl.lit("sid-served-elsewhere")
+            ),
             pl.when(pl.col("again").any()).then(pl.lit("same-token-again")),
             pl.when(pl.col("opened_any").first())
             .then(pl.lit("others-open"))
@@ -118,6 +124,27 @@ def _refused(story: Story) -> pl.LazyFrame:
 
 def _opened(story: Story) -> pl.LazyFrame:
     return story.connections.select(opened_any=pl.col("was_open").any())
+
+
+def _served_elsewhere(story: Story) -> pl.LazyFrame:
+    """Whether sessions of Engine.IO were refused by one poll and served by a later request.
+
+    A server that was started anew knows none of its former sessions again; one of several does.
+    """
+    asked = story.signs.filter(
+        pl.col("kind").is_in(["response", "open"]) & pl.col("trace").is_not_null()
+    ).select("source", "trace", "kind", "pos", "ts", answer=pl.col("code").fill_null(101))
+    refused = (
+        asked.filter((pl.col("kind") == "response") & (pl.col("answer") == BAD_REQUEST))
+        .group_by("source", "trace")
+        .agg(since=pl.col("ts").min(), after=pl.col("pos").min())
+    )
+    return (
+        asked.filter(pl.col("answer") < BAD_REQUEST)
+        .join(refused, on=["source", "trace"])
+        .filter((pl.col("pos") > pl.col("after")) & (pl.col("ts") >= pl.col("since")))
+        .select(served_elsewhere=pl.struct("source", "trace").n_unique() >= _SIDS)
+    )
 
 
 def _rejections(story: Story) -> pl.LazyFrame:
@@ -162,6 +189,7 @@ def _rejections(story: Story) -> pl.LazyFrame:
         )
         .join(_opened(story), how="cross")
         .join(engine_io, how="cross")
+        .join(_served_elsewhere(story), how="cross")
         .join(no_backend, how="cross")
         .join(silent, on="path", how="left")
         .join(undated, how="cross")
@@ -182,6 +210,7 @@ def _rejections(story: Story) -> pl.LazyFrame:
             "again",
             "opened_any",
             "engine_io",
+            "served_elsewhere",
             "no_backend",
             "silent",
             "path",

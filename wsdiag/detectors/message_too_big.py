@@ -63,7 +63,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     said = (
         story.signs.filter(pl.col("reason").str.contains(_SAID))
         .group_by("session")
-        .agg(pl.col("reason").first().alias("said"), pl.len())
+        .agg(pl.col("reason").first().alias("said"), SPOT.head(1).alias("saying"))
         .filter(pl.col("session").is_not_null())
     )
     # Not filtered: that would copy nearly all rows of a capture.
@@ -77,11 +77,13 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         .select(
             "session",
             "closed_by",
-            started="opened",
+            started=pl.coalesce("opened", "first"),
             ended=pl.coalesce("ended", "closed", "first"),
             measured="biggest",
             reason=pl.coalesce("reason", "said"),
-            pointers=pl.when(pl.col("closing").list.len() > 0).then("closing").otherwise("opening"),
+            pointers=pl.when(pl.col("closing").list.len() > 0)
+            .then("closing")
+            .otherwise(pl.coalesce("saying", "opening")),
         )
     )
     rows = pl.concat([rows, _told_alone(story, rows)], how="diagonal_relaxed")

@@ -93,7 +93,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         )
         .filter(pl.col("_stated") | pl.col("_silent"))
         .pipe(counted)
-        .with_columns(_moment=pl.coalesce("ended", "closed", "given_up", "asked"))
+        .with_columns(_after=pl.coalesce("ended", "closed", "given_up"))
+        .with_columns(_moment=pl.coalesce("_after", "asked"))
         .sort("_moment", nulls_last=True)
         .select(
             "session",
@@ -124,7 +125,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             ).fill_null(False),
             started=pl.coalesce("asked", "given_up", "ended"),
             ended="_moment",
-            measured=(pl.col("_moment") - pl.col("asked")).dt.total_microseconds() / 1e6,
+            measured=(pl.col("_after") - pl.col("asked")).dt.total_microseconds() / 1e6,
             pointers=pl.concat_list(
                 pl.col("asked_at").fill_null([]), pl.col("stated_at").fill_null([]), "closing"
             ).list.unique(maintain_order=True),

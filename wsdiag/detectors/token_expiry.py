@@ -38,9 +38,10 @@ library waits between two tries."""
 EXPIRED_IN_USE = 3005
 """Centrifugo: the connection's own credential expired, so it had been accepted."""
 
-_SAID = "(?i)expired|jwt expired|TokenExpired|SessionExpired"
+_LAPSED = "(token|jwt|session|credential|auth)\\w*.{0,12}lapsed"
+_SAID = f"(?i)expired|{_LAPSED}|jwt expired|TokenExpired|SessionExpired"
 _SAYS_EXPIRED = (
-    "(?i)(token|jwt|session|credential|signature|auth|connection)\\w*.{0,24}expired"
+    f"(?i){_LAPSED}|(token|jwt|session|credential|signature|auth|connection)\\w*.{{0,24}}expired"
     "|expired.{0,16}(token|jwt|credential|session)|TokenExpired|SessionExpired"
 )
 

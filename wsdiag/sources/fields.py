@@ -19,10 +19,12 @@ CODE = (
     *("wsclosecode", "closecode", "disconnectcode", "closestatus", "closestatuscode", "wscode"),
     *("code", "statuscode", "status"),
 )
+_CODE_LIKE = re.compile(r"(?:code|status|wsc|(?:reason|why|cause|close)(?:num|number|id)?)$")
+_CLOSE_CODES = frozenset(map(str, (*range(1000, 1004), *range(1005, 1016))))
 STATUS = ("httpstatus", "responsestatus", "statuscode", "status", "code")
 REASON = (
     *("closereason", "disconnectreason", "closedescription", "closestatusdescription"),
-    *("wsreason", "reason", "description", "why"),
+    *("wsreason", "reason", "description", "why", "closetext", "reasontext", "whytext", "whytxt"),
 )
 ERROR = ("errmessage", "errormessage", "err", "error", "exception", "exc", "cause", "errmsg")
 EVENT = ("event", "evt", "ev", "type", "action", "op", "msg", "message")
@@ -41,7 +43,7 @@ HANDSHAKE = (
 )
 LIFETIME = (
     *("lifetime", "duration", "uptime", "age", "connected", "connectedfor", "sessionduration"),
-    *("connectionduration", "connectiontime", "elapsed", "alive"),
+    *("connectionduration", "connectiontime", "elapsed", "alive", "lived", "life", "up", "stayed"),
 )
 SILENCE = ("timeout", "after", "idle", "silence", "idlefor", "silentfor", "waited")
 PAUSE = ("", "lag", "eventlooplag", "blocked", "blockedfor", "delay", "pause", "took", "duration")
@@ -53,9 +55,9 @@ _CONN_SURE = (
     *("conn", "connid", "connection", "connectionid", "cid", "wsid", "websocketid"),
     *("socket", "socketid", "sid", "transportid"),
 )
-_CONN_WEAK = ("client", "clientid", "session", "sessionid", "peer", "remote", "remoteaddr")
-_CONN = (*_CONN_SURE, "client", "clientid", "session", "sessionid")
-_CREDENTIALS = frozenset({"sid", "session", "sessionid"})
+_CONN_WEAK = ("client", "clientid", "session", "sessionid", "sess", "peer", "remote", "remoteaddr")
+_CONN = (*_CONN_SURE, "client", "clientid", "session", "sessionid", "sess")
+_CREDENTIALS = frozenset({"sid", "session", "sessionid", "sess"})
 """A connection may be named by these, but in a URL or a cookie they let one in."""
 _LEAST_SECRET = 8
 
@@ -178,6 +180,16 @@ def first(said: Mapping[str, str], names: tuple[str, ...]) -> str | None:
         if value is not None:
             return value
     return None
+
+
+def close_code(said: Mapping[str, str]) -> int | None:
+    """The close code of a field: by its name, or by its value where the name is like one."""
+    stated = number(first(said, CODE), 1000, 4999)
+    if stated is not None:
+        return stated
+    found = (text for name, text in said.items() if _CODE_LIKE.search(name))
+    own = (text for text in found if text in _CLOSE_CODES or re.fullmatch(r"4\d{3}", text))
+    return next(map(int, own), None)
 
 
 def tells_memory(fields: Mapping[str, object]) -> bool:

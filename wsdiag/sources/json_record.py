@@ -17,7 +17,7 @@ TIME_NAMES = (
     "@timestamp", "timestamp", "time", "ts", "t", "msec", "datetime", "date", "asctime",
     "eventtime", "event_time", "log_time", "logtime", "timeunixnano", "observedtimeunixnano",
     "requesttime", "requesttimeepoch", "start_time", "startutc", "edgeendtimestamp", "wall_time",
-    "_time", "created", "instant", "__realtime_timestamp",
+    "_time", "created", "instant", "when", "at", "__realtime_timestamp",
 )  # fmt: skip
 MESSAGE_NAMES = (
     "msg", "message", "event", "text", "log", "short_message", "body", "description", "m", "line",

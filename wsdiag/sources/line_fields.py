@@ -17,6 +17,8 @@ A format's named groups (or a JSON record's mapped fields) are these words:
 | `captures` | any text in which a Sec-WebSocket-Key and a request id of 32 hex digits may stand |
 | `message` | the text in which `match` searches |
 
+Where neither is stated the `sid` of the path's query is the trace, as a pseudonym.
+
 `websocket` is `yes` where the request asked for an upgrade as far as the line tells: it carries a
 key, an `upgrade` field, or a path that WebSocket servers commonly use. Any other word is free: it
 may be used in `where` and as `{word}` in a row.
@@ -65,6 +67,9 @@ WORD = re.compile(r"\{(\w+)\}")
 QUERY_USER = r"(?i:[?&](?:user|user_?id|uid|username)=([^&\s]+))"
 """A user as the query of a request names them."""
 _query_user = re.compile(QUERY_USER).search
+QUERY_SID = r"[?&]sid=([\w-]{8,64})"
+"""A session of Engine.IO as the query of its requests names it."""
+_query_sid = re.compile(QUERY_SID).search
 CHOICES = {"dir": frozenset([*Dir, "sent", "received"]), "vantage": frozenset(Vantage)}
 """What may stand in these columns; "sent" and "received" become a direction by whose log it is."""
 
@@ -171,7 +176,7 @@ class RowMaker:
         row |= {
             "conn": self._session(fields["sid"]) or _identifier(fields["conn"]),
             "key": fields["key"] or None,
-            "trace": _trace(fields),
+            "trace": _trace(fields) or row.get("trace"),
             "peer": peer(fields),
             "vantage": fields["vantage"] or None,
         }
@@ -216,14 +221,14 @@ class RowMaker:
         return {"kind": kind} | {name: value for name, value in row.items() if value is not None}
 
     def of_request(self, target: str, times: int = 1) -> dict[str, object]:
-        """Path, credential and user of a request target that stands so many times."""
+        """Path, credential, user and session of a request target that stands so many times."""
         if target not in self._paths:
             if len(self._paths) >= MAX_KNOWN:
                 self._paths.clear()
             self._paths[target] = _of_target(target)
         made = self._paths[target]
-        for rule in ("token", "user"):
-            if rule in made:
+        for rule, column in (("token", "token"), ("user", "user"), ("session", "trace")):
+            if column in made:
                 self.redactor.counts[rule] += times
         return made
 
@@ -248,6 +253,9 @@ def _of_target(target: str) -> dict[str, object]:
     user = _query_user(target) if query else None
     if user:
         made["user"] = redact.user(user.group(1))
+    sid = _query_sid(target) if query else None
+    if sid:
+        made["trace"] = redact.session(sid.group(1))
     return made
 
 

@@ -20,6 +20,8 @@ _ADDRESS_PAIR = re.compile(r"\btcp (\S+?:\d{1,5})->(\S+?:\d{1,5})(?=[:\s]|$)")
 _ADDRESS_TUPLE = re.compile(
     r"(?:[(\[]|host=)'(?P<v4>[\d.]{7,15})', (?:port=)?(?P<port>\d{1,5})[)\]]"
 )
+_FAILED_CALL = re.compile(r"\bcall failed\W*$", re.IGNORECASE)
+"""asyncio tells so of the address that it called."""
 _TOWARDS = re.compile(
     r"(?:\bto|\bon|\bat|upstream|backend|listening|refused|econnrefused|://|\bhost)\W*$"
 )
@@ -53,6 +55,12 @@ _IDS = (
         r"(?P<id>(?=\S*\d|\S*[a-z][A-Z])[\w-]{16,40})(?=\s|$)"
     ),
     re.compile(r"\b(?P<id>conn[_-]\w*\d\w*)\b", re.IGNORECASE),
+    re.compile(
+        r"\b(?:player|viewer|participant|visitor|guest|member|spectator|listener|attendee|watcher"
+        r"|passenger|driver|rider|courier|agent)[ :=#]{1,3}['\"]?"
+        r"(?P<id>(?=\S*\d)[\w@-]{1,64})(?=['\"]?(?:[\s,;(:]|$))",
+        re.IGNORECASE,
+    ),
 )
 _USER = re.compile(
     r"\buser(?:[ _]?id)?[ :=#]+['\"]?(?P<user>[\w.@+-]+)['\"]? (?:has |is |was |just )?"
@@ -79,7 +87,8 @@ _AROUND_REASON = " \t.,:;|*)(][}{'\"—-"
 
 _LIVED = re.compile(
     r"\b(?:lifetime|lived|lasted|duration|open for|connected for"
-    r"|(?:closed|disconnected|ended|terminated|dropped|gone) after)\W{1,3}"
+    r"|(?:closed|disconnected|ended|terminated|dropped|gone|left|out|off|bye|was here) after"
+    r"|was here(?: for)?|1\d{3}\) after)\W{1,3}"
     r"(?P<wait>\d+(?:\.\d+)?\s?(?:ms|milliseconds?|s|secs?|seconds?|m|min|minutes?|h|hours?)\b)"
     r"(?! ?(?:of )?(?:idle|inactiv|silen|without))",
     re.IGNORECASE,
@@ -117,7 +126,9 @@ def peer(text: str) -> str | None:
         if not _TOWARDS.search(text[max(0, found.start() - 16) : found.start()].lower()):
             return of.peer(f"[{found['v6']}]:{found['port']}" if found["v6"] else found[0])
     pair = _ADDRESS_TUPLE.search(text)
-    return of.peer(f"{pair['v4']}:{pair['port']}") if pair else None
+    if not pair or _FAILED_CALL.search(text[max(0, pair.start() - 16) : pair.start() + 1]):
+        return None
+    return of.peer(f"{pair['v4']}:{pair['port']}")
 
 
 def path(stated: str, text: str) -> str | None:
@@ -161,7 +172,8 @@ def said_reason(text: str) -> str | None:
     plain = text.strip(_AROUND_REASON)
     if plain.count("(") > plain.count(")"):
         plain += ")"
-    return None if plain.lower() in UNSAID else of.reason(plain)
+    unsaid = plain.lower() in UNSAID or _LIVED.fullmatch(plain)
+    return None if unsaid else of.reason(plain)
 
 
 def lifetime(text: str) -> float | None:

@@ -21,6 +21,7 @@ from wsdiag.sources.line_fields import (
     MAX_MS,
     MS,
     PEER,
+    QUERY_SID,
     QUERY_USER,
     SAID,
     TRACE,
@@ -73,7 +74,8 @@ class RowColumns:
             made["key"] = _where(words["key"], words["key"] != "")
         if words.has("ip") or words.has("client"):
             made["peer"] = _peers(words)
-        made |= _traces(words)
+        for name, traces in _traces(words).items():
+            made[name] = _either(traces, made.get(name))
         for column in SAID:
             if words.has(column):
                 said = self._typed(column, words[column])
@@ -108,21 +110,25 @@ class RowColumns:
         return _where(text, text != "")
 
     def _of_request(self, targets: pl.Series) -> Columns:
-        """Paths, and what else only targets tell that carry a credential or a user."""
+        """Paths, and what only targets tell that carry a credential, a user or a session."""
         paths = targets.str.splitn("?", 2).struct.field("field_0").rename("name")
         made = {"name": once_each(paths, self._maker.shown)}
         maybe = targets.str.contains_any(list(TOKEN_SIGNS), ascii_case_insensitive=True)
         maybe |= ~targets.str.contains(UNCODED) | targets.str.contains(QUERY_USER)
         places = (maybe & targets.str.contains("?", literal=True)).arg_true()
+        if targets.str.contains("sid=", literal=True).any():
+            sids = targets.str.extract(QUERY_SID, 1).fill_null("").scatter(places, "")
+            made["trace"] = self._pseudonyms(sids, redact.session, "session")
         if len(places):
             asked = targets.gather(places)
             counted = asked.value_counts(name="times").iter_rows()
             told = {target: self._maker.of_request(target, times) for target, times in counted}
-            for name in ("token", "expires", "user"):
+            for name in ("token", "expires", "user", "trace"):
                 said = [row.get(name) for row in map(told.__getitem__, asked)]
                 if any(said):
                     none = pl.Series([None], dtype=EVENTS[name]).new_from_index(0, len(targets))
-                    made[name] = none.scatter(places, pl.Series(said, dtype=EVENTS[name]))
+                    column = made.get(name, none)
+                    made[name] = column.scatter(places, pl.Series(said, dtype=EVENTS[name]))
         return made
 
     def _pseudonyms(

@@ -31,7 +31,9 @@ Found = tuple[Phrase, re.Match[str]]
 _READ = 2_000
 """Characters of a message that are read; what follows is payload or a stack."""
 
-_EVENT_FIELDS = ("event", "evt", "ev", "event_type", "eventType", "type", "action", "op", "kind")
+_EVENT_FIELDS = (
+    *("event", "evt", "ev", "event_type", "eventType", "type", "action", "op", "what", "kind"),
+)
 _SAYING_FIELDS = (
     *("err", "error", "err.message", "error.message", "exception", "exc", "cause", "reason"),
     "value",
@@ -231,6 +233,8 @@ class _Line:
             return self.pointed
         if needs is Need.CLOSE_CODE:
             return _is_code(match, self)
+        if needs is Need.CLOSE_FIELD:
+            return of.close_code(self.said) is not None
         return needs is Need.NOT_FOREIGN or self.pointed or _is_bare(match, self.low)
 
 
@@ -368,7 +372,7 @@ def _closing(
     code = (
         of.number(groups.get("code"), 1000, 4999)
         or _named_code(groups.get("named"))
-        or of.number(of.first(said, of.CODE), 1000, 4999)
+        or of.close_code(said)
     )
     by = _BY.search(match.string)
     side = groups.get("by", "").lower() or (by and (by[1] or by[2])) or ""

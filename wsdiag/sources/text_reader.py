@@ -23,6 +23,7 @@ from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_format import Format, formats_with
 from wsdiag.sources.line_wrapper import strip_colours
 from wsdiag.sources.log_reader import GENERAL, GENERAL_JSON, LogReader
+from wsdiag.sources.vocabulary import IF_IT_ENDS
 
 HEAD_LINES = 200
 
@@ -67,6 +68,7 @@ def _reading(
         **missing | {"source": pl.lit(item.name)},
     ).select(EVENTS.names())
     few = frame.select(pl.len()).collect(engine="in-memory").item() < ROWS_KEPT
+    frame = _without_endless(frame)
     formats = formats_with(tuple(config.formats))
     doubtful = _doubtful(frame, formats, reader.stacks)
     return Reading(
@@ -93,6 +95,22 @@ def _together(frames: Iterable[pl.DataFrame]) -> Iterator[pl.LazyFrame]:
             yield evidence.keep(pl.concat(some, how="diagonal"))
             some, rows = [], 0
     yield from (frame.lazy() for frame in some)
+
+
+def _without_endless(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Without the openings that only count where the log tells how the same connection ended.
+
+    "visitor 17 came in" is said of shops as well; nobody leaves one with a close code.
+    """
+    own = ((pl.col("kind") == "open") & (pl.col("reason") == IF_IT_ENDS)).fill_null(False)
+    if not frame.select(own.any()).collect(engine="in-memory").item():
+        return frame
+    coded = (pl.col("kind") == "close") & pl.col("code").is_not_null()
+    ended = frame.filter(coded & pl.col("conn").is_not_null()).select(pl.col("conn").unique())
+    meant = pl.col("conn").is_in(ended.collect(engine="in-memory")["conn"].implode())
+    return frame.filter(~own | meant.fill_null(False)).with_columns(
+        reason=pl.when(~own).then("reason")
+    )
 
 
 def clock_of(item: InputFile, config: Config) -> Clock:

@@ -20,6 +20,8 @@ from wsdiag.sources.needles import Searches
 FAMILIES = ("handshake", "closing", "heartbeat", "trouble", "credential", "server", "traffic")
 """Each family gives at most one phrase of a line."""
 
+IF_IT_ENDS = "if it ends"
+"""The reason set where an opening is told in words that are not of WebSockets alone."""
 
 _NAMED = re.compile(r"%([A-Z]+)%")
 
@@ -32,6 +34,7 @@ class Need(StrEnum):
     CONNECTION = "connection"
     ERROR = "error"  # … or the line is a bare error, with nothing of another program in it
     CLOSE_CODE = "close-code"
+    CLOSE_FIELD = "close-field"
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
