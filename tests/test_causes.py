@@ -146,6 +146,7 @@ MARKS = {
     "handshake-rejected:insecure-page",
     "handshake-rejected:library-missing",
     "handshake-rejected:sid-unknown",
+    "handshake-rejected:sid-served-elsewhere",
     "handshake-rejected:status-401",
     "handshake-rejected:upgrade-lost",
     "idle-cut:haproxy-flag",
