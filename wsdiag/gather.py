@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
-from wsdiag import clocks, connections, parts, progress, rotation, sessions, sources
+from wsdiag import clocks, connections, evidence, parts, progress, rotation, sessions, sources
 from wsdiag.config import Config
 from wsdiag.connections import Story
 from wsdiag.event import EVENTS, events, ordered
@@ -72,7 +72,7 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
         most the signs, and several the round trips."""
         told = zip(self.inputs, self.readings, strict=True)
         doubtful = {item.name: reading.doubtful for item, reading in told if reading.doubtful}
-        return connections.told(self.parts, doubtful)
+        return connections.told(self.parts, doubtful, evidence.keep)
 
 
 def gather(found: Found, config: Config) -> Gathered:

@@ -7,7 +7,7 @@ section 7.4.1).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -63,19 +63,25 @@ class Story(NamedTuple):
     clock_errors_s: Mapping[str, float] = MappingProxyType({})
 
 
-def told(parts: Sequence[pl.LazyFrame], doubtful: Mapping[str, Set[int]] | None = None) -> Story:
+def told(
+    parts: Sequence[pl.LazyFrame],
+    doubtful: Mapping[str, Set[int]] | None = None,
+    keep: Callable[[pl.DataFrame], pl.LazyFrame] = pl.DataFrame.lazy,
+) -> Story:
     """The story of events in parts, which follow one another in the total order, and have sessions;
-    `doubtful` as in `table`.
+    `doubtful` as in `table`. `keep` puts away what there may be as much of as of events.
 
     What is drawn is made once: every detector reads the table, most the signs, and several the
-    round trips. Of events that wait on the disk only the table is in memory.
+    round trips.
     """
     events = pl.concat(parts)
     known = table(parts, doubtful).lazy()
-    drawn = [signs(events), round_trips(events)]
-    if len(parts) == 1:
-        drawn = [frame.lazy() for frame in pl.collect_all(drawn, engine="in-memory")]
-    return Story(events, drawn[0], known, drawn[1])
+    if len(parts) > 1:
+        return Story(
+            events, signs(events), known, keep(round_trips(events).collect(engine="in-memory"))
+        )
+    drawn = pl.collect_all([signs(events), round_trips(events)], engine="in-memory")
+    return Story(events, drawn[0].lazy(), known, drawn[1].lazy())
 
 
 def signs(events: pl.LazyFrame) -> pl.LazyFrame:
