@@ -136,6 +136,11 @@ def ordered(events: pl.DataFrame) -> pl.DataFrame:
     return events.sort(*ORDER, nulls_last=True, maintain_order=True)
 
 
+def filled(rows: pl.DataFrame, *always: str) -> pl.DataFrame:
+    """Without the columns in which nothing stands: they take room."""
+    return rows.select(one for one in rows if one.name in always or one.null_count() < len(one))
+
+
 def slices(parts: Iterable[pl.LazyFrame], size: int) -> Iterator[pl.DataFrame]:
     """The rows of all parts, at most so many at a time; of each part one slice at least."""
     for part in parts:

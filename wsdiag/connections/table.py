@@ -9,10 +9,13 @@ import polars as pl
 
 from wsdiag.connections import traffic
 from wsdiag.connections.told import VANTAGES, parts, who
-from wsdiag.connections.traffic import COUNTS, TRAFFIC, WAYS
+from wsdiag.connections.traffic import COUNTS, TRAFFIC, WAYS, Traffic
 from wsdiag.event import ORDER, slices
 
 ROWS_TOGETHER = 250_000
+
+FEW_RUNS = 4
+"""Runs of so many rows, on average, are put together sooner than row by row."""
 
 _LOOPBACK = r"^(127\.|\[?::1\]?$|\[?::ffff:127\.)"  # RFC 1122 3.2.1.3, RFC 4291 2.5.3 and 2.5.5.2
 
@@ -37,18 +40,41 @@ def table(
     lines that do not name the connection).
     """
     place = pl.col("session").cast(pl.Categorical(pl.Categories.random())).to_physical()
-    rows, seen = list[pl.DataFrame](), traffic.Traffic.none()
-    # In slices, so that what is filtered never takes as much memory as the whole again.
-    for some in slices(parts, traffic.SLICE):
-        placed = some.drop_nulls("session").with_columns(_place=place)
-        rows.append(placed.filter(~TRAFFIC).with_columns(_doubtful=_doubtful(doubtful or {})))
-        seen.add(placed)
-    legs, gaps = traffic.legs(seen), traffic.gaps(seen)
-    told = pl.concat([*rows, legs.drop("last", "last_c2s", "last_s2c", *COUNTS)], how="diagonal")
-    beside = (traffic.totals(legs), gaps)
-    # Part by part: what a session's row is made of is much larger than the row.
-    whole = _joined([_conclude(_told(*some)).to_dict() for some in _together(told, *beside)])
-    return whole.pipe(_in_order).with_columns(client=_client()).select(pl.all().exclude("^_.*$"))
+    last = _last_parts(parts, place)
+    rows, seen, found = list[pl.DataFrame](), Traffic.none(), list[dict[str, pl.Series]]()
+    for number, part in enumerate(parts):
+        # In slices, so that what is filtered never takes as much memory as the whole again.
+        for some in slices([part], traffic.SLICE):
+            placed = some.drop_nulls("session").with_columns(_place=place)
+            rows.append(placed.filter(~TRAFFIC).with_columns(_doubtful=_doubtful(doubtful or {})))
+            seen.add(placed)
+        over = pl.lit(last).gather(pl.col("_place")) == number
+        told = pl.concat(rows)
+        found += _concluded(told.filter(over), seen.taken(over))
+        rows = [told.filter(~over)]
+    return _joined(found).with_columns(client=_client()).select(pl.all().exclude("^_.*$"))
+
+
+def _last_parts(parts: Sequence[pl.LazyFrame], place: pl.Expr) -> pl.Series:
+    """For the place of each session the number of the last part that has a row of it."""
+    told = [
+        part.select("session")
+        .drop_nulls()
+        .unique(maintain_order=True)
+        .collect(engine="in-memory")
+        .select(_place=place, part=number)
+        for number, part in enumerate(parts)
+    ]
+    return pl.concat(told).group_by("_place").agg(pl.col("part").max()).sort("_place")["part"]
+
+
+def _concluded(rows: pl.DataFrame, seen: Traffic) -> Iterator[dict[str, pl.Series]]:
+    """The columns of the sessions whose rows and traffic these are."""
+    legs = traffic.legs(seen)
+    told = pl.concat([rows, legs.drop("last", "last_c2s", "last_s2c", *COUNTS)], how="diagonal")
+    # Some at a time: what a session's row is made of is much larger than the row.
+    for some in _together(told, traffic.totals(legs), traffic.gaps(seen)):
+        yield _conclude(_told(*some)).to_dict()
 
 
 def _together(*frames: pl.DataFrame) -> Iterator[Sequence[pl.DataFrame]]:
@@ -66,27 +92,34 @@ def _together(*frames: pl.DataFrame) -> Iterator[Sequence[pl.DataFrame]]:
 
 
 def _joined(parts: list[dict[str, pl.Series]]) -> pl.DataFrame:
-    """The parts below each other. A column of one value only takes no memory then."""
+    """The parts as one, by the first event. A column of one value only takes no memory then."""
     columns: dict[str, pl.Series | pl.Expr] = {}
+    by = ("first", "_source", "_pos", "_place")
+    rows = pl.concat([pl.DataFrame({name: part[name] for name in by}) for part in parts])
+    order = rows.select(pl.arg_sort_by(*by, nulls_last=True, maintain_order=True)).to_series()
     for name in list(parts[0]):
-        column = pl.concat([part.pop(name) for part in parts]).rechunk()
+        column = _ordered(pl.concat([part.pop(name) for part in parts]).rechunk(), order)
         alike = column.null_count() == len(column) or (
             column.dtype.is_integer() and not column.null_count() and column.min() == column.max()
         )
         columns[name] = pl.lit(column.first(), column.dtype) if alike and len(column) else column
     height = next(len(one) for one in columns.values() if isinstance(one, pl.Series))
-    rows = pl.DataFrame(height=height)
-    return rows.with_columns(**columns)
+    return pl.DataFrame(height=height).with_columns(**columns)
 
 
-def _in_order(sessions: pl.DataFrame) -> pl.DataFrame:
-    """By the first event, as they mostly are: to sort is to copy."""
-    order = sessions.select("first", "_source", "_pos")
-    places = pl.int_range(len(order), eager=True)
-    by = order.select(
-        pl.arg_sort_by(*order.columns, nulls_last=True, maintain_order=True)
-    ).to_series()
-    return sessions if (by == places).all() else sessions[by]
+def _ordered(column: pl.Series, order: pl.Series) -> pl.Series:
+    """The values in this order, in which most that follow one another follow one another already.
+
+    To gather lists of pointers takes ten times their room: they are put together run by run.
+    """
+    starts = (order.cast(pl.Int64).diff() != 1).fill_null(value=True).arg_true()
+    if len(starts) < 2:
+        return column
+    if not isinstance(column.dtype, pl.List) or len(starts) * FEW_RUNS > len(column):
+        return column.gather(order)
+    lengths = starts.extend_constant(len(column), 1).diff().drop_nulls()
+    runs = zip(order.gather(starts), lengths, strict=True)
+    return pl.concat([column.slice(at, length) for at, length in runs]).rechunk()
 
 
 def _told(rows: pl.DataFrame, *beside: pl.DataFrame) -> pl.DataFrame:
@@ -169,7 +202,7 @@ def _conclude(summary: pl.DataFrame) -> pl.DataFrame:
         },
     ).select(
         pl.all().exclude("^_.*$"),
-        *("_client_source", "_client_conn", "_source", "_pos"),
+        *("_client_source", "_client_conn", "_source", "_pos", "_place"),
     )
 
 

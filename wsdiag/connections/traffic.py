@@ -17,7 +17,7 @@ SLICE = 250_000
 
 
 class Traffic(NamedTuple):
-    """What is told of the traffic of some rows, or of all: see `of`, `legs` and `gaps`."""
+    """What is told of the traffic of rows: part by part, what `legs` and `gaps` add up."""
 
     legs: list[pl.DataFrame]
     runs: dict[str, list[pl.DataFrame]]
@@ -40,6 +40,19 @@ class Traffic(NamedTuple):
         self.runs[""].append(_run(moments))
         for way in WAYS:
             self.runs[way].append(_run(moments.filter((pl.col("dir") == way) | pl.col("_opens"))))
+
+    def taken(self, which: pl.Expr) -> Traffic:
+        """Some sessions' part, which is in this no more."""
+        return Traffic(
+            _taken(self.legs, which),
+            {way: _taken(runs, which) for way, runs in self.runs.items()},
+        )
+
+
+def _taken(frames: list[pl.DataFrame], which: pl.Expr) -> list[pl.DataFrame]:
+    whole = pl.concat(frames)
+    frames[:] = [whole.filter(~which)]
+    return [whole.filter(which)]
 
 
 def legs(traffic: Traffic) -> pl.DataFrame:

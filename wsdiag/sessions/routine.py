@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from wsdiag.event import slices
+from wsdiag.event import filled, slices
 
 SLICE = 250_000
 """Rows that are grouped together: what is grouped takes many times the memory of its rows."""
@@ -32,7 +32,12 @@ IDENTIFYING = (
 def telling(parts: Sequence[pl.LazyFrame]) -> pl.DataFrame:
     """The rows that tell more, each with its place among all as `_at`. `parts` are events that
     follow one another in the total order."""
-    return pl.concat(some.filter(~ROUTINE) for some in _slices(parts, IDENTIFYING))
+    apart = (some.filter(~ROUTINE) for some in _slices(parts, IDENTIFYING))
+    rows = pl.concat((filled(some, "_at") for some in apart), how="diagonal")
+    schema = parts[0].collect_schema()
+    return rows.with_columns(
+        pl.lit(None, schema[name]).alias(name) for name in IDENTIFYING if name not in rows.columns
+    )
 
 
 def routine_nodes(parts: Sequence[pl.LazyFrame], lives: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -49,7 +54,7 @@ def routine_nodes(parts: Sequence[pl.LazyFrame], lives: pl.DataFrame) -> Iterato
         else:
             some = some.with_columns(_node="conn")
         yield some.group_by("source", "_node", maintain_order=True).agg(
-            pl.col("vantage").first().cast(pl.String),
+            pl.col("vantage").first(),
             pl.col("conn").first(),
             ts.min().alias("first"),
             ts.max().alias("last"),

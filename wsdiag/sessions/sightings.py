@@ -125,9 +125,11 @@ def nodes(parts: Sequence[pl.LazyFrame], lives: pl.DataFrame) -> pl.DataFrame:
     """
     told = [name for name in TELLING if lives[name].null_count() < len(lives)]
     slices = [_nodes(part, told) for part in lives.iter_slices(SLICE)] or [_nodes(lives, told)]
-    found = pl.concat([*slices, *routine_nodes(parts, lives)], how="diagonal")
-    found = found.sort(pl.col("_rows").list.first(), maintain_order=True)
-    if found.select(pl.struct("source", "_node").is_duplicated().any()).item():
+    found = pl.concat(slices)
+    if routine := [part for part in routine_nodes(parts, lives) if len(part)]:
+        found = pl.concat([found, *routine], how="diagonal")
+        found = found.sort(pl.col("_rows").list.first(), maintain_order=True)
+    if found["_node"].n_unique() < len(found):
         found = found.group_by("source", "_node", maintain_order=True).agg(
             pl.col("vantage", "conn").first(),
             pl.col("first").min(),
@@ -151,7 +153,7 @@ def _nodes(rows: pl.DataFrame, told: Collection[str]) -> pl.DataFrame:
     if rows["_node"].null_count():  # to filter is to copy
         rows = rows.filter(pl.col("_node").is_not_null())
     return rows.group_by("source", "_node", maintain_order=True).agg(
-        pl.col("vantage").first().cast(pl.String),
+        pl.col("vantage").first(),
         pl.col("conn").first(),
         *(
             (pl.col(name).filter(of[name]) if name in of else pl.col(name)).drop_nulls().first()
@@ -164,10 +166,7 @@ def _nodes(rows: pl.DataFrame, told: Collection[str]) -> pl.DataFrame:
         ts.filter(kind.is_in(ALIVE) | stops).max().alias("alive"),
         pl.col("pos").filter(kind.is_in(["open", "rejected"])).min().alias("open_pos"),
         pl.col("pos").filter(ending).min().alias("end_pos"),
-        kind.filter(kind.is_in(["open", "rejected", "refused"]))
-        .first()
-        .cast(pl.String)
-        .alias("outcome"),
+        kind.filter(kind.is_in(["open", "rejected", "refused"])).first().alias("outcome"),
         pl.col("_at").alias("_rows"),
     )
 

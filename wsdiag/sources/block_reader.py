@@ -11,7 +11,7 @@ from contextvars import copy_context
 
 import polars as pl
 
-from wsdiag.event import narrow
+from wsdiag.event import filled, narrow
 from wsdiag.sources import line_head
 from wsdiag.sources.block_columns import BlockColumns, View, next_of
 from wsdiag.sources.frame_columns import Shape, shape_of
@@ -123,9 +123,9 @@ class BlockReader(LogReader):
             frames = [frame for frame in (rest[:before], *columns.frames()) if frame.height]
             rest = rest[before:]
             if len(frames) > 1:
-                yield _told(pl.concat(frames, how="diagonal").sort("pos", maintain_order=True))
+                yield filled(pl.concat(frames, how="diagonal").sort("pos", maintain_order=True))
             else:
-                yield from map(_told, frames)
+                yield from map(filled, frames)
         yield rest
 
     def _pass_over(self, columns: BlockColumns, at: int) -> int:
@@ -310,8 +310,3 @@ class BlockReader(LogReader):
         self._read += count
         self.lines["continuation"] += indented
         self.lines["ignored"] += count - indented
-
-
-def _told(frame: pl.DataFrame) -> pl.DataFrame:
-    """Without the columns in which nothing stands: they take room."""
-    return frame.select(column for column in frame if column.null_count() < len(column))
