@@ -17,6 +17,7 @@ from wsdiag.event import EVENTS
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.sources import block_reader, text_log
 from wsdiag.sources.line_format import all_formats
+from wsdiag.sources.vocabulary import IF_ITS_PATH_OPENS
 
 REAL = Path(__file__).parents[3] / "shared" / "real-logs"
 needs_real_logs = pytest.mark.skipif(not REAL.is_dir(), reason="the recorded logs are not here")
@@ -196,6 +197,16 @@ def test_those_who_come_count_where_the_log_tells_how_they_leave(tmp_path: Path)
     assert rows == [("open", "7", None), ("close", "7", None)]
 
 
+def test_a_refusal_on_a_path_that_opens_is_a_handshakes(tmp_path: Path) -> None:
+    line = '10.4.1.2 - - [22/Nov/2026:23:45:{:02} +0000] "GET {} HTTP/1.1" {} 26 "-" "Mozilla/5.0"'
+    asked = [("/stream?v=2", 403), ("/admin", 403), ("/", 403), ("/stream", 101), ("/", 101)]
+    lines = [line.format(n, *each) for n, each in enumerate(asked)]
+    reading = _read(tmp_path, *lines)
+    rows = reading.events.filter(kind="rejected").select("code", "name", "reason").rows()
+    assert rows == [(403, "/stream", None)]
+    assert _read(tmp_path, *lines[:3]).events.is_empty()
+
+
 def test_lines_without_an_id_stay_without_while_several_can_be_meant(tmp_path: Path) -> None:
     opened = 'INFO:     10.0.0.1:{} - "WebSocket /ws" [accepted]'
     closed = "INFO:     connection closed"
@@ -284,6 +295,8 @@ SAMPLES = [
     for made in all_formats()
     for sample in made.document.sample
     if not made.document.anonymous and sample.line and sample.events
+    # … and that stand for themselves
+    if all(event.get("reason") != IF_ITS_PATH_OPENS for event in sample.events)
 ]
 
 

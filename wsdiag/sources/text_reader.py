@@ -23,7 +23,7 @@ from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_format import Format, formats_with
 from wsdiag.sources.line_wrapper import strip_colours
 from wsdiag.sources.log_reader import GENERAL, GENERAL_JSON, LogReader
-from wsdiag.sources.vocabulary import IF_IT_ENDS
+from wsdiag.sources.vocabulary import IF_IT_ENDS, IF_ITS_PATH_OPENS
 
 HEAD_LINES = 200
 
@@ -68,7 +68,7 @@ def _reading(
         **missing | {"source": pl.lit(item.name)},
     ).select(EVENTS.names())
     few = frame.select(pl.len()).collect(engine="in-memory").item() < ROWS_KEPT
-    frame = _without_endless(frame)
+    frame = _of_known_paths(_without_endless(frame))
     formats = formats_with(tuple(config.formats))
     doubtful = _doubtful(frame, formats, reader.stacks)
     return Reading(
@@ -111,6 +111,21 @@ def _without_endless(frame: pl.LazyFrame) -> pl.LazyFrame:
     return frame.filter(~own | meant.fill_null(False)).with_columns(
         reason=pl.when(~own).then("reason")
     )
+
+
+def _of_known_paths(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Without the refusals that only count where their path opens WebSockets in the same log.
+
+    `/` is left out: scanners ask for it, and so do browsers.
+    """
+    maybe = (pl.col("kind") == "rejected") & (pl.col("reason") == IF_ITS_PATH_OPENS)
+    maybe = maybe.fill_null(False)
+    if not frame.select(maybe.any()).collect(engine="in-memory").item():
+        return frame
+    opened = frame.filter((pl.col("kind") == "open") & (pl.col("name") != "/"))
+    paths = opened.select(pl.col("name").unique()).collect(engine="in-memory")["name"]
+    known = pl.col("name").is_in(paths.implode()).fill_null(False)
+    return frame.filter(~maybe | known).with_columns(reason=pl.when(~maybe).then("reason"))
 
 
 def clock_of(item: InputFile, config: Config) -> Clock:
