@@ -106,6 +106,7 @@ def gather(found: Found, config: Config) -> Gathered:
     last = read.select(pl.col("ts").max()).collect(engine="in-memory").item()
     since, until = _moment(config.since, last), _moment(config.until, last)
     inside = parts.in_order(_within(read, since, until), count)
+    del read
     if not any(part.select(pl.len()).collect(engine="in-memory").item() for part in inside):
         raise NoEvidence("no event lies between --since and --until")
     named = (
