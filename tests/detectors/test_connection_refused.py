@@ -104,3 +104,11 @@ def test_a_route_on_which_none_opens(path: str | None, *, elsewhere: bool) -> No
     said = judge(NAME, [*rows, *(r | {"name": path} for r in refused)])
     assert ("other-route" in said.traits) is elsewhere
     assert ("passing" in said.traits) is not elsewhere
+
+
+def test_some_open_between_the_first_refusal_and_the_last() -> None:
+    """Not every attempt was refused, though none opened before or after."""
+    said = judge(NAME, [*refusals(0, 90), *life("c", 10, 60)])
+    assert "never-open" not in said.traits
+    assert "all-along" in said.traits
+    assert said.findings[0]["message"] == "2 attempts refused, while others opened"

@@ -71,3 +71,14 @@ def test_frames_that_broke_several_at_one_moment(apart: float, at_once: bool) ->
         )
     ]
     assert ("at-once" in judge(NAME, rows).traits) is at_once
+
+
+def test_each_kind_of_violation_is_a_finding_of_its_own() -> None:
+    rows = [
+        r
+        for n, reason in enumerate(["bad MASK", "incorrect masking", "invalid close code 1005"])
+        for r in life(f"c{n}", n, 60 + 9 * n, code=1002, reason=reason, source=SERVER)
+    ]
+    found = {frozenset(f["traits"]): f["count"] for f in judge(NAME, rows).findings}
+    assert {count: "framing" in traits for traits, count in found.items()} == {2: True, 1: False}
+    assert any("close-code" in traits and count == 1 for traits, count in found.items())

@@ -88,11 +88,12 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     opened_before = (pl.col("first_open").first() < first).fill_null(False)
     opened_after = (pl.col("last_open").first() > last).fill_null(False)
     other_route = (~pl.col("of_one_route")).all()
-    none_open = ~opened_before & ~opened_after & ~pl.col("undated").first()
+    none_open = pl.col("first_open").first().is_null() & ~pl.col("undated").first()
     only_failures = (pl.col("vantages").list.eval(pl.element() == "proxy").list.all()).all() & (
         pl.col("tried").first() == 0
     )
     by_proxy = pl.col("vantages").list.contains("proxy")
+    all_along = ~opened_before & ~opened_after & ~none_open & ~pl.col("undated").first()
     return flag(
         rows,
         detector=ID,
@@ -113,6 +114,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             .then(pl.lit(", between connections that opened"))
             .when(none_open)
             .then(pl.lit("; nothing opened before or after"))
+            .when(all_along)
+            .then(pl.lit(", while others opened"))
             .otherwise(pl.lit("")),
         ),
         traits=(
@@ -120,6 +123,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(by_proxy.any()).then(pl.lit("backend")).otherwise(pl.lit("direct")),
             pl.when(opened_before & opened_after & ~other_route).then(pl.lit("passing")),
             pl.when(other_route & ~none_open).then(pl.lit("other-route")),
+            pl.when(all_along).then(pl.lit("all-along")),
             pl.when(~opened_after).then(pl.lit("lasting")),
             pl.when(opened_before & opened_after & (pl.col("stopped").mean() >= MOST)).then(
                 pl.lit("server-stopped")

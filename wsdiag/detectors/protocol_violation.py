@@ -18,7 +18,7 @@ import polars as pl
 from wsdiag.connections import Story, counted
 from wsdiag.finding import Severity, flag, plural
 from wsdiag.targets import Targets
-from wsdiag.wordings import marks, stated
+from wsdiag.wordings import book, stated
 
 ID = "protocol-violation"
 TITLE = "The WebSocket protocol is broken"
@@ -33,6 +33,20 @@ AT_ONCE, SEVERAL = pl.duration(seconds=1), 3
 CODES = (1002, 1003, 1007, 1010)
 """Close codes that blame the peer's frames (RFC 6455 section 7.4.1)."""
 
+PROTOCOL_ERROR, INVALID_PAYLOAD = 1002, 1007
+
+KIND_OF = {
+    "close-code": "close code",
+    "utf8": "text",
+    "compression": "frames",
+    "framing": "frames",
+    "protocol-error": "frames",
+    "unknown-command": "commands",
+}
+"""What is violated, by the mark of the words that say so; the narrower words first."""
+
+SAYS = {wording.mark: wording.pattern for wording in book() if wording.detector == ID}
+
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     """How many connections showed their frames or their end."""
@@ -46,7 +60,7 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
-    """One finding over all connections concerned."""
+    """One finding for each kind of violation: one sender's masks are not another's Close codes."""
     # A client that closes with 1002 because of the answer to its handshake saw no frame.
     blamed = pl.col("code").is_in(CODES).fill_null(False) & ~pl.col("rejected")
     closed = counted(story.connections.filter(blamed)).select(
@@ -67,14 +81,24 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         .select(closed.collect_schema().names())
     )
     silent = closed.join(told.select("session"), on="session", how="anti")
+    said = pl.col("text").str.contains
+    rows = pl.concat([told, silent], how="vertical_relaxed").with_columns(
+        _what=pl.coalesce(
+            *(pl.when(said(SAYS[mark])).then(pl.lit(kind)) for mark, kind in KIND_OF.items()),
+            pl.when(pl.col("code") == INVALID_PAYLOAD).then(pl.lit("text")),
+            pl.when(pl.col("code") == PROTOCOL_ERROR).then(pl.lit("frames")),
+            pl.format("code {}", "code"),
+        )
+    )
     code = pl.col("code").drop_nulls().mode().sort().first()
     who = pl.col("closed_by").drop_nulls().mode().sort().first()
     text = pl.col("text").drop_nulls().first()
     return flag(
-        pl.concat([told, silent], how="vertical_relaxed"),
+        rows,
         detector=ID,
         severity=Severity.ERROR,
         confidence=0.95,
+        by=["_what"],
         message=pl.format(
             "{} with broken frames{}{}",
             plural("connection"),
@@ -84,7 +108,10 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             .otherwise(pl.lit("")),
         ),
         traits=(
-            *marks(ID, pl.col("text")),
+            *(
+                pl.when((said(SAYS[mark]) & (pl.col("_what") == kind)).any()).then(pl.lit(mark))
+                for mark, kind in KIND_OF.items()
+            ),
             pl.when(code.is_not_null()).then(pl.format("code-{}", code)),
             pl.when(who.is_not_null()).then(pl.format("complaint-of-{}", who)),
             pl.when(
