@@ -50,6 +50,7 @@ class ToldLines:
         self._made, self._clock = made, clock
         self._times = Times(pl.Series(dtype=EVENTS["ts"]), 0.0, frozenset())
         self._parts: list[tuple[Rule, _Lines]] = []
+        self._untold = pl.Series(dtype=pl.Int64)
         silent = made.gate.silent(lines) & plain
         if _each_alone(made.document):
             maybe = ~silent & plain & ~lines.str.starts_with("{")
@@ -57,7 +58,8 @@ class ToldLines:
                 try:
                     self._part(lines.filter(maybe), maybe.arg_true().cast(pl.Int64))
                 except pl.exceptions.ComputeError:  # a user's pattern that only Python knows
-                    self._parts = []
+                    self._parts, self._untold = [], self._untold.clear()
+        silent = silent.scatter(self._untold, True)
         telling = pl.concat([pl.Series(dtype=pl.Int64), *(part.places for _, part in self._parts)])
         at = pl.concat([pl.Series(dtype=EVENTS["ts"]), *(part.at for _, part in self._parts)])
         order = telling.arg_sort()
@@ -85,7 +87,7 @@ class ToldLines:
         return made.with_columns(pl.col("pos") + first, **missing).select(EVENTS.names())
 
     def _part(self, lines: pl.Series, places: pl.Series) -> None:
-        """Part the lines by the rules that hold of them."""
+        """Part the lines by the rules that hold of them; where none does, they tell nothing."""
         words = Words.in_lines(self._made.document, lines)
         self._times = times(words["time"], self._clock)
         rest = _Lines(words, places, self._times.at)
@@ -101,9 +103,10 @@ class ToldLines:
                 known &= ~part.words.odd(word)
             if known.any() and rule.rows and all(row["kind"] != Kind.CLOSE for row in rule.rows):
                 self._parts.append((rule, part.of(known)))
-            if held.all():
-                break
             rest = rest.of(~held)
+            if not len(rest.places):
+                break
+        self._untold = rest.places.filter(rest.at.is_not_null())
 
     def _rows(self, rule: Rule, part: _Lines, maker: RowMaker) -> Iterator[pl.DataFrame]:
         passed = pl.Series(self._passed[part.places.to_numpy()])
