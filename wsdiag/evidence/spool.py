@@ -50,7 +50,7 @@ class Spool:
         if self.is_full:
             Path(file.name).unlink()
             return events.lazy()
-        return pl.scan_parquet(file.name)
+        return pl.scan_parquet(file.name, glob=False)
 
     def copy(self, chunks: Iterable[bytes], remarks: list[str]) -> Path:
         """A copy of `chunks`, as far as they come; a remark says why they stopped.
