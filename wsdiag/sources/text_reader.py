@@ -68,6 +68,8 @@ def _reading(
         **missing | {"source": pl.lit(item.name)},
     ).select(EVENTS.names())
     few = frame.select(pl.len()).collect(engine="in-memory").item() < ROWS_KEPT
+    if few:  # made once, for all that is asked of it
+        frame = frame.collect(engine="in-memory").lazy()
     frame = _of_known_paths(_without_endless(frame))
     formats = formats_with(tuple(config.formats))
     doubtful = _doubtful(frame, formats, reader.stacks)
