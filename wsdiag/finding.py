@@ -79,6 +79,7 @@ SPOT: pl.Expr = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.Strin
 """The proof pointer of an event's row."""
 
 POINTERS: pl.Expr = pl.col("pointers")
+"""The proof pointers of a row that has them already."""
 
 FINDINGS = pl.Schema(
     {

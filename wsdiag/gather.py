@@ -91,7 +91,8 @@ def gather(found: Found, config: Config) -> Gathered:
         for item, reading in zip(found.inputs, readings, strict=True)
     }
     # Of the events one copy is enough: each is given free when the next is made.
-    readings = [msgspec.structs.replace(reading, events=events([])) for reading in readings]
+    nothing = events([])
+    readings = [msgspec.structs.replace(reading, events=nothing) for reading in readings]
     rotated = rotation.logs({name: span.last for name, span in covered.items()})
     whole = {name: files[-1] for files in rotated for name in files}
     asked = _reference(found, config)

@@ -21,6 +21,7 @@ TELLING = (
     *("ts", "vantage", "source", "pos", "conn", "key", "kind", "dir", "code", "reason", "bytes"),
     *("peer", "trace"),
 )
+"""Columns by which clocks are known."""
 
 
 def align(

@@ -11,7 +11,7 @@ from wsdiag.evidence import archives
 from wsdiag.evidence.find import expand, once
 from wsdiag.evidence.inputs import Found, InputFile
 from wsdiag.evidence.names import distinct, named, shown
-from wsdiag.evidence.spool import Spool, in_use
+from wsdiag.evidence.spool import opened
 from wsdiag.evidence.unpack import as_given, unpack
 
 Place = str | os.PathLike[str]
@@ -29,7 +29,7 @@ def collect(paths: Paths) -> Iterator[Found]:
     """Find and unpack every input under `paths`; spooled copies live until the context ends."""
     several = [paths] if isinstance(paths, str | os.PathLike) else paths
     with ExitStack() as stack:
-        spool = stack.enter_context(in_use(Spool(stack)))
+        spool = opened(stack)
         inputs: list[InputFile] = []
         problems: list[str] = []
         given = [os.fspath(path) for path in several]

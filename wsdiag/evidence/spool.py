@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
@@ -97,14 +97,11 @@ def keep(events: pl.DataFrame) -> pl.LazyFrame:
     return spool.keep(events) if spool else events.lazy()
 
 
-@contextmanager
-def in_use(spool: Spool) -> Iterator[Spool]:
-    """What is kept in here waits in `spool`."""
-    token = _current.set(spool)
-    try:
-        yield spool
-    finally:
-        _current.reset(token)
+def opened(stack: ExitStack) -> Spool:
+    """A run's spool: until `stack` closes, what is kept waits in it."""
+    spool = Spool(stack)
+    stack.callback(_current.reset, _current.set(spool))
+    return spool
 
 
 def chunks_of(read: Callable[[int], bytes]) -> Iterator[bytes]:

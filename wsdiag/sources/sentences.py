@@ -32,7 +32,16 @@ _READ = 2_000
 """Characters of a message that are read; what follows is payload or a stack."""
 
 _EVENT_FIELDS = (
-    *("event", "evt", "ev", "event_type", "eventType", "type", "action", "op", "what", "kind"),
+    "event",
+    "evt",
+    "ev",
+    "event_type",
+    "eventType",
+    "type",
+    "action",
+    "op",
+    "what",
+    "kind",
 )
 _SAYING_FIELDS = (
     *("err", "error", "err.message", "error.message", "exception", "exc", "cause", "reason"),

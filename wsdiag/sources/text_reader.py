@@ -30,6 +30,15 @@ HEAD_LINES = 200
 ROWS_KEPT = 500_000
 """So many events are put aside together."""
 
+_ONLY_IF = (
+    # "visitor 17 came in" is said of shops as well; nobody leaves one with a close code.
+    (IF_IT_ENDS, "open", "conn", (pl.col("kind") == "close") & pl.col("code").is_not_null()),
+    # Scanners ask for "/", and so do browsers.
+    (IF_ITS_PATH_OPENS, "rejected", "name", (pl.col("kind") == "open") & (pl.col("name") != "/")),
+)
+"""A mark in place of a reason, the kind that has it, and the column by which such rows show that
+they are meant."""
+
 _CLIENT_NAME = re.compile(r"client|browser|console|frontend|mobile", re.IGNORECASE)
 _ALWAYS = {name: EVENTS[name] for name in ("ts", "vantage", "pos", "kind")}
 
@@ -67,10 +76,10 @@ def _reading(
         pl.col("vantage").fill_null(pl.lit(general, dtype=EVENTS["vantage"])),
         **missing | {"source": pl.lit(item.name)},
     ).select(EVENTS.names())
-    few = frame.select(pl.len()).collect(engine="in-memory").item() < ROWS_KEPT
+    few = reader.lines["parsed"] < ROWS_KEPT
     if few:  # made once, for all that is asked of it
         frame = frame.collect(engine="in-memory").lazy()
-    frame = _of_known_paths(_without_endless(frame))
+    frame = _meant(frame)
     formats = formats_with(tuple(config.formats))
     doubtful = _doubtful(frame, formats, reader.stacks)
     return Reading(
@@ -99,35 +108,18 @@ def _together(frames: Iterable[pl.DataFrame]) -> Iterator[pl.LazyFrame]:
     yield from (frame.lazy() for frame in some)
 
 
-def _without_endless(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Without the openings that only count where the log tells how the same connection ended.
-
-    "visitor 17 came in" is said of shops as well; nobody leaves one with a close code.
-    """
-    own = ((pl.col("kind") == "open") & (pl.col("reason") == IF_IT_ENDS)).fill_null(False)
-    if not frame.select(own.any()).collect(engine="in-memory").item():
+def _meant(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Without the rows that only count where others of the same log show what they are of."""
+    marks = [mark for mark, *_ in _ONLY_IF]
+    if not frame.select(pl.col("reason").is_in(marks).any()).collect(engine="in-memory").item():
         return frame
-    coded = (pl.col("kind") == "close") & pl.col("code").is_not_null()
-    ended = frame.filter(coded & pl.col("conn").is_not_null()).select(pl.col("conn").unique())
-    meant = pl.col("conn").is_in(ended.collect(engine="in-memory")["conn"].implode())
-    return frame.filter(~own | meant.fill_null(False)).with_columns(
-        reason=pl.when(~own).then("reason")
-    )
-
-
-def _of_known_paths(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Without the refusals that only count where their path opens WebSockets in the same log.
-
-    `/` is left out: scanners ask for it, and so do browsers.
-    """
-    maybe = (pl.col("kind") == "rejected") & (pl.col("reason") == IF_ITS_PATH_OPENS)
-    maybe = maybe.fill_null(False)
-    if not frame.select(maybe.any()).collect(engine="in-memory").item():
-        return frame
-    opened = frame.filter((pl.col("kind") == "open") & (pl.col("name") != "/"))
-    paths = opened.select(pl.col("name").unique()).collect(engine="in-memory")["name"]
-    known = pl.col("name").is_in(paths.implode()).fill_null(False)
-    return frame.filter(~maybe | known).with_columns(reason=pl.when(~maybe).then("reason"))
+    for mark, kind, column, shown in _ONLY_IF:
+        maybe = ((pl.col("kind") == kind) & (pl.col("reason") == mark)).fill_null(False)
+        seen = frame.filter(shown).select(pl.col(column).drop_nulls().unique())
+        known = seen.collect(engine="in-memory")[column].implode()
+        meant = pl.col(column).is_in(known).fill_null(False)
+        frame = frame.filter(~maybe | meant).with_columns(reason=pl.when(~maybe).then("reason"))
+    return frame
 
 
 def clock_of(item: InputFile, config: Config) -> Clock:
