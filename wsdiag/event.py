@@ -158,9 +158,9 @@ def events(rows: list[dict[str, object]]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=EVENTS, strict=True)
 
 
-def narrow(rows: list[dict[str, object]]) -> pl.DataFrame:
+def narrow(rows: list[dict[str, object]], schema: pl.Schema = EVENTS) -> pl.DataFrame:
     """As `events`, with `pos` and the columns only that some row names."""
     names = {"pos"}.union(*rows)
-    kinds = {name: kind for name, kind in EVENTS.items() if name in names}
+    kinds = {name: kind for name, kind in schema.items() if name in names}
     columns = {name: [row.get(name) for row in rows] for name in kinds}
     return pl.DataFrame(columns, schema=kinds, strict=True)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from wsdiag import redact
 from wsdiag.event import EVENTS, events
 from wsdiag.sources import vocabulary
+from wsdiag.sources.only_if import ONLY_IF, OnlyIf
 from wsdiag.sources.sentences import rows_of, speaks_as_client, split_fields
-from wsdiag.sources.vocabulary import IF_IT_ENDS
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IiLCJleHAiOjE3OTU0MDAwMDB9.c2lnbmF0dXJlLW9mLWl0"
 EXPIRY = datetime.fromtimestamp(1795400000, UTC)
@@ -39,7 +39,7 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         {},
         [{"kind": "close", "code": 1000, "conn": "s0005"}, {"kind": "end", "ms": 1035.0}],
     ),
-    ("participant 51ee6670 entered room r1", {}, [{"kind": "open", "reason": IF_IT_ENDS}]),
+    ("participant 51ee6670 entered room r1", {}, [{"kind": "open", ONLY_IF: OnlyIf.IT_ENDS}]),
     ("viewer #3 walked in, board=b7 ip=10.0.0.4 (3 here now)", {}, [{"kind": "open"}]),
     ("guest left", {"seat": 4, "status": 1001}, [{"kind": "close", "code": 1001}]),
     (
@@ -52,7 +52,7 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         {"what": "session_end", "sess": "s03", "why.num": 4003, "why.txt": "auth lapsed"},
         [{"kind": "close", "code": 4003, "reason": "auth lapsed"}],
     ),
-    ("", {"evt": "sock.up", "n": 3}, [{"kind": "open", "reason": IF_IT_ENDS}]),
+    ("", {"evt": "sock.up", "n": 3}, [{"kind": "open", ONLY_IF: OnlyIf.IT_ENDS}]),
     # -- what carries messages between servers --
     (
         "could not fan out a message of member 4: Connection closed by server.",
@@ -907,7 +907,7 @@ def test_business_and_infrastructure_give_no_row(message: str) -> None:
 @pytest.mark.parametrize(("message", "fields"), NOISE_WITH_FIELDS)
 def test_structured_noise_gives_no_row(message: str, fields: dict[str, object]) -> None:
     rows = rows_of(message, fields)
-    assert [row for row in rows if row.get("reason") != IF_IT_ENDS] == []
+    assert [row for row in rows if ONLY_IF not in row] == []
 
 
 @pytest.mark.parametrize(

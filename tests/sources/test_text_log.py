@@ -17,7 +17,6 @@ from wsdiag.event import EVENTS
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.sources import block_reader, text_log
 from wsdiag.sources.line_format import all_formats
-from wsdiag.sources.vocabulary import IF_ITS_PATH_OPENS
 
 REAL = Path(__file__).parents[3] / "shared" / "real-logs"
 needs_real_logs = pytest.mark.skipif(not REAL.is_dir(), reason="the recorded logs are not here")
@@ -295,8 +294,6 @@ SAMPLES = [
     for made in all_formats()
     for sample in made.document.sample
     if not made.document.anonymous and sample.line and sample.events
-    # … and that stand for themselves
-    if all(event.get("reason") != IF_ITS_PATH_OPENS for event in sample.events)
 ]
 
 

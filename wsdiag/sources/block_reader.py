@@ -22,6 +22,7 @@ from wsdiag.sources.line_effect import LineEffects, State
 from wsdiag.sources.line_format import Format
 from wsdiag.sources.line_wrapper import JSON_FILE, Peeled, strip_colours
 from wsdiag.sources.log_reader import TRANSCRIPT, LogReader, shape_begins
+from wsdiag.sources.only_if import WHILE_READ
 from wsdiag.sources.template_book import TemplateBook
 
 ROWS_PER_BATCH = 50_000
@@ -116,7 +117,7 @@ class BlockReader(LogReader):
 
     def _take(self) -> Iterator[pl.DataFrame]:
         """The events so far, in the order of their lines."""
-        rest, blocks = narrow(self.rows), self._blocks
+        rest, blocks = narrow(self.rows, WHILE_READ), self._blocks
         self.rows, self._blocks = [], []
         for columns in blocks:
             before = rest["pos"].search_sorted(columns.behind)

@@ -15,6 +15,7 @@ One format is one TOML file:
                                     # written, which is read faster than all that there may be
     find = ['''request: "(?P<request>[^"]*)"''']   # further words, each searched anywhere
     time = "event"                  # what the line's time means: event, start or end
+    access = true                   # each line is of one HTTP request, as in an access log
 
     [[rule]]                        # the first rule that holds gives its rows, and no other
     where = { status = "101" }      # a word equals; is one of a list; "~…" matches a regex
@@ -32,6 +33,12 @@ name in the object, or several) in place of `pattern`. `anonymous`: the lines na
 so they belong to the only one that is open, if it is the only one; "states" where the format
 states each opening and closing, "explains" where it only says why another line's closing came.
 
+Of an access line (`access`) is known beside its rules: an answer to a poll or a negotiation is a
+`response`. And what a rule says of a request that asked for an upgrade (`websocket = "yes"`) holds
+of any GET that was refused, where its path opens WebSockets in the same log: a path need not look
+like a WebSocket's. So such a format needs a rule for those that asked. It is not for programs that
+write for each request whether it is a WebSocket's.
+
 `misreports` (close code → when) are codes that the program also writes, or hands to the application
 that logs them, where no Close frame with that code came: they are kept, but not believed.
 
@@ -43,16 +50,23 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Literal
 
 import msgspec
 
 from wsdiag.config import ConfigError
 from wsdiag.event import EVENTS, Kind
-from wsdiag.sources.line_fields import CHOICES, WORDS
+from wsdiag.sources.line_fields import ASKING, CHOICES, POLLED, WORDS
+from wsdiag.sources.only_if import ONLY_IF, OnlyIf
 
 _UNCOMMON = re.compile(r"\(\?(?:=|!|<=|<!|P=)|\\[1-9]")
 _REFERENCE = re.compile(r"\{(\w+)\}")
+_REFUSALS = (
+    *("400", "401", "403", "426", "429", "500", "502", "503", "504"),
+    *("520", "521", "522", "523", "524", "525", "526"),  # Cloudflare's, of an origin in trouble
+)
+"""Statuses with which handshakes are refused on a path that opens WebSockets otherwise."""
 
 
 class FormatError(ConfigError):
@@ -90,6 +104,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     fields: dict[str, str | list[str]] = {}
     time: Literal["event", "start", "end"] = "event"
     anonymous: Literal["", "states", "explains"] = ""
+    access: bool = False
     misreports: dict[str, str] = {}
     rule: list[Rule]
     sample: list[Sample]
@@ -97,10 +112,10 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 def parse(text: str, file: str) -> Document:
     """The document in the text of its file, checked. Raises `FormatError` naming file and field."""
-    document = trusted(text, file)
-    for told in _problems(document, file):
+    written = _written(text, file)
+    for told in _problems(written, file):
         raise FormatError(f"{file}: {told}")
-    return document
+    return _whole(written)
 
 
 def trusted(text: str, file: str) -> Document:
@@ -108,10 +123,57 @@ def trusted(text: str, file: str) -> Document:
 
     Raises `FormatError` where it is no such document at all.
     """
+    return _whole(_written(text, file))
+
+
+def _written(text: str, file: str) -> Document:
     try:
         return msgspec.convert(tomllib.loads(text), Document)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as problem:
         raise FormatError(f"{file}: {problem}") from None
+
+
+def _whole(document: Document) -> Document:
+    """The document with the rules that it shares with all of its sort."""
+    if not document.access:
+        return document
+    shared = [*_of_polls(document), *_of_opening_paths(document)]
+    return msgspec.structs.replace(document, rule=[*document.rule, *shared])
+
+
+def _of_polls(document: Document) -> Iterator[Rule]:
+    """The answer to a poll or a negotiation: it is told when and by what name refusals are."""
+    for refusal in islice(_refusals(document), 1):
+        told = {column: refusal[column] for column in ("at", "conn") if column in refusal}
+        row = {"kind": Kind.RESPONSE.value, "code": "{status}"} | told
+        yield Rule(rows=[row], where={"path": f"~{POLLED}"})
+
+
+def _of_opening_paths(document: Document) -> Iterator[Rule]:
+    """What rules say of requests that asked for an upgrade, of those that may have asked for it."""
+    mark = {ONLY_IF: OnlyIf.ITS_PATH_OPENS.value}
+    for rule in filter(_asked, document.rule):
+        among = rule.where.get("status", "~")
+        statuses = [status for status in _REFUSALS if _is_one_of(among, status)]
+        if statuses:
+            where = dict(rule.where, method=list(ASKING), status=statuses)
+            del where["websocket"]
+            yield Rule(rows=[row | mark for row in rule.rows], where=where, match=rule.match)
+
+
+def _refusals(document: Document) -> Iterator[dict[str, str]]:
+    rows = (row for rule in document.rule if _asked(rule) for row in rule.rows)
+    return (row for row in rows if row.get("kind") == Kind.REJECTED)
+
+
+def _asked(rule: Rule) -> bool:
+    return rule.where.get("websocket") == "yes"
+
+
+def _is_one_of(value: str | list[str], text: str) -> bool:
+    if isinstance(value, str) and value.startswith("~"):
+        return re.search(value[1:], text) is not None
+    return text in value if isinstance(value, list) else text == value
 
 
 def _problems(document: Document, file: str) -> Iterator[str]:
@@ -123,6 +185,8 @@ def _problems(document: Document, file: str) -> Iterator[str]:
         yield "needs: name at least one text that stands in every such line"
     if document.common and not _same_words(document.common, document.pattern):
         yield "common: it has the words of the pattern"
+    if document.access and not any(_refusals(document)):
+        yield 'access: it needs a rule where websocket = "yes" with a row of kind "rejected"'
     for code in document.misreports:
         if not re.fullmatch(r"[1-4]\d{3}", code):
             yield f"misreports: {code!r} is no close code"

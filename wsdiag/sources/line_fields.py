@@ -20,8 +20,10 @@ A format's named groups (or a JSON record's mapped fields) are these words:
 Where neither is stated the `sid` of the path's query is the trace, as a pseudonym.
 
 `websocket` is `yes` where the request asked for an upgrade as far as the line tells: it carries a
-key, an `upgrade` field, or a path that WebSocket servers commonly use. Any other word is free: it
-may be used in `where` and as `{word}` in a row.
+key, an `upgrade` field, or a path that WebSocket servers commonly use – by another method than POST
+and the like, for a handshake is a GET (RFC 6455, section 4.1) or a CONNECT (RFC 8441, section 4),
+and not to poll or to negotiate. Any other word is free: it may be used in `where` and as `{word}`
+in a row.
 """
 
 from __future__ import annotations
@@ -50,6 +52,11 @@ MAX_MS = 3.2e11
 """Ten years: a longer duration is a mistake of the log."""
 
 WS_PATH = re.compile(paths.MAY_BE, re.IGNORECASE)
+POLLED = r"transport=polling|/negotiate\b"
+"""The target of a request that is Socket.IO's or SignalR's own, beside a WebSocket."""
+ASKING = ("GET", "CONNECT", "")
+"""The methods of handshakes; a line need not tell it."""
+_polled = re.compile(POLLED).search
 MAX_KNOWN = 4_096
 """Texts of a kind that are remembered."""
 
@@ -116,12 +123,16 @@ class Fields(dict[str, str]):
             return self["request"].partition(" ")[0]
         if name == "websocket":
             upgrade = self["upgrade"].lower() == "websocket" or self._key()
-            return "yes" if upgrade or WS_PATH.search(self["path"]) else ""
+            return "yes" if upgrade or self._asks_by_its_path() else ""
         if name == "key":
             return self._key()
         if name == "message":
             return self._line
         return ""
+
+    def _asks_by_its_path(self) -> bool:
+        path = self["path"]
+        return bool(WS_PATH.search(path) and self["method"] in ASKING and not _polled(path))
 
     def _key(self) -> str:
         found = _KEY.search(self.get("key", "") or self["captures"])

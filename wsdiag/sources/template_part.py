@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from wsdiag.event import EVENTS, Kind
+from wsdiag.event import Kind
 from wsdiag.sources.line_template import Plan, Template
+from wsdiag.sources.only_if import WHILE_READ
 from wsdiag.sources.open_connections import Row
 from wsdiag.sources.time_columns import Times
 from wsdiag.sources.token_fills import Made
@@ -42,7 +43,7 @@ class Part(NamedTuple):
         for fixed, fills in self.plan.rows:
             columns = {column: fill.many(column, self.tokens) for column, fill in fills.items()}
             yield pl.DataFrame({**told, **columns}).with_columns(
-                pl.lit(value, EVENTS[column]).alias(column) for column, value in fixed.items()
+                pl.lit(value, WHILE_READ[column]).alias(column) for column, value in fixed.items()
             )
 
     def by_line(self) -> Iterator[tuple[int, list[Row]]]:

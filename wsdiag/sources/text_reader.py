@@ -23,21 +23,12 @@ from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_format import Format, formats_with
 from wsdiag.sources.line_wrapper import strip_colours
 from wsdiag.sources.log_reader import GENERAL, GENERAL_JSON, LogReader
-from wsdiag.sources.vocabulary import IF_IT_ENDS, IF_ITS_PATH_OPENS
+from wsdiag.sources.only_if import ONLY_IF, WHILE_READ, borne_out
 
 HEAD_LINES = 200
 
 ROWS_KEPT = 500_000
 """So many events are put aside together."""
-
-_ONLY_IF = (
-    # "visitor 17 came in" is said of shops as well; nobody leaves one with a close code.
-    (IF_IT_ENDS, "open", "conn", (pl.col("kind") == "close") & pl.col("code").is_not_null()),
-    # Scanners ask for "/", and so do browsers.
-    (IF_ITS_PATH_OPENS, "rejected", "name", (pl.col("kind") == "open") & (pl.col("name") != "/")),
-)
-"""A mark in place of a reason, the kind that has it, and the column by which such rows show that
-they are meant."""
 
 _CLIENT_NAME = re.compile(r"client|browser|console|frontend|mobile", re.IGNORECASE)
 _ALWAYS = {name: EVENTS[name] for name in ("ts", "vantage", "pos", "kind")}
@@ -75,11 +66,12 @@ def _reading(
     frame = read.with_columns(
         pl.col("vantage").fill_null(pl.lit(general, dtype=EVENTS["vantage"])),
         **missing | {"source": pl.lit(item.name)},
-    ).select(EVENTS.names())
+    ).select(one for one in WHILE_READ if one in EVENTS or one in columns)
     few = reader.lines["parsed"] < ROWS_KEPT
     if few:  # made once, for all that is asked of it
         frame = frame.collect(engine="in-memory").lazy()
-    frame = _meant(frame)
+    if ONLY_IF in columns:
+        frame = borne_out(frame)
     formats = formats_with(tuple(config.formats))
     doubtful = _doubtful(frame, formats, reader.stacks)
     return Reading(
@@ -106,20 +98,6 @@ def _together(frames: Iterable[pl.DataFrame]) -> Iterator[pl.LazyFrame]:
             yield evidence.keep(pl.concat(some, how="diagonal"))
             some, rows = [], 0
     yield from (frame.lazy() for frame in some)
-
-
-def _meant(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Without the rows that only count where others of the same log show what they are of."""
-    marks = [mark for mark, *_ in _ONLY_IF]
-    if not frame.select(pl.col("reason").is_in(marks).any()).collect(engine="in-memory").item():
-        return frame
-    for mark, kind, column, shown in _ONLY_IF:
-        maybe = ((pl.col("kind") == kind) & (pl.col("reason") == mark)).fill_null(False)
-        seen = frame.filter(shown).select(pl.col(column).drop_nulls().unique())
-        known = seen.collect(engine="in-memory")[column].implode()
-        meant = pl.col(column).is_in(known).fill_null(False)
-        frame = frame.filter(~maybe | meant).with_columns(reason=pl.when(~maybe).then("reason"))
-    return frame
 
 
 def clock_of(item: InputFile, config: Config) -> Clock:

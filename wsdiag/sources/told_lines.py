@@ -19,6 +19,7 @@ from wsdiag.sources.format_document import Document, Rule
 from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_fields import LIMITS, MS, WORD, RowMaker
 from wsdiag.sources.line_format import Format
+from wsdiag.sources.only_if import WHILE_READ
 from wsdiag.sources.row_columns import RowColumns, duration_ms
 from wsdiag.sources.time_columns import Times, times
 from wsdiag.sources.word_columns import Words
@@ -81,10 +82,11 @@ class ToldLines:
         """The event rows of the lines that were passed over; `first` is the block's first line."""
         frames = [frame for rule, part in self._parts for frame in self._rows(rule, part, maker)]
         if not frames:
-            return pl.DataFrame(schema=EVENTS)
+            return pl.DataFrame(schema=WHILE_READ)
         made = pl.concat(frames, how="diagonal").sort("pos", maintain_order=True)
-        missing = {name: pl.lit(None, kind) for name, kind in EVENTS.items() if name not in made}
-        return made.with_columns(pl.col("pos") + first, **missing).select(EVENTS.names())
+        missing = [name for name in WHILE_READ if name not in made]
+        nothing = {name: pl.lit(None, WHILE_READ[name]) for name in missing}
+        return made.with_columns(pl.col("pos") + first, **nothing).select(WHILE_READ.names())
 
     def _part(self, lines: pl.Series, places: pl.Series) -> None:
         """Part the lines by the rules that hold of them; where none does, they tell nothing."""
@@ -121,7 +123,7 @@ class ToldLines:
                 made["vantage"] = constant(self._made.vantage, len(words))
             made["ts"] = self._moment(constants.get("at", ""), words, at)
             made["pos"] = places
-            yield pl.DataFrame({name: made[name].cast(EVENTS[name]) for name in made})
+            yield pl.DataFrame({name: made[name].cast(WHILE_READ[name]) for name in made})
 
     def _moment(self, at: str, words: Words, instants: pl.Series) -> pl.Series:
         means = self._made.document.time

@@ -20,11 +20,6 @@ from wsdiag.sources.needles import Searches
 FAMILIES = ("handshake", "closing", "heartbeat", "trouble", "credential", "server", "traffic")
 """Each family gives at most one phrase of a line."""
 
-IF_ITS_PATH_OPENS = "if its path opens"
-"""The reason set where a format tells of a refused request that need be no handshake."""
-IF_IT_ENDS = "if it ends"
-"""The reason set where an opening is told in words that are not of WebSockets alone."""
-
 _NAMED = re.compile(r"%([A-Z]+)%")
 
 

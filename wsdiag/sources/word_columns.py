@@ -13,7 +13,7 @@ import polars as pl
 
 from wsdiag.sources.constant_columns import constant
 from wsdiag.sources.format_document import Document
-from wsdiag.sources.line_fields import DERIVED, KEY, WORD, WS_PATH
+from wsdiag.sources.line_fields import ASKING, DERIVED, KEY, POLLED, WORD, WS_PATH
 
 _KEY = f"(?:^|[^A-Za-z0-9+/])({KEY})"
 _WEBSOCKET = f"(?i:{WS_PATH.pattern})"
@@ -137,7 +137,8 @@ class Words:
         if word == "key":
             return self._key(self["captures"]) if self.has("captures") else self._constant("")
         if word == "websocket":
-            asks = self["path"].str.contains(_WEBSOCKET)
+            asks = self["path"].str.contains(_WEBSOCKET) & self["method"].is_in(ASKING)
+            asks &= ~self["path"].str.contains(in_ascii(POLLED))
             if self.has("upgrade"):
                 asks |= self["upgrade"].str.to_lowercase() == "websocket"
             named = self._found.get("key", self._constant(""))
@@ -146,9 +147,10 @@ class Words:
             return self._constant("yes").zip_with(asks, self._constant(""))
         if not self.has("request"):
             return self._constant("")
-        place = 1 if word == "path" else 0
         parts = self["request"].str.splitn(" ", 3).struct
-        return parts.field(f"field_{place}").fill_null("")
+        for place, part in enumerate(("method", "path")):
+            self._found.setdefault(part, parts.field(f"field_{place}").fill_null(""))
+        return self._found[word]
 
     def _key(self, text: pl.Series) -> pl.Series:
         return text.str.extract(_KEY, 1).fill_null("")

@@ -1,0 +1,61 @@
+"""Access lines: a refusal on a path that opens WebSockets in the same log is a handshake's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.sources.test_line_silence import assert_same, item_of
+from wsdiag.config import Config
+from wsdiag.event import EVENTS
+from wsdiag.sources import text_log
+from wsdiag.sources.line_format import Format, all_formats
+
+ACCESS = [made for made in all_formats() if made.document.access]
+
+
+@pytest.fixture(params=ACCESS, ids=lambda made: made.id)
+def lines(request: pytest.FixtureRequest) -> list[str]:
+    """A format's own: `/live` opens; then a GET of it is refused, of another path, and a POST."""
+    made: Format = request.param
+    return next(one.lines for one in made.document.sample if any("/live" in at for at in one.lines))
+
+
+def _read(tmp_path: Path, lines: list[str]) -> pl.DataFrame:
+    path = tmp_path / "proxy.log"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    assert_same(item_of(path))
+    events = text_log.read(item_of(path), Config()).events.lazy().collect()
+    assert events.columns == EVENTS.names()
+    return events
+
+
+def test_a_refusal_on_a_path_that_opens_is_a_handshakes(tmp_path: Path, lines: list[str]) -> None:
+    events = _read(tmp_path, lines)
+    refused = events.filter(events["pos"] == 2)
+    assert set(events["pos"]) == {1, 2}
+    assert set(events["name"]) == {"/live"}
+    assert refused["kind"].to_list()[-1] == "rejected"
+    assert refused["code"].to_list()[-1] in {401, 403, 502, 503, 504, 522}
+
+
+def test_the_same_is_none_where_nothing_opens(tmp_path: Path, lines: list[str]) -> None:
+    assert _read(tmp_path, lines[1:]).is_empty()
+
+
+def test_an_answer_to_a_poll_on_such_a_path_is_none(tmp_path: Path, lines: list[str]) -> None:
+    polled = [line.replace("room=8", "transport=polling&room=8") for line in lines]
+    events = _read(tmp_path, polled)
+    assert events.filter(events["pos"] == 2)["kind"].to_list() == ["response"]
+    assert set(events["pos"]) == {1, 2}
+
+
+def test_a_post_is_no_handshake_whatever_its_path_is_called(
+    tmp_path: Path, lines: list[str]
+) -> None:
+    named = [line.replace("/live", "/ws") for line in lines]
+    events = _read(tmp_path, named)
+    assert set(events["pos"]) == {1, 2}
+    assert _read(tmp_path, named[1:]).filter(kind="rejected")["name"].to_list() == ["/ws"]
