@@ -47,6 +47,22 @@ def test_the_second_close_frame_only_echoes() -> None:
     assert only(rows)["code"] == 4000
 
 
+def test_of_two_closes_that_crossed_nobody_knows_which_was_first() -> None:
+    rows = life("a", 0, 60, code=1000, by="c2s")
+    echo = next(r for r in rows if r["kind"] == "close" and r["dir"] == "s2c")
+    echo |= {"code": 1001, "name": "crossed"}
+    seen = only(rows)
+    assert (seen["code"], seen["closed_by"], seen["close_dir"]) == (1000, "unknown", None)
+
+
+def test_an_answer_that_overtook_the_close_it_answers_is_no_beginning() -> None:
+    rows = life("a", 0, 60, code=1000, by="s2c")
+    first = next(r for r in rows if r["kind"] == "close" and r["dir"] == "c2s")
+    first |= {"code": 4000, "name": "sent first"}
+    seen = only(rows)
+    assert (seen["code"], seen["closed_by"]) == (4000, "client")
+
+
 def test_the_wire_wins_over_any_log() -> None:
     seen = only(everywhere(code=1000, by="c2s", server_code=1005, client_code=1006))
     assert seen["code"] == 1000

@@ -77,6 +77,11 @@ KIND_MANUAL: dict[Kind, str] = {
 }
 
 
+CROSSED, SENT_FIRST = "crossed", "sent first"
+"""The `name` of the second of two Close frames that was sent before the first had come, or that the
+first answers although it was available before."""
+
+
 class Vantage(StrEnum):
     """Who saw it."""
 

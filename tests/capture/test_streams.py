@@ -214,7 +214,7 @@ def test_segments_cut_by_the_snapshot_length_leave_a_hole() -> None:
     wire.send(C2S, b"y" * 10)
     found = facts(wire, snaplen=54 + 40)
     assert heard(found) == b"x" * 40 + b"y" * 10
-    assert happened(found, What.LOST) == [(What.LOST, C2S, 5, 60)]
+    assert happened(found, What.LOST) == [(What.LOST, C2S, 4, 60)]
     assert happened(found, What.RESENT) == []
 
 

@@ -344,8 +344,8 @@ def test_missing_bytes_are_remarked(tmp_path: Path) -> None:
     reading = read(wire.pcap(), tmp_path)
     assert "message" not in reading.events["kind"].to_list()
     assert reading.remarks == (
-        "20 bytes of 1 WebSocket connections are missing in the capture; frames in and right "
-        "behind a gap are not read",
+        "20 bytes of 1 WebSocket connections are missing in the capture, lost or cut off (tcpdump "
+        "-s 0 keeps whole packets): they are not read",
     )
 
 

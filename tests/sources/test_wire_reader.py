@@ -184,7 +184,7 @@ def a_capture(random: Random) -> bytes:
         if len(out) > 3 and random.random() < trouble:
             at = len(out) - random.randrange(1, 4)
             out[at], out[-1] = (out[-1][0], out[at][1]), (out[at][0], out[-1][1])
-    snaplen = 120 if random.random() < 0.1 else 262_144
+    snaplen = random.choice((90, 120, 300)) if random.random() < 0.2 else 262_144
     return craft.pcap(out, snaplen=snaplen, order=random.choice("<>"))
 
 
@@ -242,3 +242,110 @@ def test_messages_of_many_frames(size: int, deflate: bool) -> None:
     # Long ones are not looked into; behind one too long to be inflated nothing more is known.
     known = 12 if size == 200 else 2 if deflate and size > 65_535 else 6
     assert messages["name"].count() == known
+
+
+def test_one_connection_captured_at_two_link_layers() -> None:
+    """As by two interfaces of one bridge: each packet twice, once with its VLAN."""
+    wire = Wire().handshake()
+    for number in range(20):
+        wire.send(C2S, craft.frame(1, b'{"id":%d}' % number, side=C2S))
+        wire.send(S2C, craft.frame(1, b'{"id":%d}' % number))
+    packets = list[tuple[int, bytes]]()
+    for number, (ts, data) in enumerate(wire.packets):
+        tagged = data[:12] + b"\x81\x00\x00\x07" + data[12:]
+        both = [(ts, tagged), (ts + 1, data)]
+        packets += both if number % 3 else both[::-1]
+    told = assert_same(craft.pcap(packets), *TINY, BATCH_BYTES)
+    assert told.events.filter(pl.col("kind") == "message").height == 40
+    assert "retransmit" not in told.events["kind"]
+
+
+def closes(told: oracle.Told) -> list[tuple[str, int, str | None]]:
+    return told.events.filter(pl.col("kind") == "close").select("dir", "code", "name").rows()
+
+
+BEFORE = b'{"last":"words"}'
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_two_closes_that_crossed(late: bool) -> None:
+    """Neither acknowledges the other, whether or not one had to wait for bytes before it."""
+    wire = Wire().handshake()
+    told, bye = craft.frame(1, BEFORE, side=C2S), craft.close(1000, side=C2S)
+    begin = wire.sent[C2S]
+    if not late:
+        wire.send(C2S, told)
+    # What the client sends now is acknowledged by nothing of the server's yet, nor the reverse.
+    wire.send(C2S, bye, at=begin + len(told))
+    seen, wire.sent[C2S] = wire.sent[C2S], begin
+    wire.send(S2C, craft.close(1001))
+    wire.sent[C2S] = seen
+    if late:
+        seen, wire.sent[S2C] = wire.sent[S2C], wire.sent[S2C] - len(craft.close(1001))
+        wire.send(C2S, told, at=begin)
+        wire.sent[S2C] = seen
+    found = closes(assert_same(wire.pcap(), *TINY, BATCH_BYTES))
+    expected = [("s2c", 1001, None), ("c2s", 1000, "crossed")]
+    assert found == (expected if late else [("c2s", 1000, None), ("s2c", 1001, "crossed")])
+
+
+def test_an_answer_that_overtook_the_close_it_answers() -> None:
+    """The Close waits in the capture for bytes before it; the answer does not."""
+    wire = Wire().handshake()
+    told = craft.frame(1, BEFORE, side=C2S)
+    begin = wire.sent[C2S]
+    wire.send(C2S, craft.close(4000, side=C2S), at=begin + len(told))
+    wire.send(S2C, craft.close(4000))
+    seen, wire.sent[S2C] = wire.sent[S2C], wire.sent[S2C] - len(craft.close(4000))
+    wire.send(C2S, told, at=begin)
+    wire.sent[S2C] = seen
+    found = closes(assert_same(wire.pcap(), *TINY, BATCH_BYTES))
+    assert found == [("s2c", 4000, None), ("c2s", 4000, "sent first")]
+
+
+@pytest.mark.parametrize("snaplen", [96, 130, 262])
+def test_heads_cut_off_by_the_snaplen(snaplen: int) -> None:
+    """Their first lines are enough: what opened, on which path, and all frames behind."""
+    wire = Wire()
+    wire.handshake(
+        "/ws?room=7&x=" + "y" * 40, "User-Agent: " + "u" * 300 + "\r\n", "A: " + "b" * 300
+    )
+    wire.packets.pop()
+    wire.sent[S2C] = 1
+    head = b"HTTP/1.1 101 Switching Protocols\r\nServer: " + b"s" * 300
+    wire.send(S2C, head + b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+    wire.send(S2C, craft.frame(1, b"x" * 500, fin=False))
+    wire.send(S2C, craft.frame(0, b"y" * 500))
+    wire.send(C2S, craft.frame(2, bytes(9_000), side=C2S)[:1_400])
+    wire.send(C2S, craft.frame(2, bytes(9_000), side=C2S)[1_400:])
+    wire.send(S2C, craft.close(4100, "z" * 100))
+    wire.send(C2S, craft.close(4100, "z" * 100, side=C2S))
+    data = craft.pcap(wire.packets, snaplen=snaplen)
+    events = assert_same(data, *TINY, BATCH_BYTES).events
+    kinds = ["attempt", "open", "message", "message", "close", "close", "end"]
+    assert events["kind"].to_list() == kinds
+    assert events.filter(pl.col("kind") == "open").select("name", "code").row(0) == ("/ws", 101)
+    messages = events.filter(pl.col("kind") == "message")
+    assert messages.select("dir", "bytes").rows() == [("s2c", 1_000), ("c2s", 9_000)]
+    assert closes(oracle.Told(events, (), 0, {})) == [("s2c", 4100, None), ("c2s", 4100, None)]
+
+
+def test_a_cut_head_of_another_protocol_opens_nothing() -> None:
+    wire = Wire()
+    wire.syn()
+    wire.packet(S2C, SYN | ACK, at=0)
+    wire.packet(C2S)
+    wire.send(C2S, b"GET /page HTTP/1.1\r\nHost: h\r\n" + b"X: y\r\n" * 90 + b"\r\n")
+    wire.send(S2C, b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 90 + b"\r\n" + bytes(900))
+    wire.send(C2S, b"GET /more HTTP/1.1\r\nHost: h\r\n" + b"X: y\r\n" * 90 + b"\r\n")
+    assert assert_same(craft.pcap(wire.packets, snaplen=120), *TINY).events.is_empty()
+
+
+def test_a_connection_from_its_middle_names_its_client() -> None:
+    wire = Wire()
+    for number in range(4):
+        wire.send(C2S, craft.frame(1, b"%d" % number, side=C2S))
+        wire.send(S2C, craft.frame(1, b"%d" % number))
+    wire.send(S2C, craft.close(1001))
+    told = assert_same(wire.pcap(), *TINY, BATCH_BYTES).events
+    assert told["peer"].drop_nulls().to_list() == ["10.0.0.1:40000"] * 2

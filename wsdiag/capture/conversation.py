@@ -2,7 +2,8 @@
 
 Requests and answers are read in turns: what a side sends out of turn waits. Where the capture
 begins in the middle of a connection, or lost the handshake or the boundary of the next frame,
-frames are looked for at the starts of segments and believed only when enough of them fit.
+frames are looked for at the starts of segments and believed only when enough of them fit. Of heads
+that the snaplen cut off, what stands in their first bytes is told.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ MAX_FAILURES = 200
 
 _REQUEST = re.compile(rb"[A-Z]{3,7} \S+ HTTP/1|(?:GET|POST|CONNECT) ")
 _FRAME_STARTS = frozenset(b"\x81\x82\xc1\xc2\x88\x89\x8a")
+_FRAGMENT_STARTS = frozenset(b"\x01\x02\x41\x42")  # of a message, where frames are sure to come
 # Frames without a fault, the last of which ends with its segment, that one side has to show.
 _ENOUGH, _ENOUGH_OF_KNOWN = 3, 2
 
@@ -81,6 +83,8 @@ class Conversation:
         reader = self.readers[side]
         if reader is not None:
             return [*reader.feed(data, pos, ts)]
+        if side == self.client and self._request is not None and not self._request.whole:
+            return []  # the rest of it: a client waits for the answer (RFC 6455 section 4.1)
         if self.http2 is not None:
             self._hear_http2(self.http2, side, data)
             return []
@@ -101,10 +105,49 @@ class Conversation:
             if reader.broken:
                 self.readers[side], self._seeking = None, True
             return facts
-        self._trials[side] = None
+        if (trial := self._trials[side]) is not None:
+            fits = trial.lose(size, pos, ts)
+            self._trials[side] = trial if fits else None
+            return self._believe() if fits else []
         if self.http2 is not None:
             self._give_up()
-        return [] if self.is_other or self._seeking else self._start_seeking()
+        if self.is_other or self._seeking:
+            return []
+        if (cut := self._cut_head(side, pos, ts)) is not None:
+            return cut
+        return self._start_seeking()
+
+    def _cut_head(self, side: int, pos: int, ts: int) -> list[Fact] | None:
+        """What there is of the head that `side` is sending, the rest of which is not captured."""
+        request, facts = self._request, list[Fact]()
+        if side == self.client:
+            if request is None and self._asking is not None:
+                request = self._asking.cut(pos, ts)
+                if request is None:
+                    return None
+                self._asking, self._request = None, request
+                self._answering = ResponseReader(request, self._keep)
+                facts = [request] if request.is_upgrade else []
+                return facts + self._take_turns()
+            return facts if request is not None and not request.whole else None
+        answer = self._answering.cut(pos, ts) if self._answering is not None else None
+        if answer is None or request is None:
+            return None
+        facts = self._told(answer)
+        self._answering = self._request = None
+        if answer.status == 101:
+            self._open(answer)
+            self.readers[side] = None  # where its first frame begins is not known
+        self._seeking = not self.is_other
+        return facts + self._hear_waiting()
+
+    def _told(self, answer: Response) -> list[Fact]:
+        """An answer, and before it its request where that could not be told as what it was."""
+        request = answer.request
+        if answer.status != 101 or request.is_upgrade:
+            return [answer]
+        request = request._replace(headers={**request.headers, "upgrade": "websocket"})
+        return [request, answer._replace(request=request)]
 
     def forget(self) -> None:
         """Both sides have ended: no memory is kept to inflate what may still come."""
@@ -169,7 +212,7 @@ class Conversation:
         answer = reader.feed(data, pos, ts)
         if answer is None:
             return
-        facts.append(answer)
+        facts.extend(self._told(answer))
         self._put_back(1 - int(self.client or 0), reader.rest, pos, ts)
         self._answering = self._request = None
         if answer.status == 101:
@@ -200,7 +243,10 @@ class Conversation:
 
     def _deflate(self, from_client: bool) -> Deflate | None:
         answered = self.upgrade.headers if self.upgrade else {}
-        return negotiated(answered.get("sec-websocket-extensions", ""), from_client)
+        agreed = answered.get("sec-websocket-extensions")
+        if agreed is None and self.upgrade and not self.upgrade.whole:
+            return Deflate()  # it may have been agreed on
+        return negotiated(agreed or "", from_client)
 
     def _give_up(self) -> None:
         self.is_other = True
@@ -219,6 +265,12 @@ class Conversation:
     def _start_seeking(self) -> list[Fact]:
         self._seeking = True
         self._asking = self._answering = None
+        if self._request is not None and not self._request.whole:
+            self._request = None
+        return self._hear_waiting()
+
+    def _hear_waiting(self) -> list[Fact]:
+        """Take again what waited for its turn."""
         facts: list[Fact] = []
         for side, data, pos, ts in self._drop_waiting():
             facts.extend(self.feed(side, data, pos, ts))
@@ -247,7 +299,8 @@ class Conversation:
 
     def _try(self, side: int, data: bytes) -> _Trial | None:
         """A trial where `data` may start with the header of a frame that begins a message."""
-        if len(data) < 2 or data[0] not in _FRAME_STARTS:
+        known = self.upgrade is not None and data[:1] and data[0] in _FRAGMENT_STARTS
+        if len(data) < 2 or (data[0] not in _FRAME_STARTS and not known):
             return None
         masked = data[1] >= 0x80
         if self.client is not None and masked != (side == self.client):
@@ -281,7 +334,13 @@ class _Trial:
 
     def feed(self, data: bytes, pos: int, ts: int) -> bool:
         """Whether everything is still as it should be."""
-        new = self.reader.feed(data, pos, ts)
+        return self._goes_on(self.reader.feed(data, pos, ts))
+
+    def lose(self, size: int, pos: int, ts: int) -> bool:
+        """Pass over bytes that are not in the capture; the same."""
+        return self._goes_on(self.reader.lose(size, pos, ts))
+
+    def _goes_on(self, new: list[Frame | Message]) -> bool:
         self.facts.extend(new)
         if self.reader.between_frames:
             self.fitting = sum(isinstance(fact, Frame) for fact in self.facts)

@@ -24,8 +24,27 @@ MAX_AHEAD = 256 * 1024**2
 REORDER_US = 3_000
 """Reordering is assumed within this, where the round trip is shorter or unknown (as Wireshark)."""
 
+SEQUENCE = 0xFFFF_FFFF
+"""Sequence numbers are counted modulo one more."""
+
 _RECENT = 16  # segments among which a copy is looked for
 _SAME_PACKET_US = (1_000, 100_000)  # without and with an IPv4 identification; least RTO is 200 ms
+
+
+class Sent(NamedTuple):
+    """The packet that brought some bytes: they may have had to wait there for others.
+
+    `ack` is what it acknowledges of the other direction, `end` the sequence number behind it.
+    """
+
+    pos: int
+    ts: int
+    ack: int
+    end: int
+
+    def knew(self, other: Sent) -> bool:
+        """Whether who sent this had got the packet `other` of the other direction."""
+        return (self.ack - other.end) & SEQUENCE < 0x8000_0000
 
 
 class Chunk(NamedTuple):
@@ -35,6 +54,7 @@ class Chunk(NamedTuple):
     pos: int
     ts: int
     lost: int = 0
+    sent: Sent | None = None
 
 
 class Flow:
@@ -46,8 +66,9 @@ class Flow:
         self.next = 0  # offset of the first byte that is not available yet
         self.high = 0  # offset after the last byte sent
         self.fin = self.rst = False
-        self._pending: list[tuple[int, bytes, int, int]] = []  # offset, data, pos, ts; disjoint
+        self._pending: list[tuple[int, bytes, Sent]] = []  # offset, data; disjoint
         self._waiting = 0  # bytes in _pending
+        self._cut: dict[int, int] = {}  # where bytes were cut off by the snaplen, and where to
         self._recent: deque[Sequence[int]] = deque(maxlen=_RECENT)  # marks, ts
         self._lately: list[Ints] = []  # more of the same, not looked at yet
 
@@ -110,21 +131,25 @@ class Flow:
             return True
         if after == len(self._pending) or self._pending[after][0] < offset + seg.size:
             return True
-        return seg.ts - self._pending[after][3] >= max(REORDER_US, round_trip)
+        return seg.ts - self._pending[after][2].ts >= max(REORDER_US, round_trip)
 
     def arrive(self, offset: int, seg: Segment) -> Iterator[Chunk]:
         """Add a segment's payload; what is available in order now."""
         data = seg.payload
         if self._is_keep_alive(offset, seg) or offset - self.high >= MAX_AHEAD:
             return
-        self.high = max(self.high, offset + seg.size)
+        end = offset + seg.size
+        self.high = max(self.high, end)
+        is_cut = len(data) < seg.size and end > self.next
+        if is_cut:
+            self._cut[max(offset + len(data), self.next)] = end
         if offset < self.next:
             data, offset = data[self.next - offset :], self.next
-        if not data:
+        if not data and not is_cut:
             return
-        if offset == self.next and not self._pending:
+        if offset == self.next and not self._pending and not is_cut:
             self.next += len(data)
-            yield Chunk(data, seg.pos, seg.ts)
+            yield Chunk(data, seg.pos, seg.ts, 0, sent_by(seg))
             return
         self._keep(offset, data, seg)
         yield from self._release(seg.pos, seg.ts)
@@ -141,6 +166,7 @@ class Flow:
     def forget(self) -> None:
         """Keep no payload."""
         self._pending.clear()
+        self._cut.clear()
 
     def _is_keep_alive(self, offset: int, seg: Segment) -> bool:
         """A probe repeats the last byte, as garbage (RFC 9293 section 3.8.4)."""
@@ -148,14 +174,14 @@ class Flow:
 
     def _keep(self, offset: int, data: bytes, seg: Segment) -> None:
         """Put into `_pending` the parts of `data` that are not there yet."""
-        pending, end = self._pending, offset + len(data)
+        pending, end, sent = self._pending, offset + len(data), sent_by(seg)
         index = bisect_left(pending, (offset,))
         if index:
             offset = max(offset, _end(pending[index - 1]))
         while offset < end:
             following = pending[index][0] if index < len(pending) else end
             if piece := data[len(data) - (end - offset) :][: following - offset]:
-                pending.insert(index, (offset, piece, seg.pos, seg.ts))
+                pending.insert(index, (offset, piece, sent))
                 self._waiting += len(piece)
                 index += 1
             if index == len(pending):
@@ -166,23 +192,42 @@ class Flow:
     def _release(self, pos: int, ts: int, lost: int = 0) -> Iterator[Chunk]:
         """Give out the pending bytes that are in order now, none before packet `pos`."""
         ready = 0
-        for offset, data, own_pos, own_ts in self._pending:
+        for offset, data, sent in self._pending:
+            lost += self._pass_cut(offset)
             if offset != self.next:
                 break
             ready += 1
             self.next += len(data)
             self._waiting -= len(data)
-            pos, ts = max((pos, ts), (own_pos, own_ts))
-            yield Chunk(data, pos, ts, lost)
+            pos, ts = max((pos, ts), sent[:2])
+            yield Chunk(data, pos, ts, lost, sent)
             lost = 0
         del self._pending[:ready]
+        lost += self._pass_cut(self._pending[0][0] if self._pending else self.high)
+        if lost:
+            yield Chunk(b"", pos, ts, lost)
+
+    def _pass_cut(self, until: int) -> int:
+        """Pass over the bytes that were cut off here, at most to `until`: how many they are.
+
+        No packet brings them: what is sent again is cut as well.
+        """
+        begin = self.next
+        while self.next < until and (end := self._cut.pop(self.next, 0)):
+            self.next = min(end, until)
+        return self.next - begin
 
     def _give_up(self) -> Iterator[Chunk]:
         """Pass over the first hole: its bytes are not in the capture."""
-        offset, _, pos, ts = self._pending[0]
+        offset, _, sent = self._pending[0]
         lost, self.next = offset - self.next, offset
-        yield from self._release(pos, ts, lost)
+        yield from self._release(sent.pos, sent.ts, lost)
 
 
-def _end(piece: tuple[int, bytes, int, int]) -> int:
+def sent_by(seg: Segment) -> Sent:
+    """The packet of a segment."""
+    return Sent(seg.pos, seg.ts, seg.ack, seg.seq + seg.size & SEQUENCE)
+
+
+def _end(piece: tuple[int, bytes, Sent]) -> int:
     return piece[0] + len(piece[1])

@@ -31,13 +31,17 @@ _USER_NAMES = frozenset({"user", "username", "user_name", "userid", "user_id", "
 
 
 class Request(NamedTuple):
-    """An HTTP request; header names in lower case, `pos` and `ts` where its head was complete."""
+    """An HTTP request; header names in lower case, `pos` and `ts` where its head was complete.
+
+    Of a head that the snaplen cut off, which is not `whole`, the target may be empty.
+    """
 
     method: str
     target: str
     headers: dict[str, str]
     pos: int
     ts: int
+    whole: bool = True
 
     @property
     def path(self) -> str:
@@ -69,6 +73,7 @@ class Response(NamedTuple):
     body: bytes
     pos: int
     ts: int
+    whole: bool = True  # its head
 
     def explanation(self) -> str:
         """What a rejection says of itself: its body where that is plain text, else its phrase.
@@ -90,13 +95,21 @@ class RequestReader:
     def __init__(self) -> None:
         self._http: h11.Connection | None = None
         self._head: Request | None = None
-        self._rest = b""
+        self._so_far = self._rest = b""
+
+    def cut(self, pos: int, ts: int) -> Request | None:
+        """The request as far as its first line tells, where what comes next is not captured."""
+        if self._head is not None:  # its body was cut
+            return self._head
+        head = heads.cut_request(self._so_far)
+        return head and Request("GET", head.told, head.headers, pos, ts, whole=False)
 
     def feed(self, data: bytes, pos: int, ts: int) -> Request | None:
         """Take bytes; the request when it is complete. Raises `UnreadableError`."""
         if self._http is None and (head := heads.request(data)):
             self._rest = head.rest
             return Request("GET", head.told, head.headers, pos, ts)
+        self._so_far += data[: MAX_HEAD - len(self._so_far)]
         import h11
 
         if self._http is None:
@@ -127,9 +140,17 @@ class ResponseReader:
         self._request, self._keep = request, keep
         self._http: h11.Connection | None = None
         self._answer: Response | None = None
-        self._rest = b""
+        self._so_far = self._rest = b""
         if request.method != "GET":
             self._http = self._begun()
+
+    def cut(self, pos: int, ts: int) -> Response | None:
+        """The answer as far as its first line tells, where what comes next is not captured."""
+        if self._answer is not None or (head := heads.cut_answer(self._so_far)) is None:
+            return self._answer
+        status, phrase = head.told[:3], head.told[4:]
+        at = (head.headers, b"", pos, ts)
+        return Response(self._request, int(status), phrase, *at, whole=False)
 
     def _begun(self) -> h11.Connection:
         """What reads the answer to this request. Raises `UnreadableError`."""
@@ -155,6 +176,8 @@ class ResponseReader:
                 self._rest = head.rest
                 return Response(self._request, 101, head.told, head.headers, b"", pos, ts)
             self._http = self._begun()
+        if self._answer is None:
+            self._so_far += data[: MAX_HEAD - len(self._so_far)]
         import h11
 
         for event in _events(self._http, data):
@@ -198,6 +221,8 @@ class ResponseReader:
 def broken_rules(answer: Response) -> list[str]:
     """The rules of RFC 6455 section 4.1 for which a client has to refuse this 101."""
     asked, given, broken = answer.request.headers, answer.headers, list[str]()
+    if not (answer.whole and answer.request.whole):
+        return broken
     key = asked.get("sec-websocket-key")
     if key is not None:
         digest = hashlib.sha1(f"{key}{_GUID}".encode(), usedforsecurity=False).digest()

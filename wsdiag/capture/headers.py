@@ -171,17 +171,29 @@ def _chunk(batch: Batch) -> tuple[list[Columns], Ints]:
     heads = view[batch.at].view(np.uint8).reshape(-1, HEAD_BYTES)
     net = network(heads, batch.link, batch.captured)
     tables, unsure = list[Columns](), [np.flatnonzero(net == UNDECIDED)]
-    for at in different(net[net >= 0]):
-        version = heads[:, at] >> 4
+    version, places = np.zeros(net.size, np.uint8), different(net[net >= 0])
+    for at in places:
         here = net == at
-        unsure.append(np.flatnonzero(here & (version != 4) & (version != 6)))
-        for number in (4, 6):
-            rows = np.flatnonzero(here & (version == number))
+        version[here] = heads[here, at] >> 4
+    unsure.append(np.flatnonzero((net >= 0) & (version != 4) & (version != 6)))
+    for number in (4, 6):
+        of_one = list[Columns]()
+        for at in places:
+            rows = np.flatnonzero((net == at) & (version == number))
             if rows.size:
                 table, left = _tcp(batch, heads, rows, at, number)
-                tables.append(table)
+                of_one.append(table)
                 unsure.append(left)
+        tables += [_in_turn(of_one)] if len(of_one) > 1 else of_one
     return tables, np.sort(np.concatenate(unsure))
+
+
+def _in_turn(tables: list[Columns]) -> Columns:
+    """The segments of several tables in the order of their packets: one connection may have been
+    captured at several link layers."""
+    columns = [np.concatenate(parts) for parts in zip(*tables, strict=True)]
+    order = np.argsort(columns[0], kind="stable")
+    return [column[order] for column in columns]
 
 
 def _tcp(batch: Batch, heads: Heads, rows: Ints, at: int, version: int) -> tuple[Columns, Ints]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 _END = b"\r\n\r\n"
 _REQUEST = re.compile(r"GET ([!-~]+) HTTP/1\.1")
 _SWITCHING = re.compile(r"HTTP/1\.1 101(?: ([ -~]*))?")
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2}(?: [ -~]*)?)")
 # RFC 9110 §5.5: visible ASCII, with blanks inside only.
 _FIELD = re.compile(r"([-!#$%&'*+.^_`|~0-9A-Za-z]+):[ \t]*((?:[!-~]+(?:[ \t]+[!-~]+)*)?)[ \t]*")
 _ABOUT_BODIES = frozenset({"content-length", "transfer-encoding", "expect"})
@@ -37,6 +38,36 @@ def request(data: bytes) -> Head | None:
 def switching(data: bytes) -> Head | None:
     """The answer 101 that `data` starts with; None where h11 has to read it."""
     return _head(data, _SWITCHING)
+
+
+def cut_request(data: bytes) -> Head | None:
+    """What `data` tells of a GET whose head was cut off behind it; the target is empty where it
+    is cut as well. Of a target cut within its query, the path is known."""
+    line, _, lines = data.partition(b"\r\n")
+    if not line.startswith(b"GET /") or not line.isascii():
+        return None
+    target, blank, _ = line.decode("ascii")[len("GET ") :].partition(" ")
+    if not blank:
+        target = target.partition("?")[0] if "?" in target else ""
+    return Head(target, _whole_lines(lines), b"")
+
+
+def cut_answer(data: bytes) -> Head | None:
+    """What `data` tells of an answer whose head was cut off behind it: status and phrase."""
+    line, _, lines = data.partition(b"\r\n")
+    if not (told := _STATUS.match(line)):
+        return None
+    return Head(told[1].decode("ascii"), _whole_lines(lines), b"")
+
+
+def _whole_lines(data: bytes) -> dict[str, str]:
+    """The headers that stand in `data` to their ends."""
+    headers = dict[str, str]()
+    for line in data.split(b"\r\n")[:-1]:
+        if line.isascii() and (field := _FIELD.fullmatch(line.decode("ascii"))):
+            name, value = field[1].lower(), field[2]
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 def _head(data: bytes, first: re.Pattern[str]) -> Head | None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from wsdiag.capture.batch import Bytes, Ints
-from wsdiag.capture.flow import Flow
+from wsdiag.capture.flow import SEQUENCE, Flow, Sent
 from wsdiag.capture.headers import Mask, Traffic
 from wsdiag.capture.packets import FIN, RST, SYN
 from wsdiag.capture.streams import Connection, TcpFact, What, take
@@ -21,7 +21,6 @@ RANK_BITS, PLACE_BITS = 14, 26
 """A turn is a segment's index, the rank of what it shows, and a place in the bytes it brings."""
 
 _LANE_BITS = 24  # a turn leaves so many bits for a segment's index, less the sign
-_SEQUENCE = (1 << 32) - 1
 _RANKS = (1 << RANK_BITS) - 1
 
 
@@ -46,6 +45,22 @@ class Ordered(NamedTuple):
     chunks: Chunks
     data: Bytes
     facts: list[tuple[int, int, TcpFact]]
+    waited: dict[int, Sent]  # by the turn of a chunk that was put together, what brought it
+    traffic: Traffic
+
+    def sent(self, turn: int, pos: int) -> Sent | None:
+        """The packet that brought the bytes of this turn, if they became available at `pos`."""
+        index, traffic = turn >> RANK_BITS + PLACE_BITS, self.traffic
+        if traffic.pos[index] != pos:
+            return None
+        if sent := self.waited.get(turn >> PLACE_BITS):
+            return sent
+        seq, size, ack = (
+            int(column[index])
+            for column in (traffic.segments.seq, traffic.segments.size, traffic.segments.ack)
+        )
+        at = int(traffic.pos[index]), int(traffic.ts[index])
+        return Sent(*at, ack, seq + size & SEQUENCE)
 
 
 def turn(index: int, rank: int = 0) -> int:
@@ -86,11 +101,12 @@ class _Ordering:
         self._marks = np.stack([column[index] for column in marks], axis=1)
         self._sums = np.concatenate(([0], np.cumsum(size)))
         self._seq, self._odd = self._marks[:, 0], odd
-        self._end = self._seq + size & _SEQUENCE
+        self._end = self._seq + size & SEQUENCE
         self._alone = np.zeros(index.size, bool)  # taken one by one
         self._more = list[bytes]()
         self._chunks = list[tuple[int, ...]]()
         self._facts = list[tuple[int, int, TcpFact]]()
+        self._waited = dict[int, Sent]()
 
     def run(self) -> Ordered:
         begins = np.flatnonzero(np.diff(self._lane, prepend=-1))
@@ -98,7 +114,7 @@ class _Ordering:
         flows = [self._conns[lane >> 1].flows[lane & 1] for lane in lanes]
         expected = np.empty_like(self._seq)
         expected[1:] = self._end[:-1]
-        expected[begins] = [flow.next & _SEQUENCE if flow.is_settled else -1 for flow in flows]
+        expected[begins] = [flow.next & SEQUENCE if flow.is_settled else -1 for flow in flows]
         breaks = np.flatnonzero(self._odd | (self._seq != expected))
         ends = [*begins.tolist(), self._index.size][1:]
         bounds = np.searchsorted(breaks, [*begins.tolist(), self._index.size]).tolist()
@@ -108,7 +124,8 @@ class _Ordering:
             of_lane = breaks[bounds[number] : bounds[number + 1]].tolist()
             self._lane_of(lane, flow, begin, end, of_lane)
         data, begin = self._traffic.batch.with_more(b"".join(self._more))
-        return Ordered(self._all_chunks(begin), data, self._facts)
+        chunks = self._all_chunks(begin)
+        return Ordered(chunks, data, self._facts, self._waited, self._traffic)
 
     def _lane_of(self, lane: int, flow: Flow, begin: int, end: int, breaks: list[int]) -> None:
         resumed = begin - 1
@@ -137,12 +154,14 @@ class _Ordering:
                 if fact.what is What.DATA:
                     self._chunks.append((lane, when, fact.pos, fact.ts, fact.size))
                     self._more.append(fact.data)
+                    if fact.sent is not None:
+                        self._waited[when >> PLACE_BITS] = fact.sent
                 else:
                     self._facts.append((lane >> 1, when, fact))
         return end
 
     def _fits(self, flow: Flow, at: int) -> bool:
-        in_order = int(self._seq[at]) == flow.next & _SEQUENCE
+        in_order = int(self._seq[at]) == flow.next & SEQUENCE
         return in_order and flow.is_settled and not self._odd[at]
 
     def _all_chunks(self, more_at: int) -> Chunks:

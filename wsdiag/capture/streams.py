@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
-from wsdiag.capture.flow import Chunk, Flow
+from wsdiag.capture.flow import Chunk, Flow, Sent
 from wsdiag.capture.packets import ACK, FIN, RST, SYN, Endpoint, Segment
 
 
@@ -35,6 +35,7 @@ class TcpFact(NamedTuple):
     ts: int
     size: int = 0
     data: bytes = b""
+    sent: Sent | None = None  # the packet that brought the data
 
 
 class Connection:
@@ -169,7 +170,8 @@ def _facts(conn: Connection, side: int, chunks: Iterable[Chunk]) -> Iterator[Tcp
         if chunk.lost:
             yield TcpFact(What.LOST, conn, side, chunk.pos, chunk.ts, chunk.lost)
         if chunk.data:
-            yield TcpFact(What.DATA, conn, side, chunk.pos, chunk.ts, len(chunk.data), chunk.data)
+            size = len(chunk.data)
+            yield TcpFact(What.DATA, conn, side, chunk.pos, chunk.ts, size, chunk.data, chunk.sent)
 
 
 def over(conn: Connection) -> Iterator[TcpFact]:

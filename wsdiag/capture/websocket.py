@@ -136,10 +136,19 @@ class Reader:
             self.broken = True
         elif not self.broken:
             self.left -= size
-            self._payload = None
+            if self._payload is not None and self.head.opcode == CLOSE and not self.left:
+                self._keep_code(self._payload)
+            else:
+                self._payload = None
             if not self.left:
                 self._finish(found, pos, ts)
         return found
+
+    def _keep_code(self, payload: bytearray) -> None:
+        """The snaplen cut a Close frame off: of its payload keep what is whole."""
+        assert self.head is not None
+        text = unmask(payload, self.head.mask)[2:].decode("utf-8", "ignore").encode()
+        self._payload = payload[: 2 + len(text)] if len(payload) >= 2 else None
 
     def _begin(self, data: bytes, at: int) -> int:
         """Read a frame header at `at`; its length in bytes, 0 where it is not complete."""

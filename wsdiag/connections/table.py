@@ -32,12 +32,12 @@ def table(
     Columns: session, client (identity across reconnects, null where it cannot be told), user,
     token, expires, key, path, peer, vantages, sources, attempted, opened, handshake_ms, status,
     refused, closed, code (the initiator's; null without a Close frame or log of it), reason,
-    close_dir, reported (codes that local APIs stated), ended, end_reason, end_dir, closed_by
-    (client, server, proxy, network, unknown), legs, live, proxy_timer, last_c2s, last_s2c, idle_s
-    (silence before the end; null where nobody saw the traffic), age_s, longest_gap_s and, for one
-    direction, longest_gap_c2s_s and longest_gap_s2c_s (the longest silence survived), messages_c2s,
-    messages_s2c, pings, pongs, opening and closing (proof pointers), fragment (only an end, in
-    lines that do not name the connection).
+    close_dir (null where two Close frames crossed), reported (codes that local APIs stated), ended,
+    end_reason, end_dir, closed_by (client, server, proxy, network, unknown), legs, live,
+    proxy_timer, last_c2s, last_s2c, idle_s (silence before the end; null where nobody saw the
+    traffic), age_s, longest_gap_s and, for one direction, longest_gap_c2s_s and longest_gap_s2c_s
+    (the longest silence survived), messages_c2s, messages_s2c, pings, pongs, opening and closing
+    (proof pointers), fragment (only an end, in lines that do not name the connection).
     """
     place = pl.col("session").cast(pl.Categorical(pl.Categories.random())).to_physical()
     last = _last_parts(parts, place)
@@ -175,6 +175,7 @@ def _conclude(summary: pl.DataFrame) -> pl.DataFrame:
     ).with_columns(
         *(pl.col(name).fill_null(0) for name in (*COUNTS, "legs")),
         code=pl.when(framed | (pl.col("code") != 1005)).then("code"),
+        close_dir=pl.when(~pl.col("_crossed")).then("close_dir"),
         # As the client felt it: its own figure, the longest leg on the wire, a log's.
         handshake_ms=pl.coalesce("_client_ms", "_client_took_ms", *stated),
         sources=pl.coalesce("sources", pl.concat_list("_source")),
@@ -262,7 +263,10 @@ def _frameless() -> pl.Expr:
 
 
 def _closed_by() -> pl.Expr:
-    """client, server or proxy: the sender of the first Close frame, else whose end came first."""
+    """client, server or proxy: the sender of the first Close frame, else whose end came first.
+
+    Where two Close frames crossed, which was sent first depends on where the capture stood.
+    """
     side = {"c2s": "client", "s2c": "server"}
     # Whoever ends a proxied connection, both legs end the same way, unless it is the proxy.
     leg, way = pl.element().struct.field("conn"), pl.element().struct.field("dir")
@@ -273,6 +277,8 @@ def _closed_by() -> pl.Expr:
         .then(None)
         .when(pl.col("_close_from_the_middle").fill_null(value=False))
         .then(pl.lit("proxy"))
+        .when(pl.col("_crossed"))
+        .then(pl.lit("unknown"))
         .when(pl.col("close_dir").is_not_null())
         .then(pl.col("close_dir").replace_strict(side, default=None))
         .when(pl.col("proxy_timer") | (from_the_middle & ~pl.col("_close_on_wire")))

@@ -13,6 +13,7 @@ import polars as pl
 
 from wsdiag.connections.codes import LOCAL_CODES
 from wsdiag.connections.traffic import TRAFFIC
+from wsdiag.event import CROSSED, SENT_FIRST
 from wsdiag.finding import SPOT
 
 MAX_PROOFS = 4
@@ -45,6 +46,7 @@ def who(told: pl.DataFrame) -> pl.DataFrame:
         "gone": CLOSE | ENDED,
         "_over": STOPS,
         "_close_on_wire": CLOSE & WIRE,
+        "_crossed": CLOSE & WIRE & (pl.col("name") == CROSSED).fill_null(value=False),
         "_local_1006": CLOSE & (CODE == 1006) & BELIEVED,
         "timer": TIMER,
         "proxy_timer": TIMER & BY_PROXY,
@@ -127,7 +129,8 @@ def _who_closed() -> pl.Expr:
     that can cross the wire, then an empty Close frame seen by an API."""
     stated = BELIEVED & CODE.is_not_null() & ~CODE.is_in(list(LOCAL_CODES))
     empty = BELIEVED & (CODE == 1005)
-    return _ranked((WIRE, stated & pl.col("dir").is_not_null(), stated, empty))
+    first = (pl.col("name") == SENT_FIRST).fill_null(value=False)
+    return _ranked((WIRE & first, WIRE, stated & pl.col("dir").is_not_null(), stated, empty))
 
 
 def _moment(rows: pl.DataFrame, name: str) -> pl.DataFrame:

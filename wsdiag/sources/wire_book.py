@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,7 @@ import polars as pl
 
 from wsdiag import contents
 from wsdiag.capture.batch import Ints
+from wsdiag.capture.flow import Sent
 from wsdiag.capture.handshake import BODY_BYTES
 from wsdiag.capture.payload import Masking
 from wsdiag.contents import Notebook
@@ -40,6 +41,7 @@ class Book:
         self.echoes = Echoes()
         self.keyed: list[Story] | None = None  # to be opened; None: there are no keys
         self.turn = 0  # of the rows that are added: when what they tell of happened
+        self.sent: Callable[[int, int], Sent | None] | None = None  # where many are read at once
         self._rows: list[dict[str, object]] = []
         self._round: list[pl.DataFrame] = []  # of this round, each row with its turn
         self._packed: list[pl.DataFrame] = []  # of the rounds before, each with its place instead
@@ -105,7 +107,7 @@ class Book:
         if self.lossy:
             said.append(
                 f"{self.lost_bytes} bytes of {self.lossy} WebSocket connections are missing in the "
-                "capture; frames in and right behind a gap are not read"
+                "capture, lost or cut off (tcpdump -s 0 keeps whole packets): they are not read"
             )
         said += self.encrypted.remarks(self.source, self.redactor)
         if self.over_http2:

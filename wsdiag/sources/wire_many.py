@@ -67,9 +67,11 @@ def read_together(
     quiet = assembled.control.quiet(beats)
     told += _each(stories, assembled.control.some(~quiet).each(readers))
     many = messages.rows(book), heartbeats(stories, assembled.control.some(quiet))
+    book.sent = ordered.sent
     for _, turn, tell, what in sorted(told, key=itemgetter(0, 1)):
         book.turn = turn
         tell(what)
+    book.sent = None
     book.add_many(*many)
 
 

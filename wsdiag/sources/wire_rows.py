@@ -13,13 +13,14 @@ from typing import Any
 from wsdiag import redact
 from wsdiag.capture import payload
 from wsdiag.capture.conversation import Conversation, Fact
+from wsdiag.capture.flow import Sent
 from wsdiag.capture.handshake import Request, Response, broken_rules, credential, trace
 from wsdiag.capture.packets import Endpoint
 from wsdiag.capture.payload import Payload
 from wsdiag.capture.streams import Connection, TcpFact, What
 from wsdiag.capture.tls import ALERTS, FATAL, Tls
 from wsdiag.capture.websocket import CLOSE, PING, PONG, TEXT, Frame, Message, Reader
-from wsdiag.event import Kind
+from wsdiag.event import CROSSED, SENT_FIRST, Kind
 from wsdiag.sources.wire_book import Book
 
 MAX_PINGS = 64
@@ -57,6 +58,8 @@ class Story:
         self._tls: Tls | None = None
         self._stops = (0, 0)  # pos, ts where the evidence does
         self._end: tuple[int, str, int] | None = None  # side, name and time of the first
+        self._brought: tuple[int, Sent | None] = (0, None)  # pos of the latest bytes, their packet
+        self._closes: dict[int, Sent | None] = {}  # by side
 
     @property
     def readers(self) -> tuple[Reader, Reader] | None:
@@ -121,6 +124,7 @@ class Story:
                     0 if self.conn.handshake_seen else None, keep=self._book.keep
                 )
             if fact.what is What.DATA:
+                self._brought = fact.pos, fact.sent
                 self.tell(self._talk.feed(fact.side, fact.data, fact.pos, fact.ts))
             else:
                 self._lost += fact.size
@@ -199,6 +203,8 @@ class Story:
 
     def _row(self, what: Kind, side: int | None, pos: int, ts: int, **columns: object) -> None:
         direction = None if side is None else "c2s" if side == self.client else "s2c"
+        if what in (Kind.CLOSE, Kind.END) and self._began == (0, 0):
+            columns["peer"] = self._peer  # no attempt tells it
         self._book.add(what, pos, ts, conn=self.name, dir=direction, **columns)
 
     def _show(self) -> None:
@@ -341,13 +347,34 @@ class Story:
 
     def _control(self, frame: Frame) -> None:
         if frame.opcode == CLOSE:
-            reason = self._book.redactor.reason(frame.reason)
-            at = (frame.side, frame.pos, frame.ts)
-            self._row(Kind.CLOSE, *at, code=frame.code, reason=reason, bytes=frame.size)
+            self._close(frame)
         else:
             content = ping_content(frame.payload) if frame.payload else None
             what = Kind.PING if frame.opcode == PING else Kind.PONG
             self._heartbeat(what, frame, None, content)
+
+    def _close(self, frame: Frame) -> None:
+        """A Close frame, and which of two was sent first.
+
+        Who answers a Close acknowledges it by the same packet. That may be available before what it
+        answers, which waited for bytes before it. Neither acknowledges the other where both sides
+        closed before they could know of it.
+        """
+        sent, other = self._sent(frame), self._closes.get(1 - frame.side)
+        name = None
+        if sent and other and not sent.knew(other):
+            name = SENT_FIRST if other.knew(sent) else CROSSED
+        self._closes.setdefault(frame.side, sent)
+        reason = self._book.redactor.reason(frame.reason)
+        at = (frame.side, frame.pos, frame.ts)
+        self._row(Kind.CLOSE, *at, code=frame.code, reason=reason, bytes=frame.size, name=name)
+
+    def _sent(self, frame: Frame) -> Sent | None:
+        """The packet that carries the end of a frame, where it is known."""
+        if self._book.sent is not None:
+            return self._book.sent(self._book.turn, frame.pos)
+        pos, sent = self._brought
+        return sent if pos == frame.pos else None
 
     def _message(self, message: Message) -> None:
         said = payload.NOTHING
