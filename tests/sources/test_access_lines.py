@@ -59,3 +59,24 @@ def test_a_post_is_no_handshake_whatever_its_path_is_called(
     events = _read(tmp_path, named)
     assert set(events["pos"]) == {1, 2}
     assert _read(tmp_path, named[1:]).filter(kind="rejected")["name"].to_list() == ["/ws"]
+
+
+def test_what_an_application_tells_itself_is_not_counted_twice(tmp_path: Path) -> None:
+    at = '{"time":"2026-11-22T23:45:%02dZ",%s}'
+    asked = '"msg":"request","method":"GET","path":"%s","status":%d'
+    said = '"msg":"websocket handshake rejected","path":"/ws","status":%d'
+    statuses = [("/ws", 101), ("/ws", 401), ("/ws", 502), ("/api", 502), ("/wsx", 400)]
+    requests = [asked % request for request in statuses]
+    records = [at % (n, text) for n, text in enumerate(requests)]
+    alone = _read(tmp_path, records)
+    assert alone.select("kind", "code").rows() == [
+        ("open", None),
+        ("rejected", 401),
+        ("rejected", 502),
+    ]
+    beside = _read(tmp_path, [*records, at % (9, said % 401)])
+    assert beside.select("pos", "kind", "code").rows() == [
+        (1, "open", None),
+        (3, "rejected", 502),
+        (6, "rejected", 401),
+    ]

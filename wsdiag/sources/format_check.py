@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import polars as pl
+
 from wsdiag.event import narrow
 from wsdiag.sources.format_document import FormatError, Sample
 from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_format import Format, load
 from wsdiag.sources.log_reader import LogReader
-from wsdiag.sources.only_if import ONLY_IF, WHILE_READ, borne_out
+from wsdiag.sources.only_if import WHILE_READ, borne_out
 from wsdiag.sources.open_connections import Row
 
 _CHANGED = datetime(2026, 11, 23, tzinfo=UTC)
@@ -69,8 +71,8 @@ def read_sample(made: Format, sample: Sample) -> list[Row]:
     for pos, line in enumerate(sample.lines or [sample.line], 1):
         reader.line(line, pos)
     reader.end()
-    rows = narrow(reader.rows, WHILE_READ)
-    return borne_out(rows.lazy()).collect().to_dicts() if ONLY_IF in rows else reader.rows
+    rows = [pl.DataFrame(schema=WHILE_READ), narrow(reader.rows, WHILE_READ)]
+    return borne_out(pl.concat(rows, how="diagonal").lazy()).collect().to_dicts()
 
 
 def _disagreement(sample: Sample, rows: list[Row]) -> str:

@@ -16,6 +16,7 @@ One format is one TOML file:
     find = ['''request: "(?P<request>[^"]*)"''']   # further words, each searched anywhere
     time = "event"                  # what the line's time means: event, start or end
     access = true                   # each line is of one HTTP request, as in an access log
+    fallback = true                 # … of any program: read where nothing else reads the record
 
     [[rule]]                        # the first rule that holds gives its rows, and no other
     where = { status = "101" }      # a word equals; is one of a list; "~…" matches a regex
@@ -37,7 +38,8 @@ Of an access line (`access`) is known beside its rules: an answer to a poll or a
 `response`. And what a rule says of a request that asked for an upgrade (`websocket = "yes"`) holds
 of any GET that was refused, where its path opens WebSockets in the same log: a path need not look
 like a WebSocket's. So such a format needs a rule for those that asked. It is not for programs that
-write for each request whether it is a WebSocket's.
+write for each request whether it is a WebSocket's. What a `fallback` tells counts only where no
+other line of the log tells the same.
 
 `misreports` (close code → when) are codes that the program also writes, or hands to the application
 that logs them, where no Close frame with that code came: they are kept, but not believed.
@@ -105,6 +107,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     time: Literal["event", "start", "end"] = "event"
     anonymous: Literal["", "states", "explains"] = ""
     access: bool = False
+    fallback: bool = False
     misreports: dict[str, str] = {}
     rule: list[Rule]
     sample: list[Sample]
@@ -135,10 +138,16 @@ def _written(text: str, file: str) -> Document:
 
 def _whole(document: Document) -> Document:
     """The document with the rules that it shares with all of its sort."""
-    if not document.access:
-        return document
-    shared = [*_of_polls(document), *_of_opening_paths(document)]
-    return msgspec.structs.replace(document, rule=[*document.rule, *shared])
+    rules = document.rule
+    if document.fallback:
+        rules = [_marked(rule, OnlyIf.UNTOLD) for rule in rules]
+    if document.access:
+        rules = [*rules, *_of_polls(document), *_of_opening_paths(document)]
+    return msgspec.structs.replace(document, rule=rules)
+
+
+def _marked(rule: Rule, mark: OnlyIf) -> Rule:
+    return msgspec.structs.replace(rule, rows=[row | {ONLY_IF: mark.value} for row in rule.rows])
 
 
 def _of_polls(document: Document) -> Iterator[Rule]:
@@ -151,14 +160,14 @@ def _of_polls(document: Document) -> Iterator[Rule]:
 
 def _of_opening_paths(document: Document) -> Iterator[Rule]:
     """What rules say of requests that asked for an upgrade, of those that may have asked for it."""
-    mark = {ONLY_IF: OnlyIf.ITS_PATH_OPENS.value}
+    mark = OnlyIf.ITS_PATH_OPENS_UNTOLD if document.fallback else OnlyIf.ITS_PATH_OPENS
     for rule in filter(_asked, document.rule):
         among = rule.where.get("status", "~")
         statuses = [status for status in _REFUSALS if _is_one_of(among, status)]
         if statuses:
-            where = dict(rule.where, method=list(ASKING), status=statuses)
+            where = {"method": list(ASKING), **rule.where, "status": statuses}
             del where["websocket"]
-            yield Rule(rows=[row | mark for row in rule.rows], where=where, match=rule.match)
+            yield _marked(msgspec.structs.replace(rule, where=where), mark)
 
 
 def _refusals(document: Document) -> Iterator[dict[str, str]]:
@@ -185,6 +194,8 @@ def _problems(document: Document, file: str) -> Iterator[str]:
         yield "needs: name at least one text that stands in every such line"
     if document.common and not _same_words(document.common, document.pattern):
         yield "common: it has the words of the pattern"
+    if document.fallback and document.reads != "record":
+        yield "fallback: only of records"
     if document.access and not any(_refusals(document)):
         yield 'access: it needs a rule where websocket = "yes" with a row of kind "rejected"'
     for code in document.misreports:

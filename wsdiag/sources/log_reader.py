@@ -294,13 +294,20 @@ class LogReader:
         self, record: Mapping[str, object], line: str, outer: Stamp | None, pos: int
     ) -> None:
         flat = json_record.flatten(record)
+        fallbacks = []
         for reader in self._records.passed(line, None):
             fields = reader.record_fields(flat, line)
-            if "time" in fields:
+            if reader.document.fallback:
+                fallbacks.append((reader, fields))
+            elif "time" in fields:
                 self._by_format(reader, fields, outer, pos)
                 return
         stamp = json_record.stamp_of(flat) or outer
         told = self._message(json_record.message_of(flat), flat, stamp, pos, GENERAL_JSON)
+        for reader, fields in fallbacks:
+            if not told and "time" in fields and reader.rule(fields):
+                self._by_format(reader, fields, outer, pos)
+                return
         if stamp and not told:
             self._unparsed = ("", stamp, None)
 

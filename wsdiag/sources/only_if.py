@@ -21,28 +21,41 @@ class OnlyIf(StrEnum):
     """Under what condition a row counts."""
 
     IT_ENDS = "it ends"
+    UNTOLD = "nothing else tells it"
     ITS_PATH_OPENS = "its path opens"
+    ITS_PATH_OPENS_UNTOLD = "its path opens, nothing else tells it"
 
 
 WHILE_READ = pl.Schema({**EVENTS, ONLY_IF: pl.Enum([mark.value for mark in OnlyIf])})
 """The columns of rows until the whole log is read."""
 
-_BORNE_OUT = {
+_UNTOLD = (OnlyIf.UNTOLD, OnlyIf.ITS_PATH_OPENS_UNTOLD)
+_KIND, _TOLD = pl.col("kind"), pl.format("{} {}", "kind", pl.col("code").fill_null(0))
+
+# Each: the marks, what of a row is asked for, and which rows have it where they bear the row out;
+# or, where it is not to be, have it in place of the row.
+_CONDITIONS = (
     # "visitor 17 came in" is said of shops as well; nobody leaves one with a close code.
-    OnlyIf.IT_ENDS: ("conn", (pl.col("kind") == "close") & pl.col("code").is_not_null()),
+    ((OnlyIf.IT_ENDS,), pl.col("conn"), (_KIND == "close") & pl.col("code").is_not_null(), True),
+    # A framework writes a line for each request, beside what its application says of it.
+    (_UNTOLD, _TOLD, ~pl.col(ONLY_IF).is_in(_UNTOLD).fill_null(False), False),
     # Scanners ask for "/", and so do browsers.
-    OnlyIf.ITS_PATH_OPENS: ("name", (pl.col("kind") == "open") & (pl.col("name") != "/")),
-}
-"""The column by which the rows that show it are of the same, and which rows these are."""
+    (
+        (OnlyIf.ITS_PATH_OPENS, OnlyIf.ITS_PATH_OPENS_UNTOLD),
+        pl.col("name"),
+        (_KIND == "open") & (pl.col("name") != "/"),
+        True,
+    ),
+)
 
 
 def borne_out(frame: pl.LazyFrame) -> pl.LazyFrame:
     """The rows that count, without their marks."""
-    met = frame.select(pl.col(ONLY_IF).drop_nulls().unique()).collect(engine="in-memory")
-    for mark, (column, shown) in _BORNE_OUT.items():
-        if mark in met[ONLY_IF]:
-            seen = frame.filter(shown).select(pl.col(column).drop_nulls().unique())
-            known = seen.collect(engine="in-memory")[column].implode()
-            maybe = pl.col(ONLY_IF).eq_missing(pl.lit(mark.value, WHILE_READ[ONLY_IF]))
-            frame = frame.filter(~maybe | pl.col(column).is_in(known).fill_null(False))
+    met = frame.select(pl.col(ONLY_IF).drop_nulls().unique()).collect(engine="in-memory")[ONLY_IF]
+    for marks, what, shown, wanted in _CONDITIONS:
+        if met.is_in(marks).any():
+            seen = frame.filter(shown).select(what.drop_nulls().unique().alias("seen"))
+            known = seen.collect(engine="in-memory")["seen"].implode()
+            counts = what.is_in(known).fill_null(False) == wanted
+            frame = frame.filter(~pl.col(ONLY_IF).is_in(marks).fill_null(False) | counts)
     return frame.drop(ONLY_IF)
