@@ -304,3 +304,15 @@ def test_a_client_log_of_closes_shows_no_silence() -> None:
     said = judge(NAME, rows)
     assert said.findings == []
     assert said.verdict == "not-applicable"
+
+
+@pytest.mark.parametrize(("lived", "found"), [(28.0, 0), (60.0, 1)])
+def test_all_who_came_together_and_go_together_twice(lived: float, found: int) -> None:
+    """As at two stalls of the server one period apart; a known timer cuts them so, too."""
+    rows = [
+        r
+        for wave in range(2)
+        for n in range(8)
+        for r in life(f"w{wave}-{n}", wave * (lived + 2), wave * (lived + 2) + lived, source=SERVER)
+    ]
+    assert len(judge(NAME, rows).findings) == found

@@ -214,3 +214,26 @@ def test_a_page_that_says_that_it_is_hidden() -> None:
     assert "page-hidden" in judge(NAME, [*beating("a", 0, 40, 70), hidden]).traits
     late = row("stall", 90, None, CLIENT, reason="page hidden")
     assert "page-hidden" not in judge(NAME, [*beating("a", 0, 40, 70), late]).traits
+
+
+@pytest.mark.parametrize(("others", "alone"), [(4, True), (1, False)])
+def test_one_that_is_given_up_while_most_go_on(others: int, *, alone: bool) -> None:
+    rows = [
+        *life("a1", 0, 80, source=SERVER),
+        row("heartbeat_timeout", 80, "a1", SERVER, reason="ping timeout"),
+        *(r for n in range(others) for r in life(f"b{n}", n, 200.0 + n, source=SERVER)),
+    ]
+    assert ("others-went-on" in judge(NAME, rows).traits) is alone
+
+
+def test_all_that_are_given_up_at_once() -> None:
+    rows = [
+        r
+        for n in range(4)
+        for r in (
+            *life(f"a{n}", 0, 80, source=SERVER),
+            row("heartbeat_timeout", 80, f"a{n}", SERVER, reason="ping timeout"),
+        )
+    ]
+    rows += [r for n in range(3) for r in life(f"b{n}", n, 200.0 + n, source=SERVER)]
+    assert "others-went-on" not in judge(NAME, rows).traits

@@ -86,7 +86,14 @@ def test_the_servers_own_words() -> None:
     assert said.traits == {"midstream", "said"}
 
 
-@pytest.mark.parametrize("reason", ["certificate has expired", "cache entry expired"])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "certificate has expired",
+        "cache entry expired",
+        "The WebSocket session [2] idle timeout expired",
+    ],
+)
 def test_other_things_expire_too(reason: str) -> None:
     rows = [*life("ab12", 0, 900, source=SERVER, code=1011)]
     rows += [row("error", 850, "ab12", SERVER, reason=reason)]

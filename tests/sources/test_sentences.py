@@ -641,6 +641,68 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
     ("ws message client=c00 type=chat.ack id=3 rtt_ms=2.9", {}, [{"kind": "message", "ms": 2.9}]),
     ("processed message in 340 ms conn=c1", {}, [{"kind": "message", "ms": 340.0}]),
     ("client c1 subscribed to room:42", {}, [{"kind": "subscribe", "topic": "room:42"}]),
+    # Programs with a noun of their own for who connects.
+    (
+        "bidder 17 joined the room (4 present)",
+        {},
+        [{"kind": "open", "conn": "17", "only_if": "it ends"}],
+    ),
+    (
+        "turnstile #8 registered (peer port 40212)",
+        {},
+        [{"kind": "open", "conn": "8", "only_if": "it ends"}],
+    ),
+    (
+        "bidder 17 left the room, close code 1000 (3 present)",
+        {},
+        [{"kind": "close", "conn": "17", "code": 1000}],
+    ),
+    (
+        "scanner 204 detached after 31s (status 1006); 5 attached",
+        {},
+        [{"kind": "close", "conn": "204", "code": 1006}, {"kind": "end", "ms": 31_000.0}],
+    ),
+    ("turnstile #8 deregistered, status=1006", {}, [{"kind": "close", "conn": "8", "code": 1006}]),
+    (
+        "desk session 1f closed: 1009 The decoded text message was too big, open=4",
+        {},
+        [{"kind": "close", "conn": "1f", "code": 1009}],
+    ),
+    (
+        "[till-07] link is up took_ms=4",
+        {},
+        [{"kind": "open", "conn": "till-07", "only_if": "it ends"}],
+    ),
+    (
+        "till-07 line closed (1006), dialing again",
+        {},
+        [{"kind": "close", "conn": "till-07", "code": 1006}],
+    ),
+    (
+        "- member 9W7o3QqljAaCBSIpAAAA leaves: ping timeout",
+        {},
+        [
+            {"kind": "close", "conn": "9W7o3QqljAaCBSIpAAAA", "reason": "ping timeout"},
+            {"kind": "heartbeat_timeout"},
+        ],
+    ),
+    (
+        "at=stream.evict",
+        {"cid": "5e4a", "code": 4401, "why": "session credential lapsed"},
+        [{"kind": "close", "code": 4401, "dir": "s2c", "reason": "session credential lapsed"}],
+    ),
+    (
+        "viewer is out",
+        {"sock": "L2", "rc": 1008, "note": "ticket ran out"},
+        [{"kind": "close", "conn": "L2", "code": 1008, "reason": "ticket ran out"}],
+    ),
+    (
+        "scanner 204: no answer to our ping for 8s, giving it up",
+        {},
+        [{"kind": "heartbeat_timeout", "conn": "204", "ms": 8000.0}],
+    ),
+    ("watchdog: timer came 9955 ms late", {}, [{"kind": "stall", "ms": 9955.0}]),
+    ("till-07: shop unavailable: certificate has expired", {}, [{"kind": "error"}]),
 ]
 
 # What the same program says once more in another layer, and schedules of tries to come.
@@ -661,6 +723,11 @@ SILENT = [
 ]
 
 NOISE = """\
+kernel: eth0: link up
+node 3 joined the cluster
+consumer 4 left group, code 1001
+driver 77 finished ride, status 4512
+bus line 7 is up
 user 12 left team (1001)
 user 12 left channel general (1001 members remain)
 guest 7 checked out, code=1001

@@ -41,6 +41,12 @@ MINUTE_S, AWAKE_S = (57.0, 63.0), 45.0
 https://developer.chrome.com/blog/timer-throttling-in-chrome-88
 """
 
+WENT_ON = pl.duration(seconds=10)
+"""Others that live so much longer were not struck by what silenced this one."""
+
+MORE = 2
+"""… and there must be so many times as many of them as of those given up at that moment."""
+
 MOST = 0.5
 """What is said of a finding's connections holds for so many of them."""
 
@@ -131,6 +137,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             ).list.unique(maintain_order=True),
         )
     )
+    rows = _with_others(rows, story)
     on_wire = pl.col("vantages").list.contains("network") & pl.col("_silent")
     again = pl.col("sent_again").fill_null(0) >= 2
     return flag(
@@ -157,11 +164,42 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(pl.col("throttled").any()).then(pl.lit("slowed-to-a-minute")),
             pl.when(pl.col("asleep").any()).then(pl.lit("client-asleep")),
             pl.when(pl.col("hidden").any()).then(pl.lit("page-hidden")),
+            pl.when((pl.col("others") >= MORE * pl.col("struck")).mean() >= MOST).then(
+                pl.lit("others-went-on")
+            ),
             pl.when(pl.col("together").sum() >= 1)
             .then(pl.lit("together"))
             .otherwise(pl.lit("one-by-one")),
         ),
         unit="s",
+    )
+
+
+def _with_others(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
+    """The rows, with how many were given up at that moment (`struck`), and how many `others` were
+    open then and lived on."""
+    whole = story.connections.filter(pl.col("was_open") & pl.col("opened").is_not_null())
+    over = pl.coalesce("ended", "closed")
+    opened = (
+        whole.select("opened").sort("opened").with_columns(_begun=pl.int_range(1, pl.len() + 1))
+    )
+    ended = (
+        whole.filter(over.is_not_null())
+        .select(over=over - WENT_ON)
+        .sort("over")
+        .with_columns(_over=pl.int_range(1, pl.len() + 1))
+    )
+    at = pl.col("ended")
+    near = pl.duration(microseconds=int(TOGETHER_S * 1e6))
+    return (
+        rows.sort("ended", nulls_last=True)
+        .with_columns(
+            struck=at.search_sorted(at + near, side="right").cast(pl.Int64)
+            - at.search_sorted(at - near, side="left").cast(pl.Int64)
+        )
+        .join_asof(opened, left_on="ended", right_on="opened", check_sortedness=False)
+        .join_asof(ended, left_on="ended", right_on="over", check_sortedness=False)
+        .with_columns(others=pl.col("_begun").fill_null(0) - pl.col("_over").fill_null(0))
     )
 
 

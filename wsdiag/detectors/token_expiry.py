@@ -38,10 +38,12 @@ library waits between two tries."""
 EXPIRED_IN_USE = 3005
 """Centrifugo: the connection's own credential expired, so it had been accepted."""
 
-_LAPSED = "(token|jwt|session|credential|auth)\\w*.{0,12}lapsed"
+_LAPSED = "(token|jwt|session|credential|ticket|auth)\\w*.{0,12}\\b(lapsed|(ran|has run|is) out)\\b"
+_OF_A_TIMER = "(?i)time-?(out|r) (has )?expired"
+"""Tomcat's words for an idle session."""
 _SAID = f"(?i)expired|{_LAPSED}|jwt expired|TokenExpired|SessionExpired"
 _SAYS_EXPIRED = (
-    f"(?i){_LAPSED}|(token|jwt|session|credential|signature|auth|connection)\\w*.{{0,24}}expired"
+    f"(?i){_LAPSED}|(token|jwt|ticket|session|credential|signature|auth|connection)\\w*.{{0,24}}expired"
     "|expired.{0,16}(token|jwt|credential|session)|TokenExpired|SessionExpired"
 )
 
@@ -59,7 +61,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for expiry in mid-connection, one for expired tokens at connect."""
     said = (
         story.signs.filter(
-            pl.col("session").is_not_null() & pl.col("reason").str.contains(_SAYS_EXPIRED)
+            pl.col("session").is_not_null()
+            & pl.col("reason").str.contains(_SAYS_EXPIRED)
+            & ~pl.col("reason").str.contains(_OF_A_TIMER)
         )
         .group_by("session")
         .agg(pl.len().alias("said"), SPOT.head(2).alias("said_at"))

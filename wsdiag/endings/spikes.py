@@ -114,7 +114,8 @@ def find_spikes(rows: pl.DataFrame) -> list[Spike]:
     """The spikes, most numerous first; what one explains is taken out before the next is sought."""
     values = {clock: rows[clock].cast(pl.Float64).to_numpy() for clock in CLOCKS}
     # Who saw no traffic knows the age alone: then silence is at most as long.
-    values["idle"] = np.where(np.isnan(values["idle"]), values["age"], values["idle"])
+    of_age = np.isnan(values["idle"])
+    values["idle"] = np.where(of_age, values["age"], values["idle"])
     ticks, left = rows["tick"].to_numpy(), rows["ended"].is_not_null().to_numpy().copy()
     moments = rows["ended"].dt.epoch("us").cast(pl.Float64).to_numpy() / 1e6
     beyond = {clock: rows[f"survived_{clock}"].max() if len(rows) else None for clock in CLOCKS}
@@ -125,7 +126,10 @@ def find_spikes(rows: pl.DataFrame) -> list[Spike]:
             of_clock = values[clock], ticks, moments, left, beyond[clock]
             places = [_densest(*of_clock), None if spikes else _agreeing(*of_clock)]
             members = max((it for it in places if it is not None), key=len, default=None)
-            if members is not None and (clock != "age" or _one_by_one(moments[members])):
+            if members is None:
+                continue
+            ages = clock == "age" or (clock == "idle" and of_age[members].all())
+            if not ages or _one_by_one(moments[members]) or _is_default(clock, values, members):
                 found.append((clock, members))
         if not found:
             break
@@ -242,6 +246,13 @@ def _one_by_one(moments: np.ndarray) -> bool:
     at the next one is as old as the others, and yet its age is not the reason."""
     apart = np.count_nonzero(np.diff(np.sort(moments)) > APART_S) + 1
     return bool(apart * 2 >= len(moments))
+
+
+def _is_default(clock: str, values: dict[str, np.ndarray], members: np.ndarray) -> bool:
+    """Whether ages stand for silences as long as a known timer's: it cuts those together who came
+    together."""
+    middle = np.array([np.median(values[clock][members])])
+    return clock == "idle" and bool(timers.are_defaults(middle, timers.IDLE)[0])
 
 
 def _within(ordered: np.ndarray, centres: np.ndarray, margin: np.ndarray) -> np.ndarray:

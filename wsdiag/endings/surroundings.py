@@ -31,9 +31,12 @@ _KILLED = (
     "|core dumped|crash|signal 9|not expected|fatal error|code=dumped|status=[0-9]+/failure"
     r"|exited with code \[?[1-9]"
 )
-_TOLD_TO_STOP = r"(?i)status=(?:15/term|2/int|1/hup|143\b)|exited with code \[?(?:130|143)\b"
-"""What systemd says of a process that it asked to stop, and a shell's exit status for SIGINT and
-SIGTERM."""
+_TOLD_TO_STOP = (
+    r"(?i)status=(?:15/term|2/int|1/hup|143\b)|exited with code \[?(?:130|143)\b"
+    "|pending application instances"
+)
+"""What systemd says of a process that it asked to stop, a shell's exit status for SIGINT and
+SIGTERM, and what daphne says at the end of its own shutdown (daphne/server.py, `kill_all`)."""
 
 _NO_HALT = r"^Server \S+ is (?:going )?(?:DOWN|stopping)|SIGQUIT"
 """What HAProxy says when its check finds a server gone: it goes on itself. At a SIGQUIT nginx lets

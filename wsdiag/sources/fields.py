@@ -19,18 +19,24 @@ CODE = (
     *("wsclosecode", "closecode", "disconnectcode", "closestatus", "closestatuscode", "wscode"),
     *("code", "statuscode", "status"),
 )
-_CODE_LIKE = re.compile(r"(?:code|status|wsc|(?:reason|why|cause|close)(?:num|number|id)?)$")
+_CODE_LIKE = re.compile(
+    r"(?:code|kode|status|wsc|^rc|(?:reason|why|cause|close)(?:num|number|id)?)$"
+)
 _CLOSE_CODES = frozenset(map(str, (*range(1000, 1004), *range(1005, 1016))))
 STATUS = ("httpstatus", "responsestatus", "statuscode", "status", "code")
 REASON = (
     *("closereason", "disconnectreason", "closedescription", "closestatusdescription"),
-    *("wsreason", "reason", "description", "why", "closetext", "reasontext", "whytext", "whytxt"),
+    *("wsreason", "reason", "description", "why", "note", "closetext", "reasontext", "whytext"),
+    "whytxt",
 )
 ERROR = ("errmessage", "errormessage", "err", "error", "exception", "exc", "cause", "errmsg")
 EVENT = ("event", "evt", "ev", "type", "action", "op", "msg", "message")
 WHERE = ("logger", "loggername", "component", "module", "subsystem", "target", "system")
 PATH = ("path", "url", "uri", "endpoint", "route")
-LATENCY = ("", "latency", "rtt", "roundtrip", "took", "elapsed", "delay", "pingms", "pongms")
+LATENCY = (
+    *("", "latency", "rtt", "roundtrip", "took", "elapsed", "delay", "pingms", "pongms"),
+    *("delivery", "deliverytime", "messagelatency", "msglatency", "endtoend", "e2e"),
+)
 HANDSHAKE = (
     "",
     "handshake",
@@ -53,7 +59,7 @@ TOPIC = ("topic", "channel", "room", "subscription", "destination", "feed", "str
 
 _CONN_SURE = (
     *("conn", "connid", "connection", "connectionid", "cid", "wsid", "websocketid"),
-    *("socket", "socketid", "sid", "transportid"),
+    *("socket", "socketid", "sock", "sockid", "sid", "transportid"),
 )
 _CONN_WEAK = ("client", "clientid", "session", "sessionid", "sess", "peer", "remote", "remoteaddr")
 _CONN = (*_CONN_SURE, "client", "clientid", "session", "sessionid", "sess")
@@ -64,7 +70,19 @@ _LEAST_SECRET = 8
 _HTTP_FIELDS = frozenset({"method", "httpmethod", "verb", "useragent", "requestmethod"})
 _USER = (
     *("user", "userid", "uid", "username", "sub", "account", "accountid", "email", "login"),
-    *("usrid", "enduserid", "principal", "customerid", "memberid", "playerid", "player"),
+    *(
+        "usr",
+        "usrid",
+        "device",
+        "deviceid",
+        "dev",
+        "enduserid",
+        "principal",
+        "customerid",
+        "memberid",
+        "playerid",
+        "player",
+    ),
 )
 _PEER = (
     *("peer", "remote", "addr", "remoteaddr", "remoteaddress", "clientaddr", "clientaddress"),
@@ -203,6 +221,12 @@ def names_a_connection(said: Mapping[str, str]) -> bool:
     if strong is not None:
         return strong.lower() not in _NO_ID
     return first(said, _CONN_WEAK) is not None and not _HTTP_FIELDS & said.keys()
+
+
+def names_one_connection(said: Mapping[str, str]) -> bool:
+    """True when a field surely carries the id of a connection, and none is of an HTTP request."""
+    strong = first(said, _CONN_SURE)
+    return strong is not None and strong.lower() not in _NO_ID and not _HTTP_FIELDS & said.keys()
 
 
 def identity(said: Mapping[str, str], of_credential: bool = False) -> dict[str, object]:

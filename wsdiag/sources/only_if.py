@@ -30,13 +30,17 @@ WHILE_READ = pl.Schema({**EVENTS, ONLY_IF: pl.Enum([mark.value for mark in OnlyI
 """The columns of rows until the whole log is read."""
 
 _UNTOLD = (OnlyIf.UNTOLD, OnlyIf.ITS_PATH_OPENS_UNTOLD)
+_OF_SOCKETIO = ("transport close", "transport error", "ping timeout")
+_TELLS = (pl.col("code").is_not_null() | pl.col("reason").is_in(_OF_SOCKETIO)).fill_null(False)
+"""A close code, or a reason that only socket.io gives."""
+
 _KIND, _TOLD = pl.col("kind"), pl.format("{} {}", "kind", pl.col("code").fill_null(0))
 
 # Each: the marks, what of a row is asked for, and which rows have it where they bear the row out;
 # or, where it is not to be, have it in place of the row.
 _CONDITIONS = (
     # "visitor 17 came in" is said of shops as well; nobody leaves one with a close code.
-    ((OnlyIf.IT_ENDS,), pl.col("conn"), (_KIND == "close") & pl.col("code").is_not_null(), True),
+    ((OnlyIf.IT_ENDS,), pl.col("conn"), (_KIND == "close") & _TELLS, True),
     # A framework writes a line for each request, beside what its application says of it.
     (_UNTOLD, _TOLD, ~pl.col(ONLY_IF).is_in(_UNTOLD).fill_null(False), False),
     # Scanners ask for "/", and so do browsers.

@@ -87,7 +87,8 @@ _AROUND_REASON = " \t.,:;|*)(][}{'\"—-"
 
 _LIVED = re.compile(
     r"\b(?:lifetime|lived|lasted|duration|open for|connected for"
-    r"|(?:closed|disconnected|ended|terminated|dropped|gone|left|out|off|bye|was here) after"
+    r"|(?:closed|disconnected|ended|terminated|dropped|gone|left|out|off|bye|was here"
+    r"|detached|deregistered|evicted) after"
     r"|was here(?: for)?|1\d{3}\) after)\W{1,3}"
     r"(?P<wait>\d+(?:\.\d+)?\s?(?:ms|milliseconds?|s|secs?|seconds?|m|min|minutes?|h|hours?)\b)"
     r"(?! ?(?:of )?(?:idle|inactiv|silen|without))",

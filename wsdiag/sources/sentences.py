@@ -41,6 +41,7 @@ _EVENT_FIELDS = (
     "action",
     "op",
     "what",
+    "at",
     "kind",
 )
 _SAYING_FIELDS = (
@@ -65,7 +66,9 @@ _ELIDED = re.compile(rb"\.\.\.(\d{1,15}) bytes$")
 _FRAME_KINDS = {1: Kind.MESSAGE, 2: Kind.MESSAGE, 8: Kind.CLOSE, 9: Kind.PING, 10: Kind.PONG}
 
 _BARE = re.compile(
-    r"^(?:(?:[\w.$:]*(?:error|exc|err|read|write|exception)\w*|upgrade|socket|client|ws|os|io)\W+)*"
+    r"^(?:[a-z]{3,20}(?: #?|[-_#])\d{1,9}:? )?"
+    r"(?:(?:[\w.$:]*(?:error|exc|err|read|write|exception)\w*|upgrade|socket|client|ws|os|io"
+    r"|link|line|channel|trouble|problem)\W+)*"
     r"(?:[a-z]\w*\.){0,6}(?:connect |read |write |dial tcp |read tcp |write tcp |\[errno |econn"
     r"|connection re|eof|socket hang up|software caused connection|unexpected eof|net::err_)"
 )
@@ -76,6 +79,10 @@ _LEADING_CLOSE = re.compile(
     r"[ :]*(?:connection |client |socket )?(?:\S{1,60} )??){0,3}(?:is |was |has been )?"
     r"(?:on[ _]?)?(?:clos(?:e[ds]?|ing)|disconnect(?:ed|ing)?)\b"
 )
+_SPEAKER = re.compile(r"\[?(?P<who>[a-z][a-z_.]{1,24}[-_#]?\d{1,9})(?:\]|:? )")
+_SPEAKING = "speaker"
+"""The mark of a phrase that leaves it to the line's beginning whose connection it is."""
+
 _FIELD_BEFORE = re.compile(r"([\w-]+)[=:]\"?$")
 _PLURAL = re.compile(r"\s+[a-z]+(?:[^s\W]s|[sxz]es)\b(?<!\bis)(?<!\bwas)(?<!\bhas)")
 _BY = re.compile(
@@ -139,7 +146,7 @@ def rows_of(message: str, fields: Mapping[str, object]) -> list[Row]:
     found = _settled(told)
     if found and v.ECHO.search(line.low):
         return []
-    rows = [row for phrase, match in found for row in _rows(phrase, match, line.text, line.said)]
+    rows = [row for phrase, match in found for row in _rows(phrase, match, line)]
     _explain(rows, told, line.text)
     return rows or _figures(line)
 
@@ -219,6 +226,19 @@ class _Line:
         )
 
     @property
+    def tells_close_of_one(self) -> bool:
+        """True when fields have the id of a connection and a close code, and none is of HTTP."""
+        if of.close_code(self.said) is None or self.business:
+            return False
+        return of.names_one_connection(self.said)
+
+    @cached_property
+    def speaker(self) -> str | None:
+        """The name behind which a client writes each of its lines: `[dev-07] link is up`."""
+        found = _SPEAKER.match(self.low)
+        return of.connection_id(found["who"]) if found else None
+
+    @property
     def _coded(self) -> bool:
         """True when a close stands beside a field with a close code, or one for it and empty."""
         if not ("clos" in self.low or "disconnect" in self.low):
@@ -244,6 +264,10 @@ class _Line:
             return _is_code(match, self)
         if needs is Need.CLOSE_FIELD:
             return of.close_code(self.said) is not None
+        if needs is Need.CLOSE_OF_ONE:
+            return self.tells_close_of_one
+        if needs is Need.NO_BUSINESS:
+            return not self.business or "close code" in self.low
         return needs is Need.NOT_FOREIGN or self.pointed or _is_bare(match, self.low)
 
 
@@ -345,8 +369,9 @@ def _explain(rows: list[Row], told: Mapping[Kind, Found], text: str) -> None:
 # -- from a phrase to rows --
 
 
-def _rows(phrase: Phrase, match: re.Match[str], text: str, said: Mapping[str, str]) -> list[Row]:
+def _rows(phrase: Phrase, match: re.Match[str], line: _Line) -> list[Row]:
     """The row of one phrase, and the `end` beside a `close` that states the lifetime."""
+    text, said = line.text, line.said
     groups = {
         name.rstrip("0123456789"): text[slice(*match.span(name))]
         for name, value in match.groupdict().items()
@@ -365,8 +390,16 @@ def _rows(phrase: Phrase, match: re.Match[str], text: str, said: Mapping[str, st
         rows = _closing(row, groups, match, text, said)
     else:
         rows = [row] if _complete(row, phrase.kind, groups, match, text, said) else []
+    who = row.pop("who", None)
+    if "who" in groups:
+        who = of.id_told(match.group(), groups["who"])
     for each in rows:
+        each.pop("who", None)
         _add_identity(each, phrase.kind, text, said)
+        if who and each.get("conn") is None:
+            each["conn"] = who if who != _SPEAKING else line.speaker or each.get("user")
+    if who and phrase.kind is Kind.OPEN:
+        rows = [each for each in rows if each.get("conn")]
     return [{name: value for name, value in each.items() if value is not None} for each in rows]
 
 
@@ -400,7 +433,7 @@ def _closing(
         or of.reason(of.first(said, of.ERROR) or "")
     )
     dir_ = {"client": Dir.C2S.value, "server": Dir.S2C.value}.get(side)
-    row.update(kind=Kind.CLOSE.value, code=code, reason=reason, dir=dir_)
+    row.update(kind=Kind.CLOSE.value, code=code, reason=reason, dir=dir_ or row.get("dir"))
     return [row, {"kind": Kind.END.value, "ms": lived}] if lived is not None else [row]
 
 

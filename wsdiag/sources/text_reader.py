@@ -30,7 +30,10 @@ HEAD_LINES = 200
 ROWS_KEPT = 500_000
 """So many events are put aside together."""
 
-_CLIENT_NAME = re.compile(r"client|browser|console|frontend|mobile", re.IGNORECASE)
+_CLIENT_NAME = re.compile(
+    r"client|browser|console|frontend|mobile|phone|handset|tablet|kiosk|laptop|webview|android",
+    re.IGNORECASE,
+)
 _ALWAYS = {name: EVENTS[name] for name in ("ts", "vantage", "pos", "kind")}
 
 

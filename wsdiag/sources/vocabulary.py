@@ -32,6 +32,8 @@ class Need(StrEnum):
     ERROR = "error"  # … or the line is a bare error, with nothing of another program in it
     CLOSE_CODE = "close-code"
     CLOSE_FIELD = "close-field"
+    CLOSE_OF_ONE = "close-of-one"  # … and one has the id of the connection
+    NO_BUSINESS = "no-business"  # not foreign, and no ticket, order or account
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
