@@ -11,6 +11,7 @@ from wsdiag.connections.left_apart import SAME_MOMENT
 from wsdiag.sessions.keys import of_one_key
 from wsdiag.sessions.names import NAMELESS, SAME_OPEN, apart
 from wsdiag.sessions.only_pairs import only_pairs
+from wsdiag.sessions.same_requests import same_requests
 from wsdiag.sessions.sightings import (
     NEVER,
     Families,
@@ -51,6 +52,8 @@ def join(sightings: list[Sighting]) -> Families:
         for other in group[1:]:
             if overlap(group[0], other):
                 families.unite(group[0], other)
+    for one, other in same_requests(sightings, families):
+        families.unite(one, other)
     # An address, an id or a user returns: the lives must overlap, and in one way only.
     begun = _begun(sightings)
     for column in ("peer", "conn", "user", "token"):

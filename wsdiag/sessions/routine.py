@@ -13,6 +13,11 @@ from wsdiag.event import filled, slices
 SLICE = 250_000
 """Rows that are grouped together: what is grouped takes many times the memory of its rows."""
 
+_ASKED = {
+    "path": pl.when(vantage="proxy").then("name"),
+    "status": pl.when(kind="rejected").then("code"),
+}
+"""What is told of a request, and how it was answered."""
 _CARRIED = ("key", "peer", "user", "token")
 
 ROUTINE = (
@@ -30,13 +35,17 @@ IDENTIFYING = (
 
 
 def telling(parts: Sequence[pl.LazyFrame]) -> pl.DataFrame:
-    """The rows that tell more, each with its place among all as `_at`. `parts` are events that
-    follow one another in the total order."""
-    apart = (some.filter(~ROUTINE) for some in _slices(parts, IDENTIFYING))
+    """The rows that tell more, each with its place among all as `_at`, the `path` of which a proxy
+    tells, and a refusal's `status`. `parts` are events that follow one another in that order."""
+    named = _slices(parts, (*IDENTIFYING, "name"))
+    apart = (some.filter(~ROUTINE).with_columns(**_ASKED).drop("name") for some in named)
     rows = pl.concat((filled(some, "_at") for some in apart), how="diagonal")
-    schema = parts[0].collect_schema()
+    known = parts[0].collect_schema()
+    schema = {**known, "path": known["name"], "status": known["code"]}
     return rows.with_columns(
-        pl.lit(None, schema[name]).alias(name) for name in IDENTIFYING if name not in rows.columns
+        pl.lit(None, schema[name]).alias(name)
+        for name in (*IDENTIFYING, *_ASKED)
+        if name not in rows.columns
     )
 
 

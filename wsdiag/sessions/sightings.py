@@ -17,7 +17,7 @@ from wsdiag.sessions.routine import SLICE, routine_nodes
 ALIVE = ("open", "message", "ping", "pong")
 """Kinds that only a living connection shows."""
 
-TELLING = ("key", "peer", "user", "token", "trace", "code")
+TELLING = ("key", "peer", "user", "token", "trace", "code", "path", "status")
 """Columns of which the first value of a connection is its own, where its rows have any."""
 
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -37,6 +37,8 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     trace: str | None
     user: str | None
     token: str | None
+    path: str | None
+    status: int | None
     first: datetime | None
     last: datetime | None
     opened: datetime | None

@@ -9,6 +9,7 @@ import polars as pl
 
 from wsdiag.connections.left_apart import SAME_MOMENT
 from wsdiag.sessions.names import NAMELESS, SAME_OPEN
+from wsdiag.sessions.same_requests import NUMBERED
 
 
 def tied(nodes: pl.DataFrame) -> list[int]:
@@ -35,9 +36,28 @@ def _ties(nodes: pl.DataFrame) -> Iterator[pl.Series]:
     for name in ("peer", "conn", "user", "token"):
         named = nodes.filter(pl.col(name).is_not_null())
         yield named.filter(pl.col("source").n_unique().over(name) > 1)["row"]
+    yield from _of_one_proxy(nodes)
     began = nodes.filter(pl.col("opened").is_not_null() & pl.col("outcome").is_not_null())
     yield _beside(began, "opened", SAME_MOMENT)
     yield _beside(nodes.filter(pl.col("ended").is_not_null()), "ended", SAME_OPEN)
+
+
+def _of_one_proxy(nodes: pl.DataFrame) -> Iterator[pl.Series]:
+    """What `same_requests` compares: what one log says went wrong, all of it, with what another
+    says ended then; and how far each log reaches."""
+    done, outcome = pl.col("done"), pl.col("outcome")
+    asked = nodes.filter((pl.col("vantage") == "proxy") & pl.col("path").is_not_null())
+    asked = asked.with_columns(done=pl.coalesce("ended", "last")).drop_nulls("done")
+    numbered = asked["conn"].str.starts_with(NUMBERED)
+    trouble = asked.filter(
+        numbered & (asked["outcome"].is_null() | (asked["outcome"] == "refused"))
+    )
+    if len(trouble):
+        answers = asked.filter(~numbered).filter(outcome.is_in(["open", "rejected"]))
+        first, last = done.min().over("source"), done.max().over("source")
+        yield trouble["row"]
+        yield answers.filter((done == first) | (done == last))["row"]
+        yield _beside(pl.concat([trouble, answers]), "done", SAME_OPEN)
 
 
 def _nameless() -> pl.Expr:
