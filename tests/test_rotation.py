@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from wsdiag.pipeline import diagnose
 START = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 
-def ends(*names: str) -> dict[str, datetime | None]:
-    return {name: START + timedelta(hours=n) for n, name in enumerate(names)}
+def spans(*names: str) -> rotation.Spans:
+    moments = [START + timedelta(hours=n) for n in range(len(names) + 1)]
+    return dict(zip(names, pairwise(moments), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -24,12 +26,13 @@ def ends(*names: str) -> dict[str, datetime | None]:
         (("app.log.2", "app.log.1", "app.log"), [["app.log.2", "app.log.1", "app.log"]]),
         (("app.log.10.gz", "app.log.9.gz"), [["app.log.10.gz", "app.log.9.gz"]]),
         (("ws-20261121", "ws-20261122", "ws"), [["ws-20261121", "ws-20261122", "ws"]]),
+        (("a-2026-11-21.log", "a.log"), [["a-2026-11-21.log", "a.log"]]),
         (("app.log", "app.log.1"), []),  # the older one goes on: two processes
         (("server-1.log", "server-2.log", "client.log"), []),
     ],
 )
 def test_which_files_are_one_log(files: tuple[str, ...], found: list[list[str]]) -> None:
-    assert rotation.logs(ends(*files)) == found
+    assert rotation.logs(spans(*files), events([]).lazy()) == found
 
 
 def test_there_and_back() -> None:
@@ -57,3 +60,31 @@ def test_a_connection_that_opens_in_one_file_and_ends_in_the_next(tmp_path: Path
     (tmp_path / "app.log").write_text("2026-11-23T10:05:00Z ws connection closed code=1001\n")
     facts = diagnose([str(tmp_path)]).facts
     assert (facts.connections, facts.close_codes) == (1, {"1001": 1})
+
+
+def pieces(first: str, second: str, *, opens: bool) -> list[list[str]]:
+    kinds = [(first, "open", 0), (second, "open" if opens else "message", 5)]
+    rows = [
+        {
+            "source": source,
+            "pos": 1,
+            "conn": "c-4711",
+            "kind": kind,
+            "ts": START + timedelta(hours=n),
+        }
+        for source, kind, n in kinds
+    ]
+    return rotation.logs(spans(first, second), events(rows).lazy())
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("app-01.log", "app-02.log"), ("app.2.log", "app.1.log"), ("xaa", "xab"), ("9.gz", "10.gz")],
+)
+def test_pieces_are_one_log_where_connections_go_on(first: str, second: str) -> None:
+    assert pieces(first, second, opens=False) == [[first, second]]
+    assert pieces(first, second, opens=True) == []  # two servers that number alike
+
+
+def test_names_that_differ_by_more_than_a_number_are_two_logs() -> None:
+    assert pieces("app-01.log", "web-02.log", opens=False) == []

@@ -124,6 +124,12 @@ EVENTS = pl.Schema(
 )
 """Columns of the EVENT frame, with units. Total order everywhere: ts, source, pos."""
 
+NAMELESS = ("@", "~", "bare ", "line ")
+"""How a `conn` begins that no program wrote."""
+
+BEGIN = ("attempt", "open", "rejected", "refused")
+"""With what a connection begins, or would have."""
+
 ORDER = ("ts", "source", "pos")
 
 

@@ -93,7 +93,7 @@ def gather(found: Found, config: Config) -> Gathered:
     # Of the events one copy is enough: each is given free when the next is made.
     nothing = events([])
     readings = [msgspec.structs.replace(reading, events=nothing) for reading in readings]
-    rotated = rotation.logs({name: span.last for name, span in covered.items()})
+    rotated = rotation.logs({name: span[1:] for name, span in covered.items()}, read)
     whole = {name: files[-1] for files in rotated for name in files}
     asked = _reference(found, config)
     reference = whole.get(asked, asked) if asked else None

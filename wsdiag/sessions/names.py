@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import polars as pl
 
+from wsdiag.event import BEGIN
 from wsdiag.sessions.endings import ENDINGS, Ending, beside
 
-BEGIN = ("attempt", "open", "rejected", "refused")
 LIFECYCLE = (*BEGIN, "close", "end")
 PERSONAL = (*LIFECYCLE, "heartbeat_timeout", "timeout", "auth", "token", "ping", "pong", "message")
 """Kinds that belong to one connection even when the line does not name it."""
@@ -20,9 +20,6 @@ SAME_TRY = timedelta(milliseconds=50)
 
 SAME_OPEN = timedelta(seconds=1)
 """Two sentences of one acceptance stand this close together."""
-
-NAMELESS = ("@", "~", "bare ", "line ")
-"""How names begin that no program wrote."""
 
 
 _REFUSED = pl.col("kind") == "rejected"

@@ -11,7 +11,8 @@ import polars as pl
 
 from wsdiag.connections.codes import LOCAL_CODES
 from wsdiag.connections.left_apart import SAME_MOMENT
-from wsdiag.sessions.names import BEGIN, LIFECYCLE, NAMELESS
+from wsdiag.event import BEGIN, NAMELESS
+from wsdiag.sessions.names import LIFECYCLE
 from wsdiag.sessions.routine import SLICE, routine_nodes
 
 ALIVE = ("open", "message", "ping", "pong")
@@ -20,7 +21,7 @@ ALIVE = ("open", "message", "ping", "pong")
 TELLING = ("key", "peer", "user", "token", "trace", "code", "path", "status")
 """Columns of which the first value of a connection is its own, where its rows have any."""
 
-NEVER = datetime.max.replace(tzinfo=UTC)
+BEFORE, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 Node = tuple[str, str]
 """A source, and its name for one life of a connection."""
@@ -59,6 +60,22 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the name was only given here or by the reader, not by whoever wrote the line."""
         return self.conn.startswith(NAMELESS) or self.conn in (self.key, self.peer, self.trace)
 
+    @property
+    def living(self) -> bool:
+        """Whether its source tells its life apart from all others there; a capture may see one on
+        both legs of a proxy."""
+        return self.vantage != "network" and not self.nameless
+
+
+class Family(msgspec.Struct):
+    """What is known of sightings that are one connection: their keys, the sources that name a life
+    of their own among them, when it was last seen alive and first seen to end."""
+
+    keys: set[str]
+    lives: set[str]
+    alive: datetime | None
+    ended: datetime | None
+
 
 class Families:
     """Disjoint sets of sightings that are the same connection (union–find).
@@ -68,14 +85,12 @@ class Families:
     """
 
     def __init__(self, sightings: Iterable[Sighting]) -> None:
-        self._parent = {sighting.node: sighting.node for sighting in sightings}
-        self._keys = {s.node: {s.key} - {None} for s in sightings}
-        self._alive = {s.node: s.alive for s in sightings}
-        self._ended = {s.node: s.ended for s in sightings}
-        self._lives = {
-            s.node: {s.source} if s.vantage != "network" and not s.nameless else set()
-            for s in sightings
-        }
+        self._parent: dict[Node, Node] = {}
+        self._families: dict[Node, Family] = {}
+        for one in sightings:
+            self._parent[one.node] = one.node
+            keys, lives = {one.key} if one.key else set(), {one.source} if one.living else set()
+            self._families[one.node] = Family(keys, lives, one.alive, one.ended)
 
     def of(self, node: Node) -> Node:
         """The node that stands for the whole family."""
@@ -84,33 +99,35 @@ class Families:
             node = self._parent[node]
         return node
 
-    def outlive(self, one: Sighting, other: Sighting) -> bool:
-        """Whether either family is alive well after the moment at which the other ended."""
-        mine, yours = self.of(one.node), self.of(other.node)
-        pairs = (
-            (self._alive[mine], self._ended[yours]),
-            (self._alive[yours], self._ended[mine]),
-        )
-        return any(alive and ended and alive - ended > SAME_MOMENT for alive, ended in pairs)
+    def family(self, sighting: Sighting) -> Family:
+        """The family that a sighting belongs to by now."""
+        return self._families[self.of(sighting.node)]
+
+    def are_one(self, sightings: Iterable[Sighting]) -> bool:
+        """Whether all belong to one family by now."""
+        some = iter(sightings)
+        first = next(some, None)
+        return first is None or all(self.family(one) is self.family(first) for one in some)
 
     def may_unite(self, one: Sighting, other: Sighting) -> bool:
         """Whether two families are not one yet, and would still hold one life as one."""
-        mine, yours = self.of(one.node), self.of(other.node)
+        mine, yours = self.family(one), self.family(other)
         return (
-            mine != yours
-            and len(self._keys[mine] | self._keys[yours]) <= 1
-            and self._lives[mine].isdisjoint(self._lives[yours])
+            mine is not yours
+            and len(mine.keys | yours.keys) <= 1
+            and mine.lives.isdisjoint(yours.lives)
         )
 
     def unite(self, one: Sighting, other: Sighting) -> None:
         """Make two families one, if they may be."""
         if self.may_unite(one, other):
-            mine, yours = self.of(one.node), self.of(other.node)
-            self._parent[yours] = mine
-            self._keys[mine] |= self._keys[yours]
-            self._lives[mine] |= self._lives[yours]
-            self._alive[mine] = _pick(max, self._alive[mine], self._alive[yours])
-            self._ended[mine] = _pick(min, self._ended[mine], self._ended[yours])
+            kept, given = self.of(one.node), self.of(other.node)
+            mine, yours = self._families[kept], self._families.pop(given)
+            self._parent[given] = kept
+            mine.keys |= yours.keys
+            mine.lives |= yours.lives
+            mine.alive = _pick(max, mine.alive, yours.alive)
+            mine.ended = _pick(min, mine.ended, yours.ended)
 
 
 def _pick(

@@ -8,7 +8,8 @@ from datetime import timedelta
 import polars as pl
 
 from wsdiag.connections.left_apart import SAME_MOMENT
-from wsdiag.sessions.names import NAMELESS, SAME_OPEN
+from wsdiag.event import NAMELESS
+from wsdiag.sessions.names import SAME_OPEN
 from wsdiag.sessions.same_requests import NUMBERED
 
 

@@ -1,0 +1,104 @@
+"""What only its moments tie: the columns tell the same apart as the plain rules do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsdiag.connections.left_apart import SAME_MOMENT
+from wsdiag.sessions.beginnings import Beginnings
+from wsdiag.sessions.by_time import clear_endings, clear_pairs
+from wsdiag.sessions.names import apart
+from wsdiag.sessions.sightings import Families, Sighting, contradict
+
+START = datetime(2026, 11, 23, 10, tzinfo=UTC)
+
+
+def moment(ms: int) -> datetime:
+    return START + timedelta(milliseconds=ms)
+
+
+def seen(name: tuple[str, str], opened: int | None, lasted: int | None, **told: object) -> Sighting:
+    begun = moment(opened) if opened is not None else None
+    ended = moment((opened or 0) + lasted) if lasted is not None else None
+    known = {"outcome": "open", "vantage": "server", "alive": begun} | told
+    nothing = dict.fromkeys(Sighting.__struct_fields__)
+    return Sighting(
+        **nothing
+        | known
+        | {"node": name, "conn": name[1], "opened": begun, "ended": ended}
+        | {"first": begun or ended, "last": ended or begun}
+    )
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> list[Sighting]:
+    some = draw(st.integers(2, 12))
+    return [
+        seen(
+            (draw(st.sampled_from(["a.log", "b.log", "c.pcap"])), f"conn-{n}"),
+            draw(st.integers(0, 6000)),
+            draw(st.none() | st.integers(0, 4000)),
+            vantage=draw(st.sampled_from(["server", "network"])),
+            outcome=draw(st.sampled_from(["open", "rejected"])),
+            user=draw(st.sampled_from([None, "u-1", "u-2"])),
+            code=draw(st.sampled_from([None, 1000, 1006, 4401])),
+        )
+        for n in range(some)
+    ]
+
+
+def can_be(one: Sighting, other: Sighting, families: Families) -> bool:
+    """The rules, one by one."""
+    mine, yours = families.family(one), families.family(other)
+    return (
+        one.source != other.source
+        and one.outcome == other.outcome
+        and apart(one.opened, other.opened) <= SAME_MOMENT
+        and apart(one.ended, other.ended) <= SAME_MOMENT
+        and not contradict(one, other)
+        and mine.lives.isdisjoint(yours.lives)
+        and not any(
+            here.alive and there.ended and here.alive - there.ended > SAME_MOMENT
+            for here, there in ((mine, yours), (yours, mine))
+        )
+    )
+
+
+@given(lives(), st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=4))
+def test_rivals_are_those_that_the_rules_leave(
+    some: list[Sighting], united: list[tuple[int, int]]
+) -> None:
+    order = sorted(some, key=lambda one: one.opened or START)
+    families = Families(order)
+    for one, other in united:
+        if max(one, other) < len(order):
+            families.unite(order[one], order[other])
+    begun = Beginnings(order, families)
+    for row, one in enumerate(order):
+        found = begun.rivals(row)
+        rows = [rival for rivals in found.values() for _, rival in rivals]
+        expected = {at for at, other in enumerate(order) if can_be(one, other, families)}
+        assert set(rows) == expected
+        assert len(rows) == len(expected)
+        for source, rivals in found.items():
+            assert {begun.source(rival) for _, rival in rivals} == {source}
+            assert [distance for distance, _ in rivals] == sorted(d for d, _ in rivals)
+
+
+def test_the_clearly_nearest_is_a_pair_and_what_stands_between_two_is_none() -> None:
+    one, two = seen(("a.log", "conn-1"), 0, 900), seen(("b.log", "conn-9"), 3, 901)
+    far = seen(("b.log", "conn-8"), 1500, 100)
+    assert list(clear_pairs([one, two, far], Families([one, two, far]))) == [(one, two)]
+    beside = seen(("b.log", "conn-7"), 5, 902)
+    assert not list(clear_pairs([one, two, beside], Families([one, two, beside])))
+
+
+def test_an_end_that_only_a_proxy_tells_is_the_only_connection_s_that_ended_then() -> None:
+    live = seen(("app.log", "conn-1"), 0, 5000)
+    end = seen(("nginx.log", "*7"), None, 5200, vantage="proxy", outcome=None)
+    assert list(clear_endings([live, end], Families([live, end]))) == [(live, end)]
+    second = seen(("app.log", "conn-2"), 100, 5000)
+    assert not list(clear_endings([live, second, end], Families([live, second, end])))
