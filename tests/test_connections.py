@@ -394,6 +394,17 @@ def test_what_began_outside_the_best_witness_counts_too() -> None:
     assert len(counted(story(rows).connections).collect()) == 6
 
 
+def test_ends_in_an_error_log_make_no_better_witness() -> None:
+    """An access log has each of them too; the error log's lines name none of these."""
+    rows = [r for n in range(5) for r in life(f"w{n}", 0.01 * n, 60 + 0.01 * n)]
+    for n in range(5):
+        rows.append(row("open", 0.01 * n + 0.004, f"line {n}", PROXY))
+        rows.append(row("end", 60, f"line {n}", PROXY))
+    rows += [row("end", 60, f"*{n}", "error.log", vantage="proxy", reason="rst") for n in range(3)]
+    found = counted(story(rows).connections).collect()
+    assert found["vantages"].to_list() == [["network"]] * 5
+
+
 def test_counting_loses_nothing_of_a_single_source() -> None:
     rows = [r for n in range(9) for r in life(f"ab{n}0", n, 60, source=SERVER, code=1000)]
     told = story(rows).connections

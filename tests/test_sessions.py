@@ -152,6 +152,28 @@ def test_time_alone_joins_what_is_clear() -> None:
     assert families(rows) == [sorted([f"{CLIENT} c0{n}", f"{WIRE} w{n}"]) for n in range(4)]
 
 
+def test_two_captures_are_not_joined_by_time_alone() -> None:
+    """Refused attempts have no key, but ends: two attempts are two, seen from wherever."""
+    rows = [
+        told
+        for port, begin in ((4000, 0.0), (4001, 0.05))
+        for source, late in ((WIRE, 0.0), ("server.pcap", 0.01))
+        for told in (
+            row(
+                "attempt", begin + late, f"192.0.2.9:{port}-192.0.2.1:80", source, vantage="network"
+            ),
+            row(
+                "refused",
+                begin + 2 * late + 0.001,
+                f"192.0.2.9:{port}-192.0.2.1:80",
+                source,
+                vantage="network",
+            ),
+        )
+    ]
+    assert number(rows) == 2
+
+
 def test_time_alone_does_not_join_what_is_not() -> None:
     rows = []
     for n in range(6):

@@ -185,6 +185,19 @@ def plural(noun: str, number: pl.Expr | None = None) -> pl.Expr:
     )
 
 
+def counts(value: pl.Expr, among: Sequence[str]) -> pl.Expr:
+    """`client` where all rows have it, else `client ×2, server ×1`: an aggregation."""
+    each = (
+        pl.when((value == one).any()).then(pl.format(f"{one} ×{{}}", (value == one).sum()))
+        for one in among
+    )
+    return (
+        pl.when(value.n_unique() == 1)
+        .then(value.first())
+        .otherwise(pl.concat_str(*each, separator=", ", ignore_nulls=True))
+    )
+
+
 def within_target(
     values: pl.LazyFrame,
     target: float,

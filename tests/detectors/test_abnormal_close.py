@@ -175,3 +175,9 @@ def test_ended_for_a_newer_one_whatever_the_code() -> None:
     reason = "already connected, closing old connection"
     assert "displaced" in judge(NAME, [row("close", 9, "a", SERVER, reason=reason)]).traits
     assert judge(NAME, [row("close", 9, "a", SERVER, reason="bye")]).findings == []
+
+
+def test_who_ended_them_is_counted() -> None:
+    rows = [r for n, by in enumerate(["s2c", "c2s", "c2s"]) for r in life(f"c{n}", n, 30, by=by)]
+    (finding,) = judge(NAME, rows).findings
+    assert finding["message"].endswith("without a Close frame, ended by: client ×2, server ×1")

@@ -489,3 +489,13 @@ def test_a_server_that_goes_and_comes_back() -> None:
     assert "gone-and-back" not in after_ends(*gone)
     assert "gone-and-back" not in after_ends(("open", 60.6), *gone, ("open", 66.0))
     assert "gone-and-back" not in after_ends(("refused", 300.0), ("open", 310.0))
+
+
+def test_frames_that_break_a_rule_are_each_their_own() -> None:
+    rows = [*ending(3, code=1002, by="c2s"), *ending(3, code=1007, by="s2c", first=3)]
+    assert judge(NAME, rows).findings == []
+
+
+def test_a_code_that_few_have_is_not_said_of_all() -> None:
+    (finding,) = judge(NAME, [*ending(3, how="rst"), *ending(2, code=4001, first=3)]).findings
+    assert "code" not in finding["message"]

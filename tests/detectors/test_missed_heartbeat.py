@@ -24,7 +24,7 @@ def test_a_ping_without_a_pong() -> None:
     assert finding["severity"] == "error"
     assert finding["measured"] == pytest.approx(20, abs=0.01)
     assert finding["unit"] == "s"
-    assert said.traits == {"stated", "acked", "one-by-one"}
+    assert said.traits == {"stated", "acked", "clients-silent", "one-by-one"}
     assert "the application did not answer" in said.why
 
 
@@ -237,3 +237,18 @@ def test_all_that_are_given_up_at_once() -> None:
     ]
     rows += [r for n in range(3) for r in life(f"b{n}", n, 200.0 + n, source=SERVER)]
     assert "others-went-on" not in judge(NAME, rows).traits
+
+
+def test_a_pong_after_the_close_came_too_late() -> None:
+    """A frozen client that wakes answers what it was asked long before."""
+    rows = [*gone(), row("pong", 90, "a", dir="c2s", ms=30_000.0)]
+    said = judge(NAME, rows)
+    assert said.traits >= {"acked", "clients-silent"}
+    (finding,) = said.findings
+    assert finding["measured"] == pytest.approx(20, abs=0.01)
+
+
+def test_a_server_that_owes_the_pong_is_no_silent_client() -> None:
+    rows = [*life("a", 0, 80, code=1011, by="c2s"), *pings("a", [20, 40], dir="c2s")]
+    rows += pings("a", [60], dir="c2s", pong_ms=None)
+    assert "clients-silent" not in judge(NAME, rows).traits

@@ -82,3 +82,18 @@ def test_each_kind_of_violation_is_a_finding_of_its_own() -> None:
     found = {frozenset(f["traits"]): f["count"] for f in judge(NAME, rows).findings}
     assert {count: "framing" in traits for traits, count in found.items()} == {2: True, 1: False}
     assert any("close-code" in traits and count == 1 for traits, count in found.items())
+
+
+def test_each_broken_rule_of_frames_is_named() -> None:
+    rules = ["frame from the server is masked", "reserved bits set that no extension uses"]
+    rows = [
+        r
+        for n, rule in enumerate(rules)
+        for r in (
+            *life(f"c{n}", n, 30 + 9 * n, code=1002, by="c2s"),
+            row("error", 29.9 + 9 * n, f"c{n}", dir="s2c", reason=rule),
+        )
+    ]
+    found = judge(NAME, rows).findings
+    assert [any(rule in f["message"] for f in found) for rule in rules] == [True, True]
+    assert [f["count"] for f in found] == [1, 1]

@@ -137,3 +137,9 @@ def test_a_process_that_says_so_itself() -> None:
 def test_a_single_connection_cannot_be_compared() -> None:
     rows = [*life("a", 0, 60, code=1000), *chat("a", [5, 10, 20], ms=3000.0)]
     assert judge(NAME, rows).verdict == "not-applicable"
+
+
+def test_a_retransmission_shortly_before_speaks_for_the_network_too() -> None:
+    """Of what was lost before the capture, at the end of what one side says, none is seen."""
+    rows = [*clients(5, slow=5), *(row("retransmit", t, "c0", dir="c2s") for t in range(26, 38, 2))]
+    assert judge(NAME, rows).findings == []

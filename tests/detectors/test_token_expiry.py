@@ -210,3 +210,7 @@ def test_handshakes_that_are_refused_once_the_token_has_expired(
     rows = life("a", 0, 60, code=4401, source=SERVER, **me)
     rows += [row("rejected", tried, "b", SERVER, code=401, user=client)]
     assert ("refused-after" in judge(NAME, rows).traits) is expected
+
+
+def test_a_client_that_closes_with_such_a_code_tells_of_no_token() -> None:
+    assert judge(NAME, life("a", 0, 20, code=3000, by="c2s")).findings == []

@@ -194,7 +194,9 @@ class Reader:
                 if self.from_client
                 else "frame from the server is masked"
             )
-        if head.rsv and not (self._deflate and head.rsv == _RSV1 and head.opcode in (TEXT, BINARY)):
+        if head.rsv & ~_RSV1:
+            broken.append("reserved bits set that no extension uses")
+        elif head.rsv and not (self._deflate and head.opcode in (TEXT, BINARY)):
             broken.append("reserved bits set without a negotiated extension")
         if head.opcode >= CLOSE:
             if head.size > 125:

@@ -14,7 +14,14 @@ from typing import NamedTuple
 import polars as pl
 
 from wsdiag.connections import backoff, by_path, memory
-from wsdiag.connections.codes import AUTH_CODES, LOCAL_CODES, POLITE_CODES, RESTART_CODES
+from wsdiag.connections.codes import (
+    AUTH_CODES,
+    BLAMING_CODES,
+    LOCAL_CODES,
+    POLITE_CODES,
+    RESTART_CODES,
+    SENDERS,
+)
 from wsdiag.connections.counting import counted, may_have_lived, with_room
 from wsdiag.connections.left_apart import left_apart
 from wsdiag.connections.reconnecting import reconnects
@@ -24,9 +31,11 @@ from wsdiag.connections.unanswered import backend_silent, unanswered
 
 __all__ = [
     "AUTH_CODES",
+    "BLAMING_CODES",
     "LOCAL_CODES",
     "POLITE_CODES",
     "RESTART_CODES",
+    "SENDERS",
     "Story",
     "backend_silent",
     "backoff",

@@ -6,6 +6,12 @@ LOCAL_CODES = frozenset({1005, 1006, 1015})
 POLITE_CODES = (1000, 1001, 1005)
 """Codes of an end that somebody meant."""
 
+BLAMING_CODES = (1002, 1003, 1007, 1009, 1010)
+"""What the peer's frames are blamed with (RFC 6455 section 7.4.1)."""
+
+SENDERS = ("client", "server", "proxy", "network", "unknown")
+"""Who may have closed."""
+
 RESTART_CODES = (1001, 1012)
 """What a server sends when it goes away by plan (RFC 6455 section 7.4.1; IANA registry)."""
 

@@ -23,13 +23,16 @@ def may_have_lived() -> pl.Expr:
 def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
     """Each real connection once.
 
-    Sessions that nothing ties together may be one connection told twice. The vantage that saw most,
-    and of two that saw as many most of their ends, counts whole; of the others only what began
-    outside the time that it covers.
+    Sessions that nothing ties together may be one connection told twice. The vantage that saw most
+    of them begin, of two that saw as many most in all, and then most of their ends, counts whole;
+    of the others only what began outside the time that it covers. An end that names no connection,
+    as in an error log, makes nobody a better witness where there is more.
     """
     seen = {name: pl.col(f"_by_{name}") for name in NEARNESS}
     counts = {name: pl.col(f"_count_{name}") for name in NEARNESS}
     first, last = pl.col("first"), pl.col("last_seen")
+    failed = pl.col("rejected") | pl.col("refused")
+    begins = pl.col("was_open") | failed | pl.col("attempted").is_not_null()
     best = pl.coalesce(
         pl.when(count == pl.max_horizontal(*counts.values())).then(pl.lit(name))
         for name, count in counts.items()
@@ -43,7 +46,10 @@ def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
             pl.col("vantages").list.contains(name).alias(f"_by_{name}") for name in NEARNESS
         )
         .with_columns(
-            (here.sum() + (here & pl.col("gone")).sum() / (pl.len() + 1)).alias(f"_count_{name}")
+            _number(
+                *(here & ~pl.col("fragment") & told for told in (begins, True, pl.col("gone"))),
+                here & pl.col("fragment").all(),
+            ).alias(f"_count_{name}")
             for name, here in seen.items()
         )
         .with_columns(_best=best)
@@ -57,6 +63,14 @@ def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
         .drop(*(f"_by_{name}" for name in NEARNESS))
         .drop(*(f"_count_{name}" for name in NEARNESS), "_best", "_by_best")
     )
+
+
+def _number(*flags: pl.Expr) -> pl.Expr:
+    """A number by which those are compared that have most of the first, then of the next."""
+    number, base = pl.lit(0.0), pl.len() + 1
+    for flag in flags:
+        number = number * base + flag.sum()
+    return number
 
 
 def with_room(connections: pl.LazyFrame) -> pl.LazyFrame:

@@ -20,12 +20,13 @@ from wsdiag import endings
 from wsdiag.connections import (
     POLITE_CODES,
     RESTART_CODES,
+    SENDERS,
     Story,
     counted,
     may_have_lived,
     with_room,
 )
-from wsdiag.finding import Severity, flag, plural
+from wsdiag.finding import Severity, counts, flag, plural
 from wsdiag.targets import Targets
 from wsdiag.wordings import book, marks, tied, untied
 
@@ -102,7 +103,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         how="left",
         maintain_order="left",
     )
-    who = pl.col("closed_by").drop_nulls().mode().sort().first().fill_null("unknown")
+    closed_by = pl.col("closed_by").fill_null("unknown")
+    who, by = pl.col("closed_by").drop_nulls().mode().sort().first(), counts(closed_by, SENDERS)
+    who = who.fill_null("unknown")
     said = pl.col("reason").drop_nulls().first()
     return flag(
         rows,
@@ -113,14 +116,14 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         message=pl.when(pl.col("alone").first())
         .then(pl.format("{} of a failed handler ({})", plural("report"), said))
         .when(pl.col("code").first().is_null())
-        .then(pl.format("{} ended without a Close frame, ended by: {}", plural("connection"), who))
+        .then(pl.format("{} ended without a Close frame, ended by: {}", plural("connection"), by))
         .otherwise(
             pl.format(
                 "{} closed with {}{}, closed by: {}",
                 plural("connection"),
                 pl.col("code").first(),
                 pl.when(said.is_not_null()).then(pl.format(' "{}"', said)).otherwise(pl.lit("")),
-                who,
+                by,
             )
         ),
         traits=(

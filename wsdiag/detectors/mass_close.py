@@ -21,6 +21,7 @@ import polars as pl
 from wsdiag import endings
 from wsdiag.connections import (
     AUTH_CODES,
+    BLAMING_CODES,
     POLITE_CODES,
     RESTART_CODES,
     Story,
@@ -41,6 +42,9 @@ ENOUGH, ENOUGH_WHEN_ANNOUNCED = 3, 2
 MANY, NEARLY_ALL = 10, 0.8
 """Fewer than ten ends, and not nearly all, spread over more than a moment, are chance as well."""
 
+MOST = 0.5
+"""A code that more of a wave's ends have is said to be theirs."""
+
 AT_ONE_MOMENT = pl.duration(seconds=1)
 """A server that goes away says 1001 to everybody at once; people who leave do not."""
 
@@ -59,8 +63,9 @@ def summarise(story: Story) -> pl.LazyFrame:
         (pl.col("closed_by") == "client").fill_null(False)
         | ((pl.col("code") == 1000).fill_null(False) & pl.col("close_dir").is_null())
     ) & pl.col("code").is_in(POLITE_CODES).fill_null(False)
-    # A credential's expiry and an idle timer belong to one connection, even where several coincide.
-    its_own = pl.col("code").is_in(AUTH_CODES).fill_null(False) | pl.col("timer")
+    # A credential's expiry, a frame that breaks a rule and an idle timer belong to one connection,
+    # even where several coincide.
+    its_own = pl.col("code").is_in([*AUTH_CODES, *BLAMING_CODES]).fill_null(False) | pl.col("timer")
     lived = pl.col("was_open") | (may_have_lived() & ~pl.col("fragment") & pl.col("gone"))
     over = pl.coalesce("ended", "closed")
     known = pl.col("opened").is_not_null() | (pl.col("first") < over) | over.is_null()
@@ -216,7 +221,7 @@ def _at_moments(rows: pl.LazyFrame) -> pl.LazyFrame:
             ),
             pl.when(pl.col("frameless").mean() >= 0.8)
             .then(pl.lit(", without a Close frame"))
-            .when(code.is_not_null())
+            .when((pl.col("code") == code).fill_null(value=False).mean() > MOST)
             .then(pl.format(", most with code {}", code))
             .otherwise(pl.lit("")),
             pl.when(by_reload)
@@ -226,7 +231,9 @@ def _at_moments(rows: pl.LazyFrame) -> pl.LazyFrame:
         traits=(
             pl.when(share_restart >= 0.8).then(pl.lit("restart-code")),
             pl.when(pl.col("frameless").mean() >= 0.8).then(pl.lit("no-close-frame")),
-            pl.when(code.is_not_null()).then(pl.format("code-{}", code)),
+            pl.when(pl.col("code").eq(code).fill_null(value=False).mean() > MOST).then(
+                pl.format("code-{}", code)
+            ),
             pl.when((pl.col("closed_by") == "proxy").mean() >= 0.8).then(pl.lit("by-proxy")),
             pl.when(_server_silent()).then(pl.lit("server-silent")),
             pl.when(pl.col("stopped").first()).then(pl.lit("shutdown-logged")),

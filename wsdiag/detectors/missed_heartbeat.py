@@ -112,6 +112,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             "vantages",
             "late",
             "throttled",
+            client_owes=(pl.col("_silent") & (pl.col("dir_asked") == "s2c")).fill_null(value=False),
             normal=((pl.col("code") == 1000) & pl.col("reason").str.contains(_SAID)).fill_null(
                 False
             ),
@@ -158,6 +159,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(pl.col("_stated").any()).then(pl.lit("stated")),
             pl.when((on_wire & again).any()).then(pl.lit("not-acked")),
             pl.when((on_wire & ~again).any()).then(pl.lit("acked")),
+            pl.when(pl.col("client_owes").mean() >= MOST).then(pl.lit("clients-silent")),
             pl.when(pl.col("late").fill_null(False).any()).then(pl.lit("answered-late")),
             pl.when(pl.col("normal").mean() >= MOST).then(pl.lit("normal-code")),
             pl.when((pl.col("_stated") & pl.col("answered")).any()).then(pl.lit("pong-came")),
@@ -229,9 +231,15 @@ def _unanswered(events: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.col("dir").cast(pl.String))
         .otherwise(pl.col("dir").cast(pl.String).replace({"c2s": "s2c", "s2c": "c2s"})),
     )
+    # Who sent a Close, or got one, waits for no pong any more, and owes none.
+    closes = events.filter((pl.col("kind") == "close") & pl.col("session").is_not_null())
+    closed = closes.group_by("session", "source", "conn").agg(over=pl.col("ts").min())
     over = ("session", "source", "conn", "beat")
     return (
-        beats.with_columns(answered=pl.col("ts").filter(pl.col("kind") == "pong").max().over(over))
+        beats.join(closed, on=["session", "source", "conn"], how="left", nulls_equal=True)
+        .filter((pl.col("ts") <= pl.col("over")).fill_null(value=True))
+        .sort("session", "source", "pos")
+        .with_columns(answered=pl.col("ts").filter(pl.col("kind") == "pong").max().over(over))
         .group_by(*over, maintain_order=True)
         .agg(
             pl.col("answered").first(),

@@ -45,6 +45,15 @@ KIND_OF = {
 }
 """What is violated, by the mark of the words that say so; the narrower words first."""
 
+RULES = {
+    "masks": "mask",
+    "opcodes": "opcode",
+    "reserved bits": "rsv|reserved|inflate|header check|invalid (?:distance|block|stored block)",
+    "fragments": "continuation|fragment|new message before|unfinished|fin must",
+    "lengths": "length|longer",
+}
+"""What of a frame is broken, by what its texts say."""
+
 SAYS = {wording.mark: wording.pattern for wording in book() if wording.detector == ID}
 
 
@@ -60,7 +69,7 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
-    """One finding for each kind of violation: one sender's masks are not another's Close codes."""
+    """One finding for each kind of violation: one sender's masks are not another's opcodes."""
     # A client that closes with 1002 because of the answer to its handshake saw no frame.
     blamed = pl.col("code").is_in(CODES).fill_null(False) & ~pl.col("rejected")
     closed = counted(story.connections.filter(blamed)).select(
@@ -90,6 +99,10 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.format("code {}", "code"),
         )
     )
+    rule = pl.coalesce(
+        *(pl.when(said(f"(?i){words}")).then(pl.lit(what)) for what, words in RULES.items())
+    )
+    rows = rows.with_columns(_rule=pl.when(pl.col("_what") == "frames").then(rule))
     code = pl.col("code").drop_nulls().mode().sort().first()
     who = pl.col("closed_by").drop_nulls().mode().sort().first()
     text = pl.col("text").drop_nulls().first()
@@ -98,7 +111,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         detector=ID,
         severity=Severity.ERROR,
         confidence=0.95,
-        by=["_what"],
+        by=["_what", "_rule"],
         message=pl.format(
             "{} with broken frames{}{}",
             plural("connection"),

@@ -5,8 +5,8 @@ and processes that say themselves that they were blocked.
 Why it matters: one blocking call in an event loop makes every connection of that process slow, and
 heartbeats fail although network and peers are fine.
 How it decides: waits longer than the target that overlap on at least half of the connections that
-were busy then, and at least two; or a log line that states the blocked time. Retransmissions in the
-same moments speak for the network instead.
+were busy then, and at least two; or a log line that states the blocked time. Retransmissions around
+those moments speak for the network instead.
 What it cannot see: a process with a single connection.
 """
 
@@ -36,6 +36,10 @@ SLOT = "1s"
 
 ON = ("phase", "slot")
 
+AROUND_S = (-2, -1, 0, 1, 2)
+"""So near to a retransmission a wait may be the network's: what was lost before the capture, at the
+end of what one side had to say, shows none of its own."""
+
 PHASES_MS = (0, 500)
 """Two sets of slots, half a slot apart, so that no border divides what belongs together."""
 
@@ -61,7 +65,10 @@ def _shared(story: Story, targets: Targets) -> pl.LazyFrame:
     narrow = ("session", "started", "ended", "ms", "slow")
     waits = _slotted(pl.concat(part.select(narrow) for part in _waits(story, targets)), "ended")
     retransmits = story.signs.filter(pl.col("kind") == "retransmit").select("ts")
-    sent_again = _slotted(retransmits, "ts").select(*ON).unique().with_columns(lossy=True)
+    near = pl.concat(
+        retransmits.with_columns(ts=pl.col("ts") + pl.duration(seconds=by)) for by in AROUND_S
+    )
+    sent_again = _slotted(near, "ts").select(*ON).unique().with_columns(lossy=True)
     busy = waits.group_by(*ON).agg(
         pl.col("session").n_unique().alias("busy"),
         pl.col("session").filter(pl.col("slow")).n_unique().alias("waiting"),

@@ -90,7 +90,9 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     )
     stale = (pl.col("expires") < begun).fill_null(False) & failed_early
     said_here = pl.col("said").is_not_null()
+    # A client that closes with such a code refuses something of the server's.
     coded = pl.col("code").is_in(AUTH_CODES).fill_null(False)
+    coded &= (pl.col("closed_by") != "client").fill_null(True)
     at_connect = stale | (said_here & failed_early)
     rows = (
         story.connections.join(said, on="session", how="left")

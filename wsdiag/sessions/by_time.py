@@ -107,7 +107,9 @@ def _clearly_nearest(
     for distance, rival in rivals:
         if found is not None and distance > close:
             break
-        if not possible(order[row], order[rival], families):
+        one, other = order[row], order[rival]
+        # Two captures know a connection by its ends or its key.
+        if one.vantage == other.vantage == "network" or not possible(one, other, families):
             continue
         if found is None:
             found, close = rival, max(distance * CLEARER, ADJACENT / CLEARER / MICROSECOND)

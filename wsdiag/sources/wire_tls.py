@@ -49,7 +49,7 @@ class Encrypted:
             self._ends[f"{names[side != client]} ({name})"] += 1
             spoken = [it.ts for it in tls.records if it.kind == APPLICATION]
             if spoken and not tls.is_full:
-                self._silences.append((ts - spoken[-1]) / 1e6)
+                self._silences.append(max(0, ts - spoken[-1]) / 1e6)
 
     def remarks(self, source: str, redactor: Redactor) -> list[str]:
         """What there is to say."""
