@@ -94,6 +94,13 @@ def test_a_good_file_is_taken(tmp_path: Path) -> None:
         ('id = "mine"', 'id = "yours"', "id: 'yours' is not the file's name"),
         ('stack = "mine"', 'stack = "mine"\nspeed = 9', "speed"),
         ("[[rule]]", "[[rule", "line"),
+        ("\n\n[[rule]]", "\naccess = true\n[[rule]]", "access: it needs a rule where websocket"),
+        ("\n\n[[rule]]", "\nfallback = true\n[[rule]]", "fallback: only of records"),
+        (
+            '{ kind = "close" }',
+            '{ kind = "close", only_if = "so" }',
+            "only_if: 'so' is not 'its path",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(tmp_path: Path, old: str, new: str, told: str) -> None:

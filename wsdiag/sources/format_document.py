@@ -29,10 +29,12 @@ One format is one TOML file:
 
 A row names columns of the event frame; all words of the line that are columns come along, unless
 the row names the column itself ("" leaves it out). `at` is `start` or `end` where the line
-states a duration; without it the row has the line's own time. A record has `fields` (word → dotted
-name in the object, or several) in place of `pattern`. `anonymous`: the lines name no connection,
-so they belong to the only one that is open, if it is the only one; "states" where the format
-states each opening and closing, "explains" where it only says why another line's closing came.
+states a duration; without it the row has the line's own time. `only_if` is `its path opens` where
+the row counts only if its path opens WebSockets in the same log. A record has `fields` (word →
+dotted name in the object, or several) in place of `pattern`. `anonymous`: the lines name no
+connection, so they belong to the only one that is open, if it is the only one; "states" where the
+format states each opening and closing, "explains" where it only says why another line's closing
+came.
 
 Of an access line (`access`) is known beside its rules: an answer to a poll or a negotiation is a
 `response`. And what a rule says of a request that asked for an upgrade (`websocket = "yes"`) holds
@@ -242,7 +244,9 @@ def _row_problems(row: Mapping[str, str]) -> Iterator[str]:
         yield f"kind: {row.get('kind')!r} is not a kind"
     if row.get("at", "start") not in ("start", "end"):
         yield f"at: {row['at']!r} is not start or end"
-    for column in sorted(row.keys() - EVENTS.keys() - {"at"}):
+    if row.get(ONLY_IF, OnlyIf.ITS_PATH_OPENS) != OnlyIf.ITS_PATH_OPENS:
+        yield f"{ONLY_IF}: {row[ONLY_IF]!r} is not {OnlyIf.ITS_PATH_OPENS.value!r}"
+    for column in sorted(row.keys() - EVENTS.keys() - {"at", ONLY_IF}):
         yield f"{column}: not a column"
     for column in sorted(row.keys() & CHOICES.keys()):
         value = row[column]
