@@ -141,6 +141,7 @@ MARKS = {
     "connection-refused:name-unknown",
     "connection-refused:never-open",
     "connection-refused:other-route",
+    "connection-refused:others-lived",
     "connection-refused:passing",
     "connection-refused:server-stopped",
     "handshake-rejected:insecure-page",

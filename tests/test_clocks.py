@@ -334,3 +334,35 @@ def test_an_answer_before_its_question_contradicts_a_clock() -> None:
 @pytest.mark.parametrize("rows", [beats(60), beats(60, offset=9.0, ppm=80), incident(slow=7.0)])
 def test_a_clock_that_only_goes_wrong_is_not_contradicted(rows: list[dict[str, Any]]) -> None:
     assert contradictions(*align(frame(rows), {})).is_empty()
+
+
+def local(hours: float, *, begins: float = 0.0) -> pl.DataFrame:
+    """A proxy with a zone, and a server in local time of which nothing else is known."""
+    rows = [r for n in range(6) for r in life(f"p{n}", 40.0 * n, 40 * n + 30, source=PROXY)]
+    for n in range(3):
+        start = begins + 70.0 * n + hours * 3600
+        rows += life(f"s{n}", start, start + 60, source=SERVER)
+    return frame(rows)
+
+
+@pytest.mark.parametrize("hours", [5.5, -3.0])
+def test_a_log_without_a_zone_is_of_the_one_in_which_it_covers_the_others_time(
+    hours: float,
+) -> None:
+    _, clocks = align(local(hours), {}, None, {SERVER})
+    assert clocks[SERVER].zone_min == hours * 60
+    assert clocks[SERVER].offset_ms == hours * 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("events", "zoneless"),
+    [
+        (local(2.0), set()),  # its times have a zone: they are what they say
+        (local(0.0), {SERVER}),
+        (local(2.0, begins=900.0), {SERVER}),  # of another time, whatever the zone
+        (local(400.0), {SERVER}),
+    ],
+)
+def test_a_window_that_tells_no_zone(events: pl.DataFrame, zoneless: set[str]) -> None:
+    _, clocks = align(events, {}, None, zoneless)
+    assert clocks[SERVER].zone_min is None

@@ -22,6 +22,9 @@ from wsdiag.report import Backoff, Facts, MemoryCost, Quantiles, Series
 
 BURST = timedelta(seconds=10)
 
+NO_ABORT = r"^--.*$"
+"""HAProxy's state where nobody cut a session short (configuration manual, 8.5)."""
+
 
 class Measured(NamedTuple):
     """The numbers, and their course over time."""
@@ -70,7 +73,9 @@ def measure(story: Story) -> Measured:
         rejections=_counts(rejected["status"].cast(pl.String).fill_null("unknown")),
         refused=len(refused),
         close_codes=_close_codes(ended),
-        ends=_counts(opened.filter("gone")["end_reason"].drop_nulls()),
+        ends=_counts(
+            opened.filter("gone")["end_reason"].drop_nulls().str.replace(NO_ABORT, "normal")
+        ),
         reconnects=len(gaps),
         attempts_max_per_10s=_burst(tried),
         attempts_max_per_10s_one_client=_burst(known, by="client"),

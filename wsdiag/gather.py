@@ -99,7 +99,12 @@ def gather(found: Found, config: Config) -> Gathered:
     reference = whole.get(asked, asked) if asked else None
     lengths = rotation.lengths(read)
     read = rotation.as_one(read, rotated, lengths)
-    aligned, offsets = clocks.align(clocks.telling(read), steps, reference)
+    zoneless = {
+        whole.get(item.name, item.name)
+        for item, reading in zip(found.inputs, readings, strict=True)
+        if reading.zoneless
+    }
+    aligned, offsets = clocks.align(clocks.telling(read), steps, reference, zoneless)
     broken = clocks.contradictions(aligned, offsets)
     del aligned
     read = clocks.moved(read, offsets)

@@ -112,3 +112,12 @@ def test_some_open_between_the_first_refusal_and_the_last() -> None:
     assert "never-open" not in said.traits
     assert "all-along" in said.traits
     assert said.findings[0]["message"] == "2 attempts refused, while others opened"
+
+
+@pytest.mark.parametrize(("others", "found"), [(3, True), (1, False)])
+def test_others_that_live_through_it(others: int, *, found: bool) -> None:
+    rows = [r for n in range(others) for r in life(f"o{n}", n, 60, source=PROXY)]
+    rows += refusals(20, 21, source=PROXY)
+    said = judge(NAME, rows)
+    assert ("others-lived" in said.traits) is found
+    assert ("lasting" in said.traits) is not found

@@ -143,3 +143,15 @@ def test_a_retransmission_shortly_before_speaks_for_the_network_too() -> None:
     """Of what was lost before the capture, at the end of what one side says, none is seen."""
     rows = [*clients(5, slow=5), *(row("retransmit", t, "c0", dir="c2s") for t in range(26, 38, 2))]
     assert judge(NAME, rows).findings == []
+
+
+@pytest.mark.parametrize(("others_ms", "found"), [(700.0, True), (5.0, False)])
+def test_waits_that_are_long_all_the_time(others_ms: float, *, found: bool) -> None:
+    """One queue for all is slow all along; a call that blocks lets those between pass."""
+    rows = []
+    for n in range(4):
+        rows += life(f"c{n}", 0.1 * n, 90, code=1000, by="c2s")
+        rows += chat(f"c{n}", [10 + 0.01 * n, 60 + 0.01 * n], ms=800.0)
+        between = [15.0 + 2 * k + 0.01 * n for k in range(20)]
+        rows += chat(f"c{n}", between, ms=others_ms, first=50)
+    assert ("all-along" in judge(NAME, rows).traits) is found

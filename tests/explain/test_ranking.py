@@ -393,3 +393,38 @@ def test_a_session_that_the_server_ended_is_no_displaced_one_for_sure() -> None:
     (found, *_) = explain(from_rows(rows, only=["abnormal-close"]))
     assert (found.id, found.word) == ("session-displaced", "possible")
     assert "newer one ended the older" not in found.root_cause
+
+
+@pytest.mark.parametrize(("refused", "first"), [(120, "unknown"), (20, "limit")])
+def test_a_cause_that_explains_nothing_beside_hundreds_of_refusals(
+    library: Library, refused: int, first: str
+) -> None:
+    library(cause("limit", "a", confidence=0.95, decisive=True))
+    told = finding("a", sessions=[], vantages=("proxy",))
+    many = [f"s{n}" for n in range(refused)]
+    stray = finding("handshake-rejected", sessions=many, vantages=("proxy",))
+    assert ids(explain(from_findings(told, stray)))[0] == first
+    library(cause("limit", "a", brings=("handshake-rejected",), confidence=0.95, decisive=True))
+    assert ids(explain(from_findings(told, stray))) == ["limit"]
+
+
+def test_what_was_logged_at_one_wave_is_nothing_against_another(library: Library) -> None:
+    doubt = Against(all=["mass-close:started"], factor=0.5, because="a server started")
+    library(cause("reload", "mass-close:stopped", confidence=0.9, decisive=True, against=(doubt,)))
+    apart = finding("mass-close", "stopped"), finding("mass-close", "started")
+    assert explain(from_findings(*apart))[0].against == []
+    together = finding("mass-close", "stopped", "started")
+    assert explain(from_findings(together))[0].against == ["a server started"]
+
+
+@pytest.mark.parametrize(("reason", "healthy"), [("----", True), ("cD--", False)])
+def test_a_proxy_that_says_that_nobody_cut_a_session_short(reason: str, *, healthy: bool) -> None:
+    rows = [
+        r | ({"reason": reason} if r["kind"] == "end" else {})
+        for n in range(3)
+        for r in life(f"*{n}", 500 + n, 500 + n + 31 * (n + 1), source=PROXY)
+    ]
+    rows += [
+        r for n in range(5) for r in life(f"ab{n}0", n, n + 40 + 9 * n, source=SERVER, code=1000)
+    ]
+    assert (ids(explain(from_rows(rows))) == ["healthy"]) is healthy

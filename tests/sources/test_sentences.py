@@ -641,6 +641,7 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
     ("ws message client=c00 type=chat.ack id=3 rtt_ms=2.9", {}, [{"kind": "message", "ms": 2.9}]),
     ("processed message in 340 ms conn=c1", {}, [{"kind": "message", "ms": 340.0}]),
     ("client c1 subscribed to room:42", {}, [{"kind": "subscribe", "topic": "room:42"}]),
+    ("connect", {"conn": "c1"}, [{"kind": "open", "only_if": "it lives"}]),
     # Programs with a noun of their own for who connects.
     (
         "bidder 17 joined the room (4 present)",

@@ -8,7 +8,7 @@ otherwise the clocks agree as far as anyone can tell.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import msgspec
 import polars as pl
@@ -16,6 +16,7 @@ import polars as pl
 from wsdiag.clocks import anchors, rhythm
 from wsdiag.clocks.fit import Clock, fit, zoned
 from wsdiag.clocks.rhythm import by_rhythm, moments
+from wsdiag.clocks.windows import by_window
 
 TELLING = (
     *("ts", "vantage", "source", "pos", "conn", "key", "kind", "dir", "code", "reason", "bytes"),
@@ -25,11 +26,15 @@ TELLING = (
 
 
 def align(
-    events: pl.DataFrame, resolution_ms: Mapping[str, float], reference: str | None = None
+    events: pl.DataFrame,
+    resolution_ms: Mapping[str, float],
+    reference: str | None = None,
+    zoneless: Set[str] = frozenset(),
 ) -> tuple[pl.DataFrame, dict[str, Clock]]:
     """The events on the reference's clock, and each source's Clock.
 
     A source that nothing ties to the reference keeps its own time, and its Clock is empty.
+    `zoneless`: the sources whose times carry no zone.
     """
     sources = events["source"].unique().cast(pl.String).sort().to_list()
     own = {
@@ -39,7 +44,9 @@ def align(
     if len(sources) < 2:
         return events, own
     shared = anchors.anchors(events)
-    first = reference if reference and reference in sources else _reference(events, shared)
+    first = (
+        reference if reference and reference in sources else _reference(events, shared, zoneless)
+    )
     clocks = {first: own[first]}
     rest = [source for source in sources if source != first]
     while tied := _next(shared, rest, list(clocks)):
@@ -53,6 +60,13 @@ def align(
         steps = (resolution_ms.get(source, 1.0), resolution_ms.get(first, 1.0))
         found = by_rhythm(seen[source], seen[first], *steps)
         clocks[source] = _behind(found, clocks[first], first)
+    if first not in zoneless:
+        others = events.filter(~pl.col("source").cast(pl.String).is_in(sorted(zoneless)))
+        for source in zoneless & {
+            name for name, clock in clocks.items() if clock.offset_ms is None
+        }:
+            own_events = events.filter(pl.col("source").cast(pl.String) == source)
+            clocks[source] = _behind(by_window(own_events, others), clocks[first], first)
     return moved(events.lazy(), clocks).collect(engine="in-memory"), dict(sorted(clocks.items()))
 
 
@@ -69,14 +83,20 @@ def telling(events: pl.LazyFrame) -> pl.DataFrame:
     return told.filter(~traffic | first).collect(engine="in-memory")
 
 
-def _reference(events: pl.DataFrame, shared: pl.DataFrame) -> str:
+def _reference(events: pl.DataFrame, shared: pl.DataFrame, zoneless: Set[str]) -> str:
     told = shared.filter(pl.col("source").n_unique().over("anchor") > 1)
     ranked = (
         events.group_by("source")
         .agg((pl.col("vantage") == "network").any().alias("wire"))
         .join(told.group_by("source").len(), on="source", how="left")
         .with_columns(pl.col("source").cast(pl.String))
-        .sort(pl.col("wire"), pl.col("len").fill_null(0), "source", descending=[True, True, False])
+        .sort(
+            pl.col("wire"),
+            pl.col("len").fill_null(0),
+            pl.col("source").is_in(sorted(zoneless)),
+            "source",
+            descending=[True, True, False, False],
+        )
     )
     return str(ranked["source"][0])
 

@@ -2,9 +2,9 @@
 
 Connections open, close and talk at moments of their own. Where nearly all of a source's moments
 fall on the other's after one shift, and after no other, that shift is its offset. Only what is
-alike is compared: attempts, openings, closes of one code and reason, ends without a code, messages
-of one direction and size. A busy machine tells of them late: the more moments there are, the less
-exactly need they meet.
+alike is compared: attempts, openings, refusals with one status, closes of one code and reason, ends
+without a code, messages of one direction and size. A busy machine tells of them late: the more
+moments there are, the less exactly need they meet.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def by_rhythm(
     if min(len(own), len(others)) < RHYTHMS[0][0]:
         return Clock()
     step = max(step_ms, step_reference_ms)
-    for kinds in (("open",), ("attempt", "open", "close", "gone", "message")):
+    for kinds in (("open",), ("attempt", "open", "close", "gone", "message"), ("rejected",)):
         mine, theirs = (seen.filter(pl.col("kind").is_in(kinds)) for seen in (own, others))
         for least, times in RHYTHMS:
             if least <= min(len(mine), len(theirs)):
@@ -99,20 +99,22 @@ def moments(events: pl.DataFrame, sources: Sequence[str]) -> dict[str, pl.DataFr
         .with_columns(_name=name, source=pl.col("source").cast(pl.String))
         .filter(
             pl.col("source").is_in(sources)
-            & (kind.is_in(["attempt", "open", "close", "end"]) | SIZED)
+            & (kind.is_in(["attempt", "open", "close", "end", "rejected"]) | SIZED)
         )
         .filter(pl.int_range(pl.len()).over("source") < FIRST)
         .with_columns(
             kind=told,
             what=pl.when(kind == "open").then(pl.lit(HANDSHAKE)).otherwise(told),
             # Who began to close is told by few logs: no log's time of it bounds the other's.
-            dir=pl.when(kind == "open")
+            dir=pl.when(kind.is_in(["open", "rejected"]))
             .then(pl.lit("s2c"))
             .when(kind == "attempt")
             .then(pl.lit("c2s"))
             .when(kind == "message")
             .then(pl.col("dir").cast(pl.String)),
-            alike=pl.when(told == "close")
+            alike=pl.when(told == "rejected")
+            .then(pl.format("rejected {}", code.fill_null(0)))
+            .when(told == "close")
             .then(pl.format("close {} {}", code.fill_null(0), pl.col("reason").fill_null("")))
             .when(told == "message")
             .then(pl.format("message {} {}", "dir", pl.col("bytes").fill_null(0)))

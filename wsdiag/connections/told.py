@@ -37,7 +37,8 @@ def who(told: pl.DataFrame) -> pl.DataFrame:
     flags: dict[str, pl.Expr] = {
         **{f"_{name}": VANTAGE.eq(name) for name in VANTAGES},
         "_traffic_seen": WIRE | (TRAFFIC & BY_CLIENT),
-        "_begins": ATTEMPT | OPEN,
+        # A refusal with a status is a handshake that somebody saw whole.
+        "_begins": ATTEMPT | OPEN | (REFUSAL & CODE.is_not_null()),
         "was_open": OPEN,
         "_open_elsewhere": OPEN & ~BY_CLIENT,
         "_failed_elsewhere": (REFUSAL | REFUSED) & ~BY_CLIENT,

@@ -25,6 +25,9 @@ NEEDS = (
     "them"
 )
 
+SURVIVORS = 3
+"""So many that were open all the while show that only one of several servers was away."""
+
 MOST = 0.5
 """What is said of the refusals holds for so many of them."""
 
@@ -84,6 +87,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         how="diagonal_relaxed",
     )
     rows = endings.stopped_before(rows, story.signs)
+    rows = rows.join(_lived_through(rows, story), how="cross")
     first, last = pl.col("started").min(), pl.col("ended").max()
     opened_before = (pl.col("first_open").first() < first).fill_null(False)
     opened_after = (pl.col("last_open").first() > last).fill_null(False)
@@ -124,7 +128,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(opened_before & opened_after & ~other_route).then(pl.lit("passing")),
             pl.when(other_route & ~none_open).then(pl.lit("other-route")),
             pl.when(all_along).then(pl.lit("all-along")),
-            pl.when(~opened_after).then(pl.lit("lasting")),
+            pl.when(~opened_after & ~pl.col("survived").first()).then(pl.lit("lasting")),
+            pl.when(pl.col("survived").first()).then(pl.lit("others-lived")),
             pl.when(opened_before & opened_after & (pl.col("stopped").mean() >= MOST)).then(
                 pl.lit("server-stopped")
             ),
@@ -133,3 +138,12 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(none_open & ~only_failures).then(pl.lit("never-open")),
         ),
     )
+
+
+def _lived_through(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
+    """Whether connections were open from before the first refusal until after the last."""
+    over = pl.coalesce("ended", "closed", "last_seen")
+    lives = counted(story.connections.filter(pl.col("was_open"))).select("opened", over=over)
+    away = rows.select(since=pl.col("started").min(), until=pl.col("ended").max())
+    through = (pl.col("opened") < pl.col("since")) & (pl.col("over") > pl.col("until"))
+    return lives.join(away, how="cross").select(survived=through.sum() >= SURVIVORS)

@@ -231,7 +231,7 @@ def _told_alone(story: Story, rejections: pl.LazyFrame) -> pl.LazyFrame:
         | pl.col("kind").is_in(["close", "end"]) & pl.col("session").is_not_null()
     )
     return (
-        stated(spoken, ID)
+        _told_once(stated(spoken, ID))
         .join(unopened.with_columns(unopened=True), on="session", how="left")
         .filter(pl.col("session").is_null() | pl.col("unopened"))
         .join(rejections.select(told=pl.len()), how="cross")
@@ -239,4 +239,36 @@ def _told_alone(story: Story, rejections: pl.LazyFrame) -> pl.LazyFrame:
         .join(_opened(story), how="cross")
         .with_columns(rejection="text", again=pl.lit(False), engine_io=pl.lit(False))
         .drop("told", "unopened")
+    )
+
+
+def _told_once(lines: pl.LazyFrame) -> pl.LazyFrame:
+    """Without what a second source of one vantage, as the console beside a HAR, tells again."""
+    spot = pl.col("pointers").list.first().struct
+    placed = lines.with_columns(
+        _source=spot.field("source").cast(pl.String), _place=spot.field("vantage").cast(pl.String)
+    )
+    fullest = (
+        placed.group_by("_place", "_source")
+        .agg(_said=pl.len(), _tied=pl.col("session").count())
+        .sort("_said", "_tied", "_source", descending=[True, True, False])
+        .group_by("_place", maintain_order=True)
+        .agg(_fullest=pl.col("_source").first())
+    )
+    placed = placed.join(fullest, on="_place", how="left").with_columns(
+        _again=pl.col("_source") != pl.col("_fullest")
+    )
+    first = placed.filter(~pl.col("_again") & pl.col("started").is_not_null()).sort("started")
+    return (
+        placed.sort("started", nulls_last=True)
+        .join_asof(
+            first.select("_place", "started", _near="started"),
+            on="started",
+            by="_place",
+            strategy="nearest",
+            tolerance=SAME_MOMENT,
+            check_sortedness=False,
+        )
+        .filter(~pl.col("_again") | pl.col("_near").is_null())
+        .drop("_source", "_place", "_fullest", "_again", "_near")
     )

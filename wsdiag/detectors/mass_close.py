@@ -45,6 +45,9 @@ MANY, NEARLY_ALL = 10, 0.8
 MOST = 0.5
 """A code that more of a wave's ends have is said to be theirs."""
 
+SHOWN_S = 0.05
+"""What is shorter is told as one moment."""
+
 AT_ONE_MOMENT = pl.duration(seconds=1)
 """A server that goes away says 1001 to everybody at once; people who leave do not."""
 
@@ -206,6 +209,7 @@ def _at_moments(rows: pl.LazyFrame) -> pl.LazyFrame:
     )
     rows = rows.with_columns(_enough=(enough | by_reload).over("wave")).filter("_enough")
     code = pl.col("code").drop_nulls().mode().sort().first()
+    took_s = (pl.col("ended").max() - pl.col("ended").min()).dt.total_microseconds() / 1e6
     return flag(
         rows,
         detector=ID,
@@ -213,12 +217,12 @@ def _at_moments(rows: pl.LazyFrame) -> pl.LazyFrame:
         confidence=0.9,
         by=["wave"],
         message=pl.format(
-            "{} of {} live connections ended within {} s{}{}",
+            "{} of {} live connections ended {}{}{}",
             pl.len(),
             pl.col("live").max(),
-            ((pl.col("ended").max() - pl.col("ended").min()).dt.total_microseconds() / 1e6).round(
-                1
-            ),
+            pl.when(took_s >= SHOWN_S)
+            .then(pl.format("within {} s", took_s.round(1)))
+            .otherwise(pl.lit("at one moment")),
             pl.when(pl.col("frameless").mean() >= 0.8)
             .then(pl.lit(", without a Close frame"))
             .when((pl.col("code") == code).fill_null(value=False).mean() > MOST)
@@ -281,12 +285,13 @@ def _server_silent() -> pl.Expr:
 
 
 def _people_leaving() -> pl.Expr:
-    """Whether a wave is polite codes, nobody knows from which side, one after the other."""
+    """Whether nearly all of a wave is polite codes, nobody knows from which side, one after the
+    other: a server that goes away says so to all."""
     side = pl.col("closed_by").is_in(["server", "proxy"]).fill_null(False)
     polite = pl.col("code").is_in(POLITE_CODES).fill_null(False) & ~side
     spread = pl.col("ended").max() - pl.col("ended").min() > AT_ONE_MOMENT
     told = (pl.col("stopped") | pl.col("started_again") | pl.col("refusing")).fill_null(False)
-    return (polite.all() & spread & ~told.any()).over("wave")
+    return ((polite.mean() >= NEARLY_ALL) & spread & ~told.any()).over("wave")
 
 
 def _with_drained(waves: pl.LazyFrame, story: Story) -> pl.LazyFrame:

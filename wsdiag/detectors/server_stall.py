@@ -34,6 +34,10 @@ BUSY = 0.5
 SLOT = "1s"
 """Waits that end within the same second were shared."""
 
+ALL_ALONG, TIMES = 0.7, 10
+"""Where so many of all waits are long, for so many times the longest, no call blocks the server now
+and then: what they all pass through is slower than what comes in."""
+
 ON = ("phase", "slot")
 
 AROUND_S = (-2, -1, 0, 1, 2)
@@ -94,6 +98,7 @@ def _shared(story: Story, targets: Targets) -> pl.LazyFrame:
         .with_columns(_n=pl.len())
         .filter(pl.col("_n") >= 2)
     )
+    rows = rows.join(_all_along(rows, waits), how="cross")
     return flag(
         rows,
         detector=ID,
@@ -107,9 +112,27 @@ def _shared(story: Story, targets: Targets) -> pl.LazyFrame:
         traits=(
             pl.lit("together"),
             pl.when(pl.col("slots").max() >= 5).then(pl.lit("lasting")),
+            pl.when(pl.col("all_along").first()).then(pl.lit("all-along")),
             pl.when(pl.col("measured").max() >= 1000).then(pl.lit("long")),
         ),
         unit="ms",
+    )
+
+
+def _all_along(rows: pl.LazyFrame, waits: pl.LazyFrame) -> pl.LazyFrame:
+    """Whether nearly all waits were long, for many times the longest."""
+    span = rows.select(
+        since=pl.col("started").min(), until=pl.col("ended").max(), longest=pl.col("measured").max()
+    )
+    lasted_ms = (pl.col("until") - pl.col("since")).first().dt.total_microseconds() / 1e3
+    return (
+        waits.filter(pl.col("phase") == 0)
+        .join(span, how="cross")
+        .filter(pl.col("ended").is_between("since", "until"))
+        .select(
+            all_along=(pl.col("slow").mean() >= ALL_ALONG)
+            & (lasted_ms >= TIMES * pl.col("longest").first())
+        )
     )
 
 

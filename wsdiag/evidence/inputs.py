@@ -44,7 +44,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     lines or records that could not be decoded, `resolution_ms` is the coarsest step of its
     timestamps, `redactions` counts by rule, `stacks` names the programs that wrote it (nginx,
     uvicorn, …) where the text tells, `doubtful` the close codes that these are known to write
-    without having got them, `lines` accounts for the lines of a log.
+    without having got them, `lines` accounts for the lines of a log, `zoneless` that its times
+    carry no zone.
     """
 
     format: str
@@ -57,6 +58,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     stacks: frozenset[str] = frozenset()
     doubtful: frozenset[int] = frozenset()
     lines: Lines | None = None
+    zoneless: bool = False
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):

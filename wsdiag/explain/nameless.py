@@ -57,7 +57,11 @@ def _all_ended_well(story: Story) -> bool:
         opened=pl.col("was_open").sum(),
         unopened=(~pl.col("was_open") & pl.col("attempted").is_not_null()).sum(),
         untold=(
-            pl.col("gone") & pl.col("code").is_null() & ~pl.col("vantages").list.contains("network")
+            pl.col("gone")
+            & pl.col("code").is_null()
+            & ~pl.col("vantages").list.contains("network")
+            # HAProxy says so where nobody cut it short.
+            & ~pl.col("end_reason").str.starts_with("--").fill_null(value=False)
         ).sum(),
         known=(pl.col("code").is_not_null() | pl.col("live")).sum(),
         restarted=(pl.col("code") == 1012).sum(),

@@ -30,6 +30,12 @@ SURE_ENOUGH_TO_OUTRANK = 0.75
 TOGETHER = timedelta(seconds=2)
 """Logs with whole seconds, and clocks: how much earlier a consequence may seem to begin."""
 
+EVENTS_OF_THEIR_OWN = ("mass-close",)
+"""Detectors of which each finding is an event of its own, at its own time."""
+
+STRAY = 100
+"""So many refusals that no cause explains are more than what is beside them."""
+
 OUT_OF_ORDER = 0.9
 """What is left of a confidence that rests on several sources, one of them on a broken clock."""
 
@@ -44,6 +50,8 @@ def explain(case: Case) -> list[RootCause]:
     ]
     named = _ranked([candidate for candidate in candidates if candidate.confidence >= NAMED])
     weak = _ranked([candidate for candidate in candidates if candidate.confidence < NAMED])
+    if named and not named[0].share and len(_stray(named, case)) >= STRAY:
+        named = [nameless(case), *named]
     named = named or [nameless(case)]
     seen = investigate(case.story, case.inputs, case.stacks, case.facts.left_apart)
     return [told(candidate, case, terms, named, weak, seen) for candidate in named]
@@ -58,7 +66,8 @@ def _weigh(cause: Cause, case: Case, terms: Collection[str]) -> Candidate | None
     seen_from = {v for row in used["evidence"] for v in (pointer["vantage"] for pointer in row)}
     if not clause.decisive:
         confidence = min(confidence, CAPS[min(max(len(seen_from), 1), 3)])
-    counters = [counter for counter in cause.against if counter.holds(frozenset(terms))]
+    here = _of_these_events(terms, used)
+    counters = [counter for counter in cause.against if counter.holds(here)]
     for counter in counters:
         confidence *= counter.factor
     supports = [support for support in cause.support if support.holds(frozenset(terms))]
@@ -82,6 +91,21 @@ def _weigh(cause: Cause, case: Case, terms: Collection[str]) -> Candidate | None
     )
 
 
+def _of_these_events(terms: Collection[str], used: pl.DataFrame) -> frozenset[str]:
+    """The terms, of those detectors whose findings are events of their own only what is said of the
+    events that the cause rests on: what was logged at one wave of ends is nothing against another.
+    """
+    mine = used.filter(pl.col("detector").is_in(EVENTS_OF_THEIR_OWN))
+    if mine.is_empty():
+        return frozenset(terms)
+    detectors = set(mine["detector"])
+    others = {term for term in terms if term.partition(":")[0] not in detectors}
+    said = {
+        f"{row['detector']}:{one}" for row in mine.iter_rows(named=True) for one in row["traits"]
+    }
+    return frozenset(others | detectors | said)
+
+
 def _doubts(used: pl.DataFrame, case: Case) -> list[str]:
     """Where the findings compare sources of which one contradicts its clock."""
     sources = {spot["source"] for row in used["evidence"] for spot in row}
@@ -92,6 +116,21 @@ def _doubts(used: pl.DataFrame, case: Case) -> list[str]:
         and len(sources) > 1
         and sources.intersection(proof.source for proof in told.evidence)
     ]
+
+
+def _stray(named: Collection[Candidate], case: Case) -> set[str]:
+    """The refused attempts that none of these causes explains or brings."""
+    refusals = case.frame.filter(
+        pl.col("detector").is_in(["handshake-rejected", "connection-refused"])
+        & (pl.col("severity") == "error")
+    )
+    stray = set(sessions(refusals))
+    for candidate in named:
+        if candidate.clause:
+            used = _of(candidate.clause.named(), case.frame)
+            stray -= sessions(used)
+            stray -= sessions(_following(candidate.cause.brings, used, case.frame))
+    return stray
 
 
 def _part(some: Collection[str], whole: Collection[str]) -> float:

@@ -18,11 +18,12 @@ TIME_NAMES = (
     "eventtime", "event_time", "log_time", "logtime", "timeunixnano", "observedtimeunixnano",
     "requesttime", "requesttimeepoch", "start_time", "startutc", "edgeendtimestamp", "wall_time",
     "_time", "created", "instant", "when", "at", "__realtime_timestamp",
+    "zeit", "zeitstempel", "horodatage", "fecha",
 )  # fmt: skip
 MESSAGE_NAMES = (
     "msg", "message", "event", "text", "log", "short_message", "body", "description", "m", "line",
     "ev", "action", "name", "textpayload", "jsonpayload.message", "jsonpayload.msg",
-    "fields.message", "properties.message",
+    "fields.message", "properties.message", "meldung", "nachricht", "mensaje", "was",
 )  # fmt: skip
 """What holds the message: of common loggers, of Google's and Azure's exports, of Rust's tracing."""
 

@@ -93,6 +93,11 @@ class Clock:
             return None
         return first if first.year == last.year else None
 
+    @property
+    def zoneless(self) -> bool:
+        """Whether times carried no zone, and none was given for them."""
+        return "zone" in self._assumed and self._name == "UTC"
+
     def remarks(self) -> list[str]:
         """What was assumed, one sentence each."""
         told = []

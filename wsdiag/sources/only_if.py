@@ -21,6 +21,7 @@ class OnlyIf(StrEnum):
     """Under what condition a row counts."""
 
     IT_ENDS = "it ends"
+    IT_LIVES = "it lives"
     UNTOLD = "nothing else tells it"
     ITS_PATH_OPENS = "its path opens"
     ITS_PATH_OPENS_UNTOLD = "its path opens, nothing else tells it"
@@ -35,6 +36,12 @@ _TELLS = (pl.col("code").is_not_null() | pl.col("reason").is_in(_OF_SOCKETIO)).f
 """A close code, or a reason that only socket.io gives."""
 
 _KIND, _TOLD = pl.col("kind"), pl.format("{} {}", "kind", pl.col("code").fill_null(0))
+
+_LIFE = (
+    *("message", "ping", "pong", "close", "end", "heartbeat_timeout", "subscribe", "unsubscribe"),
+    *("backpressure", "auth", "token"),
+)
+"""What happens to connections that opened."""
 
 # Each: the marks, what of a row is asked for, and which rows have it where they bear the row out;
 # or, where it is not to be, have it in place of the row.
@@ -62,4 +69,15 @@ def borne_out(frame: pl.LazyFrame) -> pl.LazyFrame:
             known = seen.collect(engine="in-memory")["seen"].implode()
             counts = what.is_in(known).fill_null(False) == wanted
             frame = frame.filter(~pl.col(ONLY_IF).is_in(marks).fill_null(False) | counts)
+    if OnlyIf.IT_LIVES in met:
+        frame = _tried(frame)
     return frame.drop(ONLY_IF)
+
+
+def _tried(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """A connection of which the log tells no more than that somebody connects was only tried."""
+    seen = frame.filter(_KIND.is_in(_LIFE)).select(pl.col("conn").drop_nulls().unique())
+    lives = pl.col("conn").is_in(seen.collect(engine="in-memory")["conn"].implode())
+    maybe = (pl.col(ONLY_IF) == OnlyIf.IT_LIVES) & ~lives.fill_null(False)
+    tried = pl.lit("attempt", EVENTS["kind"])
+    return frame.with_columns(kind=pl.when(maybe.fill_null(False)).then(tried).otherwise("kind"))

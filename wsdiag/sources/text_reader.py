@@ -88,6 +88,7 @@ def _reading(
         redactions=reader.redactions,
         stacks=reader.stacks,
         doubtful=frozenset(doubtful),
+        zoneless=reader.clock.zoneless,
     )
 
 
