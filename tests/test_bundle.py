@@ -19,10 +19,12 @@ from click.testing import CliRunner, Result
 from wsdiag import bundle as bundles
 from wsdiag import pipeline, progress, redact
 from wsdiag.bundle import lines, texts
+from wsdiag.bundle.heads import rewritten
 from wsdiag.bundle.packing import Packer
 from wsdiag.capture import payload
 from wsdiag.capture.conversation import Conversation
 from wsdiag.capture.deflate import Inflater
+from wsdiag.capture.handshake import RequestReader
 from wsdiag.capture.packets import segments
 from wsdiag.capture.records import Notes, records
 from wsdiag.capture.streams import What, follow
@@ -418,3 +420,18 @@ def test_packed_messages_keep_their_size(takeover: bool) -> None:
         assert told.strip() in (text, b"")
         said += told.strip() == text
     assert said > (180 if takeover else 0)  # a shorter text may need more room, for want of words
+
+
+@pytest.mark.parametrize("room", [0, 12, 60])
+def test_a_request_whose_stand_ins_are_long_is_still_one(room: int) -> None:
+    """Its query's short values become longer, and its host has to be there all the same."""
+    data = (
+        b"GET /live?a=1&b=2&c=3&d=4 HTTP/1.1\r\nHost: h.test:80\r\nUpgrade: websocket\r\n"
+        b"Connection: Upgrade\r\nSec-WebSocket-Key: 0q7FY4Crff8sapJ78oiUyA==\r\n"
+        b"Sec-WebSocket-Version: 13\r\n" + b"X: ".ljust(room) + b"\r\n\r\n"
+    )
+    copied = rewritten(data, redact.Redactor())
+    assert len(copied) == len(data)
+    request = RequestReader().feed(copied, 1, 1)
+    assert request is not None
+    assert (request.path, request.is_upgrade) == ("/live", True)

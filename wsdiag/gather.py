@@ -38,7 +38,7 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     `parts` hold the events in the total order. They have the columns of EVENTS, but `source` as an
     Enum of the inputs' names; the readings' own events are gone. `covered` and `clocks` are by
     input; `broken` holds what contradicts them, as `clocks.contradictions`. `since` and `until`
-    bound the events.
+    bound the events. `whole` names for each file of a rotated log or capture the newest of them.
     """
 
     inputs: list[InputFile]
@@ -50,6 +50,7 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     covered: dict[str, Covered]
     clocks: dict[str, clocks.Clock]
     broken: pl.DataFrame
+    whole: dict[str, str]
 
     @property
     def events(self) -> pl.LazyFrame:
@@ -72,7 +73,7 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
         most the signs, and several the round trips."""
         told = zip(self.inputs, self.readings, strict=True)
         doubtful = {item.name: reading.doubtful for item, reading in told if reading.doubtful}
-        return connections.told(self.parts, doubtful, evidence.keep)
+        return connections.told(self.parts, doubtful, evidence.keep, self.whole)
 
 
 def gather(found: Found, config: Config) -> Gathered:
@@ -80,7 +81,7 @@ def gather(found: Found, config: Config) -> Gathered:
 
     Raises `NoEvidence` when no event is left, or the reference that was asked for is none.
     """
-    readings = _readings(found.inputs, config)
+    readings, runs = _readings(found.inputs, config)
     covered = _covered(found.inputs, readings)
     count = sum(span.events for span in covered.values())
     if not count:
@@ -93,7 +94,9 @@ def gather(found: Found, config: Config) -> Gathered:
     # Of the events one copy is enough: each is given free when the next is made.
     nothing = events([])
     readings = [msgspec.structs.replace(reading, events=nothing) for reading in readings]
-    rotated = rotation.logs({name: span[1:] for name, span in covered.items()}, read)
+    in_runs = {name for files in runs for name in files}
+    spans = {name: span[1:] for name, span in covered.items() if name not in in_runs}
+    rotated = [*rotation.logs(spans, read), *runs]
     whole = {name: files[-1] for files in rotated for name in files}
     asked = _reference(found, config)
     reference = whole.get(asked, asked) if asked else None
@@ -130,6 +133,7 @@ def gather(found: Found, config: Config) -> Gathered:
         clocks=offsets,
         # Places in a rotated log went on from file to file: they would point to the wrong one.
         broken=broken.filter(~pl.any_horizontal(pl.col("source", "against").is_in(sorted(whole)))),
+        whole=whole,
     )
 
 
@@ -145,12 +149,24 @@ def _reference(found: Found, config: Config) -> str | None:
     return named[0]
 
 
-def _readings(inputs: Sequence[InputFile], config: Config) -> list[Reading]:
-    """What each input says, as far as it was read when the user had enough."""
+def _readings(inputs: Sequence[InputFile], config: Config) -> tuple[list[Reading], list[list[str]]]:
+    """What each input says, as far as it was read when the user had enough; and the names of the
+    files that were read as one, in turn."""
     far, readings = progress.current(), list[Reading]()
     sizes = [item.path.stat().st_size for item in inputs]
     far.total = sum(sizes)
+    early, runs = dict[str, Reading](), list[list[str]]()
+    for group in sources.in_turn(inputs, config):
+        while len(group) > 1 and not far.stopped:
+            told = sources.read_in_turn(group, config)
+            names = [item.name for item in group[: len(told)]]
+            early |= zip(names, told, strict=True)
+            runs += [names] if len(names) > 1 else []
+            group = group[len(told) :]
     for item, size in zip(inputs, sizes, strict=True):
+        if item.name in early:
+            readings.append(early[item.name])
+            continue
         if far.stopped:
             remark = "interrupted before it was read"
             readings.append(
@@ -166,7 +182,7 @@ def _readings(inputs: Sequence[InputFile], config: Config) -> list[Reading]:
             reading = msgspec.structs.replace(reading, remarks=(*reading.remarks, remark))
         readings.append(reading)
         far.end(size)
-    return readings
+    return readings, runs
 
 
 def _together(inputs: Sequence[InputFile], readings: Sequence[Reading], count: int) -> pl.LazyFrame:

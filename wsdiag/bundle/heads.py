@@ -12,10 +12,12 @@ KEPT = (
     *("authorization", "x-request-id", "traceparent"),
     *("content-length", "content-encoding", "transfer-encoding"),
 )
+NEEDED = ("host",)
 IF_ROOM = ("retry-after", "origin", "host", "server")
 
 _END = b"\r\n\r\n"
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[^\r\n]*\r\n")
+_QUERY = re.compile(r"\?\S*")
 _NO_BODY = re.compile(rb"HTTP/1\.\d (?:1\d\d|204|304)\b")
 
 
@@ -48,8 +50,10 @@ def _head(head: bytes, redactor: Redactor) -> bytes:
     """The head with what is read of it; blanks behind the last header fill it up."""
     start = redactor.mask(head[: head.find(b"\r\n")].decode("latin-1"))
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in _fields(head)]
-    for optional in (IF_ROOM, ()):
-        lines = [start]
+    # Stand-ins may be longer than short values were; a request without its host is none.
+    bare = _QUERY.sub("?", start, count=1)
+    for first, optional in ((start, IF_ROOM), (start, NEEDED), (bare, NEEDED), (start, ())):
+        lines = [first]
         for name, value in headers:
             if name in KEPT or name in optional:
                 lines.append(redactor.mask(f"{name}: {value}"))

@@ -71,6 +71,17 @@ def undated(item: InputFile, positions: Sequence[int], config: Config) -> set[in
     return {pos for pos, text in told if not text_log.is_dated(text, config.formats)}
 
 
+def in_turn(items: Sequence[InputFile], config: Config) -> list[list[InputFile]]:
+    """The inputs that may be files of one capture, for `read_in_turn`; not where keys are to open
+    what they hold."""
+    return [] if config.keylog else pcap.in_turn([it for it in items if choose(it) is PCAP])
+
+
+def read_in_turn(items: Sequence[InputFile], config: Config) -> list[Reading]:
+    """Readings of the first of such files and of those that continue it."""
+    return pcap.read_in_turn(items, config)
+
+
 def read(item: InputFile, config: Config) -> Reading:
     """Read an input with the source that is surest of it; one that none knows gives no events."""
     source = choose(item)

@@ -7,19 +7,29 @@ keys are at hand: in a key log (`--keylog`) or in the pcapng itself.
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from wsdiag import contents
+import polars as pl
+
+from wsdiag import contents, progress
 from wsdiag.capture import describe
-from wsdiag.capture.records import Notes, kind
+from wsdiag.capture.records import Notes, kind, records
 from wsdiag.capture.streams import TcpFact
 from wsdiag.config import Config
 from wsdiag.event import Vantage
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.sources.freed import give_back
 from wsdiag.sources.wire_book import Book
-from wsdiag.sources.wire_reader import read_capture
+from wsdiag.sources.wire_reader import CaptureReader, read_capture
+
+PAUSE_US, OVERLAP_US = 60_000_000, 10_000
+"""So far apart are the last packet of a file and the first of the next at most, where they are of
+one capture; times of packets beside one another may be a little out of order."""
+
+_NUMBERS = re.compile(r"[-_.T]?\d+")
 
 MAX_KEYS = 64 * 1024**2
 """Bytes of a key log that are taken."""
@@ -40,14 +50,78 @@ def read(item: InputFile, config: Config) -> Reading:
     give_back()
     events = book.frame()
     give_back()
+    return _reading(item, notes, events, book, *remarks)
+
+
+def in_turn(items: Sequence[InputFile]) -> list[list[InputFile]]:
+    """The captures among inputs that may be files of one, as rotated by tcpdump -C, -G or dumpcap
+    -b: their names differ in numbers only. In the order of their first packets."""
+    found = defaultdict[tuple[str, str], list[tuple[int, int, InputFile]]](list)
+    for number, item in enumerate(items):
+        if form := kind(item.head()):
+            with item.path.open("rb") as file:
+                first = next(records(file, Notes()), None)
+            if first is not None:
+                name = (form, _NUMBERS.sub("", item.name))
+                found[name].append((first.ts, number, item))
+    return [[item for *_, item in sorted(group)] for group in found.values() if len(group) > 1]
+
+
+def read_in_turn(items: Sequence[InputFile], config: Config) -> list[Reading]:
+    """Readings of the first of these files, and of those that go on where the one before ends: in
+    them connections go on, too. Where keys are in them, each is read by itself."""
+    far, notebook = progress.current(), contents.current()
+    book, told, starts = Book(items[0].name, notebook), list[Notes](), list[int]()
+    reader = CaptureReader(book)
+    for item in items:
+        with item.path.open("rb") as file:
+            if told:
+                first = next(records(file, Notes()))  # there is one: `in_turn` looked
+                file.seek(0)
+                if far.stopped or not -OVERLAP_US <= first.ts - told[-1].last[1] <= PAUSE_US:
+                    break
+            if notebook is not None:
+                notebook.forget(item.name)
+            far.begin(item.name)
+            starts.append(reader.packets)
+            book.begins.append((reader.packets, item.name))
+            told.append(Notes())
+            reader.read(file, told[-1])
+        if far.is_cut:
+            told[-1].remarks.append("interrupted: it was not read to its end")
+        far.end(item.path.stat().st_size)
+    if any(notes.keys for notes in told):
+        return [read(item, config) for item in items[: len(told)]]
+    reader.finish()
+    give_back()
+    events = book.frame()
+    give_back()
+    pos, last = pl.col("pos"), len(told) - 1
+    return [
+        _reading(
+            item,
+            notes,
+            events.filter((pos > before) & (pos <= until)).with_columns(pos - before),
+            book if number == last else None,
+        )
+        for number, (item, notes, before, until) in enumerate(
+            zip(items, told, starts, [*starts[1:], reader.packets], strict=False)
+        )
+    ]
+
+
+def _reading(
+    item: InputFile, notes: Notes, events: pl.DataFrame, book: Book | None, *more: str
+) -> Reading:
+    """What was read of a file; `book` is that which it ends, where it ends one."""
     return Reading(
         format=kind(item.head()) or "pcap",
         vantage=Vantage.NETWORK,
         events=events,
-        unread_lines=notes.undecoded + book.unreadable,
+        unread_lines=notes.undecoded + (book.unreadable if book else 0),
         resolution_ms=notes.resolution_us / 1000,
-        remarks=(*notes.remarks, *remarks, *book.remarks()),
-        redactions=dict(book.redactor.counts),
+        remarks=(*notes.remarks, *more, *(book.remarks() if book else ())),
+        redactions=dict(book.redactor.counts) if book else {},
     )
 
 

@@ -33,6 +33,7 @@ class Book:
 
     def __init__(self, source: str, notebook: Notebook | None = None) -> None:
         self.source, self.notebook = source, notebook
+        self.begins: list[tuple[int, str]] = []  # of several files: the packets before, the name
         self.keep = BODY_BYTES if notebook is None else contents.BODY_BYTES  # of an HTTP body
         self.redactor = Redactor()
         self.mask = Masking(self.redactor)
@@ -46,6 +47,13 @@ class Book:
         self._round: list[pl.DataFrame] = []  # of this round, each row with its turn
         self._packed: list[pl.DataFrame] = []  # of the rounds before, each with its place instead
         self._places = 0
+
+    def place(self, pos: int) -> tuple[str, int]:
+        """The file that a packet stands in, and its number there."""
+        for before, name in reversed(self.begins):
+            if pos > before:
+                return name, pos - before
+        return self.source, pos
 
     def add(self, what: Kind, pos: int, ts: int, **columns: object) -> None:
         """Note a row; `ts` in µs since 1970, negative where the capture has no time."""
@@ -109,7 +117,7 @@ class Book:
                 f"{self.lost_bytes} bytes of {self.lossy} WebSocket connections are missing in the "
                 "capture, lost or cut off (tcpdump -s 0 keeps whole packets): they are not read"
             )
-        said += self.encrypted.remarks(self.source, self.redactor)
+        said += self.encrypted.remarks(self.place, self.redactor)
         if self.over_http2:
             said.append(
                 f"{self.over_http2} connections ask for a WebSocket over HTTP/2 (RFC 8441): "

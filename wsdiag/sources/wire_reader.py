@@ -31,24 +31,39 @@ def read_capture(
     stream: BufferedIOBase, book: Book, notes: Notes, batch_bytes: int = BATCH_BYTES
 ) -> None:
     """Read a capture into a book."""
-    reader = _CaptureReader(book, notes)
-    far = progress.current()
-    for batch in batches(stream, notes, batch_bytes):
-        reader.take(batch)
-        if not far.goes_on(stream.tell()):
-            break
+    reader = CaptureReader(book)
+    reader.read(stream, notes, batch_bytes)
     reader.finish()
 
 
-class _CaptureReader:
-    def __init__(self, book: Book, notes: Notes) -> None:
-        self._book, self._notes = book, notes
+class CaptureReader:
+    """Reads a capture, or several files of one that follow one another, into a book.
+
+    `packets` is how many were read: those of a file are numbered on from the file before.
+    """
+
+    def __init__(self, book: Book) -> None:
+        self.packets = 0
+        self._last = Notes().last  # pos, ts of the latest packet
+        self._book, self._notes = book, Notes()
         self._keys = Keys()
         self._stories: dict[int, Story] = {}  # the latest of each pair of ends
         self._upwards: dict[int, bool] = {}  # whether the first of its ends is the lower one
 
-    def take(self, batch: Batch) -> None:
-        """Read the packets of a batch."""
+    def read(self, stream: BufferedIOBase, notes: Notes, batch_bytes: int = BATCH_BYTES) -> None:
+        """Read a file."""
+        self._notes, before, far = notes, self.packets, progress.current()
+        for batch in batches(stream, notes, batch_bytes):
+            self.packets = before + int(batch.pos[-1])
+            self._take_batch(batch._replace(pos=batch.pos + before) if before else batch)
+            if not far.goes_on(stream.tell()):
+                break
+        notes.tell_passed_over()
+        pos, ts = notes.last
+        if pos and ts >= self._last[1]:
+            self._last = pos + before, ts
+
+    def _take_batch(self, batch: Batch) -> None:
         traffic = decode(batch, self._notes)
         keys, up = self._keys.find(traffic.segments)
         beginning = set(keys[traffic.segments.flags & SYN != 0].tolist())
@@ -74,7 +89,6 @@ class _CaptureReader:
 
     def finish(self) -> None:
         """Nothing more comes."""
-        self._notes.tell_passed_over()
         for story in sorted(self._stories.values(), key=lambda story: story.conn.begun):
             self._over(story)
 
@@ -122,7 +136,7 @@ class _CaptureReader:
     def _over(self, story: Story) -> None:
         for fact in over(story.conn):
             story.take(fact)
-        story.finish(*(story.conn.last if story.conn.replaced else self._notes.last))
+        story.finish(*(story.conn.last if story.conn.replaced else self._last))
 
     def _together(self, groups: dict[int, Ints], traffic: Traffic, up: Mask) -> None:
         """Read segments of connections of which only frames are left to be read."""

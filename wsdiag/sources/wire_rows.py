@@ -246,11 +246,11 @@ class Story:
 
     def _attempt(self, request: Request | None) -> None:
         """The connection begins: at its SYN, or at the request where it carried others before."""
-        self._show()
         if self.conn.syn is not None and self._requests <= 1:
             self._began = self.conn.syn
         elif request is not None:
             self._began = (request.pos, request.ts)
+        self._show()
         columns = {} if request is None else self._handshake(request)
         self._row(Kind.ATTEMPT, None, *self._began, peer=self._peer, **columns)
 
@@ -290,7 +290,8 @@ class Story:
             return
         if what is Kind.OPEN and (notebook := self._book.notebook):
             client = _host(self.conn.ends[self.client].ip)
-            of = (self._book.source, self.name, client, request.target)
+            source, _ = self._book.place(request.pos)
+            of = (source, self.name, client, request.target)
             notebook.handshake(*of, request.headers, answer.headers)
         if what is not Kind.REJECTED:
             told["ms"] = _ms(began, answer.ts)
@@ -307,8 +308,7 @@ class Story:
         request, headers = answer.request, answer.headers
         size = headers.get("content-length", "")
         notebook.fetch(
-            self._book.source,
-            request.pos,
+            *self._book.place(request.pos),
             request.ts,
             _host(self.conn.ends[self.client].ip),
             request.method,
@@ -325,7 +325,7 @@ class Story:
         """Let a review look at a message."""
         if notebook := self._book.notebook:
             way = "c2s" if side == self.client else "s2c"
-            of = (self._book.source, pos, ts if ts >= 0 else None, self.name, way, size)
+            of = (*self._book.place(pos), ts if ts >= 0 else None, self.name, way, size)
             notebook.message(*of, text, engine_io=self.engine_io)
 
     def without_id(self, side: int, pos: int, ts: int, text: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from wsdiag.capture.streams import Connection
 from wsdiag.capture.tls import APPLICATION, Tls
@@ -51,8 +51,8 @@ class Encrypted:
             if spoken and not tls.is_full:
                 self._silences.append(max(0, ts - spoken[-1]) / 1e6)
 
-    def remarks(self, source: str, redactor: Redactor) -> list[str]:
-        """What there is to say."""
+    def remarks(self, place: Callable[[int], tuple[str, int]], redactor: Redactor) -> list[str]:
+        """What there is to say; `place` tells in which file a packet stands, and where there."""
         if not self.count:
             return []
         said = [
@@ -69,7 +69,7 @@ class Encrypted:
             said.append(f"TLS names (SNI): {named}; protocols (ALPN): {_listed(self._protocols)}")
         if self._beats:
             shown = ", ".join(
-                f"{text} ×{count} ({source}#{self._proofs[text]})"
+                f"{text} ×{count} ({'#'.join(map(str, place(self._proofs[text])))})"
                 for text, count in self._beats.most_common(_MOST_NAMED)
             )
             said.append(
