@@ -129,6 +129,7 @@ def inputs(gathered: Gathered) -> list[Input]:
                 clock_against=clock.against,
                 remarks=[sanitise(remark) for remark in (*item.remarks, *reading.remarks)],
                 lines=reading.lines,
+                log=gathered.logs.whole.get(item.name),
             )
         )
     return [*read, *(_unopened(problem) for problem in gathered.problems)]

@@ -12,7 +12,7 @@ import polars as pl
 from wsdiag import clocks, connections, evidence, parts, progress, rotation, sessions, sources
 from wsdiag.config import Config
 from wsdiag.connections import Story
-from wsdiag.event import EVENTS, events, ordered
+from wsdiag.event import EVENTS, events
 from wsdiag.evidence import Found, InputFile, Reading
 from wsdiag.redact import sanitise
 
@@ -35,27 +35,30 @@ class Covered(NamedTuple):
 class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     """What was read: inputs and their readings in the same order, and all events together.
 
-    `parts` hold the events in the total order. They have the columns of EVENTS, but `source` as an
-    Enum of the inputs' names; the readings' own events are gone. `covered` and `clocks` are by
-    input; `broken` holds what contradicts them, as `clocks.contradictions`. `since` and `until`
-    bound the events. `whole` names for each file of a rotated log or capture the newest of them.
+    `parts` hold the events in the total order, those of a rotated log under one source: `logs`
+    tells its files. They have the columns of EVENTS, but `source` as an Enum of the inputs' names;
+    the readings' own events are gone. `covered` and `clocks` are by input; `broken` holds what
+    contradicts them, as `clocks.contradictions`. `since` and `until` bound the events.
     """
 
     inputs: list[InputFile]
     readings: list[Reading]
     problems: list[str]
     parts: parts.Parts
+    logs: rotation.Logs
     since: datetime | None
     until: datetime | None
     covered: dict[str, Covered]
     clocks: dict[str, clocks.Clock]
     broken: pl.DataFrame
-    whole: dict[str, str]
 
     @property
     def events(self) -> pl.LazyFrame:
-        """All events."""
-        return pl.concat(self.parts)
+        """All events, each under its own file."""
+        return pl.concat(self._filed())
+
+    def _filed(self) -> list[pl.LazyFrame]:
+        return [self.logs.as_files(part) for part in self.parts]
 
     @property
     def formats(self) -> dict[str, str]:
@@ -68,12 +71,17 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
         """The programs in use, as all inputs tell."""
         return frozenset().union(*(reading.stacks for reading in self.readings))
 
-    def story(self) -> Story:
+    def story(self, *, by_file: bool = False) -> Story:
         """The events with what is drawn from them, each made once: every detector reads the table,
-        most the signs, and several the round trips."""
-        told = zip(self.inputs, self.readings, strict=True)
-        doubtful = {item.name: reading.doubtful for item, reading in told if reading.doubtful}
-        return connections.told(self.parts, doubtful, evidence.keep, self.whole)
+        most the signs, and several the round trips. `by_file`: as if no files were one log.
+        """
+        doubtful: dict[str, frozenset[int]] = {}
+        for item, reading in zip(self.inputs, self.readings, strict=True):
+            if reading.doubtful:
+                name = item.name if by_file else self.logs.whole.get(item.name, item.name)
+                doubtful[name] = doubtful.get(name, frozenset[int]()) | reading.doubtful
+        events = self._filed() if by_file else self.parts
+        return connections.told(events, doubtful, evidence.keep)
 
 
 def gather(found: Found, config: Config) -> Gathered:
@@ -96,14 +104,12 @@ def gather(found: Found, config: Config) -> Gathered:
     readings = [msgspec.structs.replace(reading, events=nothing) for reading in readings]
     in_runs = {name for files in runs for name in files}
     spans = {name: span[1:] for name, span in covered.items() if name not in in_runs}
-    rotated = [*rotation.logs(spans, read), *runs]
-    whole = {name: files[-1] for files in rotated for name in files}
+    logs = rotation.Logs([*rotation.found(spans, read), *runs], read)
     asked = _reference(found, config)
-    reference = whole.get(asked, asked) if asked else None
-    lengths = rotation.lengths(read)
-    read = rotation.as_one(read, rotated, lengths)
+    reference = logs.whole.get(asked, asked) if asked else None
+    read = logs.as_one(read)
     zoneless = {
-        whole.get(item.name, item.name)
+        logs.whole.get(item.name, item.name)
         for item, reading in zip(found.inputs, readings, strict=True)
         if reading.zoneless
     }
@@ -111,29 +117,24 @@ def gather(found: Found, config: Config) -> Gathered:
     broken = clocks.contradictions(aligned, offsets)
     del aligned
     read = clocks.moved(read, offsets)
-    offsets |= {name: offsets[files[-1]] for files in rotated for name in files}
+    offsets |= {name: offsets[whole] for name, whole in logs.whole.items()}
     last = read.select(pl.col("ts").max()).collect(engine="in-memory").item()
     since, until = _moment(config.since, last), _moment(config.until, last)
     inside = parts.in_order(_within(read, since, until), count)
     del read
     if not any(part.select(pl.len()).collect(engine="in-memory").item() for part in inside):
         raise NoEvidence("no event lies between --since and --until")
-    named = (
-        ordered(rotation.as_files(part.lazy(), rotated, lengths).collect(engine="in-memory"))
-        for part in sessions.identified(inside)
-    )
     return Gathered(
         inputs=found.inputs,
         readings=readings,
         problems=found.problems,
-        parts=parts.kept(named, count),
+        parts=parts.kept(sessions.identified(inside), count),
+        logs=logs,
         since=since,
         until=until,
         covered=covered,
         clocks=offsets,
-        # Places in a rotated log went on from file to file: they would point to the wrong one.
-        broken=broken.filter(~pl.any_horizontal(pl.col("source", "against").is_in(sorted(whole)))),
-        whole=whole,
+        broken=broken,
     )
 
 

@@ -58,12 +58,14 @@ def _judged(gathered: Gathered, config: Config, chosen: dict[str, detectors.Dete
         clock_errors_s={name: left for name, left in errors.items() if left is not None}
     )
     frame, verdicts = detectors.judge(story, config.goals(), chosen)
+    frame = gathered.logs.pointing_to_files(frame, "evidence")
     redactor = Redactor()
     findings = account.findings(frame, gathered, redactor)
     measured, course = facts.measure(story)
     worst = roster.worst(story, frame)
+    contradictions = disagreements.find(story, gathered.clocks, gathered.broken)
     contradicted = account.disagreements(
-        disagreements.find(story, gathered.clocks, gathered.broken),
+        gathered.logs.pointing_to_files(contradictions, "one", "other"),
         gathered,
         redactor,
         disagreements.KINDS,

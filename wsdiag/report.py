@@ -61,7 +61,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     drift is seen. `clock_zone_min` is the part of the offset that is a difference of time zones.
     `clock_anchors` counts the moments that told it, `clock_against` names the source they were
     compared with: the reference, which names itself, or one that is tied to it. `lines` is of logs
-    only.
+    only. `log` is the newest file of the rotated log of which this is one file, null for any other.
     """
 
     path: str
@@ -83,6 +83,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     clock_against: str | None = None
     remarks: list[str] = []
     lines: Lines | None = None
+    log: str | None = None
 
 
 class Quantiles(msgspec.Struct, frozen=True, kw_only=True):

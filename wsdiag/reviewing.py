@@ -30,7 +30,7 @@ def review(
         contents.noted(check) as notebook,
     ):
         gathered = gather(found, config)
-        story = gathered.story()
+        story = gathered.story(by_file=True)  # as messages are noted
         frame, _ = detectors.judge(
             story, config.goals(), detectors.chosen(config.select, config.ignore)
         )

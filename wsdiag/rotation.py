@@ -1,21 +1,23 @@
 """Rotated logs: `app.log.2`, `app.log.1` and `app.log` are one log, written one after the other.
 So are `app-01.log` and `app-02.log` where connections of the one go on in the other.
 
-While connections are looked for, the files of such a log are one source, whose places go on from
-file to file; then every event gets its own file and place again.
+All are judged as the one source that they are, whose places go on from file to file: a ping may
+stand in one of them and its pong in the next. What is shown of an event is its own file and place.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate, pairwise
+from typing import Any
 
 import polars as pl
 
-from wsdiag.event import BEGIN, NAMELESS
+from wsdiag.event import BEGIN, NAMELESS, ORDER
 
 Spans = Mapping[str, tuple[datetime | None, datetime | None]]
 """The first and the last time of each file's events."""
@@ -31,7 +33,7 @@ _SHORT = 4
 """An id of fewer characters may be another connection's in another file."""
 
 
-def logs(spans: Spans, events: pl.LazyFrame) -> list[list[str]]:
+def found(spans: Spans, events: pl.LazyFrame) -> list[list[str]]:
     """The files of each rotated log, the oldest first.
 
     Files of which an older one goes on for longer are not one log, whatever their names.
@@ -98,53 +100,74 @@ def _going_on(logs: Sequence[list[str]], events: pl.LazyFrame) -> list[list[str]
     return [files for files in logs if not told.isdisjoint(files)]
 
 
-def as_one(
-    events: pl.LazyFrame, rotated: Sequence[Sequence[str]], read: Mapping[str, int]
-) -> pl.LazyFrame:
-    """The events with each rotated log as one source, named as its last file; `read` has the
-    `lengths` of the files."""
-    if not rotated:
-        return events
-    source = pl.col("source")
-    whole = {name: files[-1] for files in rotated for name in files}
-    starts = {
-        name: start
-        for files in rotated
-        for name, start in zip(files, _starts(files, read), strict=True)
-    }
-    return events.with_columns(
-        source=source.replace(whole),
-        pos=pl.col("pos") + source.replace_strict(starts, default=0, return_dtype=pl.Int64),
-    )
+class Logs:
+    """Which files are one log, named as its last file, and where each of them begins in it."""
 
+    def __init__(self, files: Sequence[Sequence[str]], events: pl.LazyFrame) -> None:
+        """`files` as `found` gives them; `events` are those of the files."""
+        self._files = files
+        self.whole = {name: members[-1] for members in files for name in members}
+        ends = _ends(events) if files else {}
+        self._starts = {
+            members[-1]: list(accumulate((ends.get(name, 0) for name in members[:-1]), initial=0))
+            for members in files
+        }
 
-def as_files(
-    events: pl.LazyFrame, rotated: Sequence[Sequence[str]], read: Mapping[str, int]
-) -> pl.LazyFrame:
-    """The events of `as_one` back under their files."""
-    if not rotated:
-        return events
-    source, pos = pl.col("source"), pl.col("pos")
-    names = events.collect_schema()["source"]
-    whose, place = source, pos
-    for files in rotated:
-        starts = pl.Series(_starts(files, read), dtype=pl.Int64)
-        # The last file that a place fits is its own.
-        file = pl.lit(starts).search_sorted(pos, side="left") - 1
-        here = source == files[-1]
-        whose = (
-            pl.when(here).then(pl.lit(pl.Series(files, dtype=names)).gather(file)).otherwise(whose)
+    def as_one(self, events: pl.LazyFrame) -> pl.LazyFrame:
+        """The events with each rotated log as one source."""
+        if not self._files:
+            return events
+        starts = {
+            name: start
+            for members in self._files
+            for name, start in zip(members, self._starts[members[-1]], strict=True)
+        }
+        source = pl.col("source")
+        return events.with_columns(
+            source=source.replace(self.whole),
+            pos=pl.col("pos") + source.replace_strict(starts, default=0, return_dtype=pl.Int64),
         )
-        place = pl.when(here).then(pos - pl.lit(starts).gather(file)).otherwise(place)
-    return events.with_columns(source=whose, pos=place)
+
+    def as_files(self, events: pl.LazyFrame) -> pl.LazyFrame:
+        """The events of `as_one` back under their files, in the total order."""
+        if not self._files:
+            return events
+        source, pos = pl.col("source"), pl.col("pos")
+        names = events.collect_schema()["source"]
+        whose, place = source, pos
+        for members in self._files:
+            starts = pl.lit(pl.Series(self._starts[members[-1]], dtype=pl.Int64))
+            file = starts.search_sorted(pos, side="left") - 1
+            own = pl.lit(pl.Series(members, dtype=names)).gather(file)
+            here = source == members[-1]
+            whose = pl.when(here).then(own).otherwise(whose)
+            place = pl.when(here).then(pos - starts.gather(file)).otherwise(place)
+        filed = events.with_columns(source=whose, pos=place)
+        return filed.sort(*ORDER, nulls_last=True, maintain_order=True)
+
+    def pointing_to_files(self, told: pl.DataFrame, *columns: str) -> pl.DataFrame:
+        """Pointers to the events of `as_one` (structs with source and pos, or lists of them) as
+        pointers to the files."""
+        if not self._files:
+            return told
+        return told.with_columns(
+            pl.Series(name, [self._filed(one) for one in told[name].to_list()], told[name].dtype)
+            for name in columns
+        )
+
+    def _filed(self, spots: Any) -> Any:
+        if isinstance(spots, list):
+            return [self._filed(spot) for spot in spots]
+        if spots is None or spots["source"] not in self._starts:
+            return spots
+        members = next(members for members in self._files if members[-1] == spots["source"])
+        starts = self._starts[spots["source"]]
+        # The last file that a place fits is its own.
+        file = bisect_left(starts, spots["pos"]) - 1
+        return spots | {"source": members[file], "pos": spots["pos"] - starts[file]}
 
 
-def lengths(events: pl.LazyFrame) -> dict[str, int]:
+def _ends(events: pl.LazyFrame) -> dict[str, int]:
     """The last place with an event, by source."""
     last = events.select("source", "pos").group_by("source").agg(pl.col("pos").max())
     return dict(last.collect(engine="in-memory").iter_rows())
-
-
-def _starts(files: Sequence[str], lengths: Mapping[str, int]) -> Iterator[int]:
-    """Where each file begins when they are one."""
-    return accumulate((lengths.get(name, 0) for name in files[:-1]), initial=0)

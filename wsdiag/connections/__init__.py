@@ -26,7 +26,6 @@ from wsdiag.connections.counting import counted, may_have_lived, with_room
 from wsdiag.connections.left_apart import left_apart
 from wsdiag.connections.reconnecting import reconnects
 from wsdiag.connections.table import table
-from wsdiag.connections.traffic import newest
 from wsdiag.connections.trips import proofs, round_trips, said_how
 from wsdiag.connections.unanswered import backend_silent, unanswered
 
@@ -63,8 +62,7 @@ class Story(NamedTuple):
 
     In a capture nearly all rows are messages: who does not ask for them looks at `signs`.
     `clock_errors_s` tells by how much a source's clock may still be off, in seconds; nothing of a
-    source that no moment ties to the others. `whole` names for each file of a rotated log or
-    capture the newest of them.
+    source that no moment ties to the others.
     """
 
     events: pl.LazyFrame
@@ -72,34 +70,27 @@ class Story(NamedTuple):
     connections: pl.LazyFrame
     trips: pl.LazyFrame
     clock_errors_s: Mapping[str, float] = MappingProxyType({})
-    whole: Mapping[str, str] = MappingProxyType({})
-
-    @property
-    def log(self) -> pl.Expr:
-        """The source, or the newest file of that of which it is a part."""
-        return newest(self.whole)
 
 
 def told(
     parts: Sequence[pl.LazyFrame],
     doubtful: Mapping[str, Set[int]] | None = None,
     keep: Callable[[pl.DataFrame], pl.LazyFrame] = pl.DataFrame.lazy,
-    whole: Mapping[str, str] = MappingProxyType({}),
 ) -> Story:
     """The story of events in parts, which follow one another in the total order, and have sessions;
-    `doubtful` and `whole` as in `table`. `keep` puts away what there may be as much of as of
-    events.
+    `doubtful` as in `table`. `keep` puts away what there may be as much of as of events.
 
     What is drawn is made once: every detector reads the table, most the signs, and several the
     round trips.
     """
     events = pl.concat(parts)
-    known = table(parts, doubtful, whole).lazy()
+    known = table(parts, doubtful).lazy()
     if len(parts) > 1:
-        trips = keep(round_trips(events).collect(engine="in-memory"))
-        return Story(events, signs(events), known, trips, whole=whole)
+        return Story(
+            events, signs(events), known, keep(round_trips(events).collect(engine="in-memory"))
+        )
     drawn = pl.collect_all([signs(events), round_trips(events)], engine="in-memory")
-    return Story(events, drawn[0].lazy(), known, drawn[1].lazy(), whole=whole)
+    return Story(events, drawn[0].lazy(), known, drawn[1].lazy())
 
 
 def signs(events: pl.LazyFrame) -> pl.LazyFrame:

@@ -21,16 +21,13 @@ _LOOPBACK = r"^(127\.|\[?::1\]?$|\[?::ffff:127\.)"  # RFC 1122 3.2.1.3, RFC 4291
 
 
 def table(
-    parts: Sequence[pl.LazyFrame],
-    doubtful: Mapping[str, Set[int]] | None = None,
-    whole: Mapping[str, str] | None = None,
+    parts: Sequence[pl.LazyFrame], doubtful: Mapping[str, Set[int]] | None = None
 ) -> pl.DataFrame:
     """One row per session, ordered by its first event. `parts` are events that follow one another
     in the total order.
 
     `doubtful` names for a source the close codes that its program is known to write without having
-    got them; they stay in `reported`, but nothing is concluded from them. `whole` names for each
-    file of a rotated log or capture the newest of them: what each tells of traffic adds up.
+    got them; they stay in `reported`, but nothing is concluded from them.
 
     Columns: session, client (identity across reconnects, null where it cannot be told), user,
     token, expires, key, path, peer, vantages, sources, attempted, opened, handshake_ms, status,
@@ -53,7 +50,7 @@ def table(
             seen.add(placed)
         over = pl.lit(last).gather(pl.col("_place")) == number
         told = pl.concat(rows)
-        found += _concluded(told.filter(over), seen.taken(over), whole or {})
+        found += _concluded(told.filter(over), seen.taken(over))
         rows = [told.filter(~over)]
     return _joined(found).with_columns(client=_client()).select(pl.all().exclude("^_.*$"))
 
@@ -71,14 +68,12 @@ def _last_parts(parts: Sequence[pl.LazyFrame], place: pl.Expr) -> pl.Series:
     return pl.concat(told).group_by("_place").agg(pl.col("part").max()).sort("_place")["part"]
 
 
-def _concluded(
-    rows: pl.DataFrame, seen: Traffic, whole: Mapping[str, str]
-) -> Iterator[dict[str, pl.Series]]:
+def _concluded(rows: pl.DataFrame, seen: Traffic) -> Iterator[dict[str, pl.Series]]:
     """The columns of the sessions whose rows and traffic these are."""
     legs = traffic.legs(seen)
     told = pl.concat([rows, legs.drop("last", "last_c2s", "last_s2c", *COUNTS)], how="diagonal")
     # Some at a time: what a session's row is made of is much larger than the row.
-    for some in _together(told, traffic.totals(legs, whole), traffic.gaps(seen)):
+    for some in _together(told, traffic.totals(legs), traffic.gaps(seen)):
         yield _conclude(_told(*some)).to_dict()
 
 
@@ -218,9 +213,7 @@ def _client() -> pl.Expr:
 
     One user may have several devices, so a name of the client's own goes first.
     """
-    # A rotated log is one: app.log.1 goes on in app.log.
-    log = pl.col("_client_source").cast(pl.String).str.replace(r"\.\d{1,3}(\.gz|\.zst)?$", "")
-    name = pl.format("{}:{}", log, "_client_conn")
+    name = pl.format("{}:{}", "_client_source", "_client_conn")
     recurring = pl.when(name.is_not_null() & (pl.len().over(name) > 1)).then(name)
     return pl.coalesce(recurring, "user", name, "token", _lone_address())
 

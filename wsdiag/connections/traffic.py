@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -95,21 +95,11 @@ def _legs(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def newest(whole: Mapping[str, str]) -> pl.Expr:
-    """The source; of a file that `whole` names, the newest of the log or capture it is part of."""
-    return pl.col("source").cast(pl.String).replace(dict(whole)) if whole else pl.col("source")
-
-
-def totals(legs: pl.DataFrame, whole: Mapping[str, str]) -> pl.DataFrame:
+def totals(legs: pl.DataFrame) -> pl.DataFrame:
     """The legs as one row for each session: _place, `_last_traffic`, last_c2s, last_s2c, counts.
 
-    Counted on the leg that saw most: both legs of a proxied connection carry the same frames. A leg
-    goes on from file to file of what `whole` names.
+    Counted on the leg that saw most: both legs of a proxied connection carry the same frames.
     """
-    if whole:
-        legs = legs.group_by("_place", newest(whole), "conn").agg(
-            pl.col("last", "last_c2s", "last_s2c").max(), pl.col(COUNTS).sum()
-        )
     return legs.group_by("_place").agg(
         pl.col("last").max().alias("_last_traffic"),
         pl.col("last_c2s", "last_s2c").max(),

@@ -80,7 +80,7 @@ def _framed() -> pl.Expr:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all connections concerned."""
-    unanswered = _unanswered(story.signs.with_columns(_log=story.log))
+    unanswered = _unanswered(story.signs)
     rows = (
         with_room(story.connections)
         .join(_stated(story.signs), on="session", how="left")
@@ -233,12 +233,12 @@ def _unanswered(events: pl.LazyFrame) -> pl.LazyFrame:
     )
     # Who sent a Close, or got one, waits for no pong any more, and owes none.
     closes = events.filter((pl.col("kind") == "close") & pl.col("session").is_not_null())
-    closed = closes.group_by("session", "_log", "conn").agg(over=pl.col("ts").min())
-    over = ("session", "_log", "conn", "beat")
+    closed = closes.group_by("session", "source", "conn").agg(over=pl.col("ts").min())
+    over = ("session", "source", "conn", "beat")
     return (
-        beats.join(closed, on=["session", "_log", "conn"], how="left", nulls_equal=True)
+        beats.join(closed, on=["session", "source", "conn"], how="left", nulls_equal=True)
         .filter((pl.col("ts") <= pl.col("over")).fill_null(value=True))
-        .sort("session", "ts", "source", "pos")
+        .sort("session", "source", "pos")
         .with_columns(answered=pl.col("ts").filter(pl.col("kind") == "pong").max().over(over))
         .group_by(*over, maintain_order=True)
         .agg(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
+import msgspec
 import polars as pl
 
 from wsdiag.connections import Story
@@ -16,9 +18,20 @@ WIRE, BY_CLIENT = pl.col("vantage") == "network", pl.col("vantage") == "client"
 
 
 def spans(inputs: Collection[Input]) -> dict[str, str]:
-    """For each input the time that it covers by the reference's clock, and how far its own is off:
-    `10:15:02.000Z to 10:20:00.000Z, clock 7 s slow ± 26 ms`."""
-    return {read.source: _span(read) for read in inputs if read.first and read.last}
+    """For each log or other input the time that it covers by the reference's clock, and how far its
+    own is off: `3 files, 10:15:02.000Z to 10:20:00.000Z, clock 7 s slow ± 26 ms`."""
+    files = defaultdict[str, list[Input]](list)
+    for read in inputs:
+        if read.first and read.last:
+            files[read.log or read.source].append(read)
+    return {name: _together(name, some) for name, some in files.items()}
+
+
+def _together(name: str, files: Sequence[Input]) -> str:
+    own = next((read for read in files if read.source == name), files[-1])
+    times = [moment for read in files for moment in (read.first, read.last) if moment]
+    whole = _span(msgspec.structs.replace(own, first=min(times), last=max(times)))
+    return f"{len(files)} files, {whole}" if len(files) > 1 else whole
 
 
 def gaps(place: str, story: Story, inputs: Collection[Input], stacks: Collection[str]) -> list[str]:
