@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
 import polars as pl
 
 import wsdiag
@@ -62,7 +63,7 @@ def _judged(gathered: Gathered, config: Config, chosen: dict[str, detectors.Dete
     redactor = Redactor()
     findings = account.findings(frame, gathered, redactor)
     measured, course = facts.measure(story)
-    worst = roster.worst(story, frame)
+    worst = _under_files(roster.worst(story, frame), gathered)
     contradictions = disagreements.find(story, gathered.clocks, gathered.broken)
     contradicted = account.disagreements(
         gathered.logs.pointing_to_files(contradictions, "one", "other"),
@@ -124,7 +125,17 @@ def _vantages(story: Story) -> frozenset[str]:
 def connections_of(paths: Paths, config: Config = DEFAULTS) -> list[Connection]:
     """Every connection and attempt under `paths`, each once. Raises `NoEvidence`."""
     with hiding(config.redact), evidence.collect(paths) as found:
-        return roster.roster(gather(found, config).story())
+        gathered = gather(found, config)
+        return _under_files(roster.roster(gathered.story()), gathered)
+
+
+def _under_files(told: list[Connection], gathered: Gathered) -> list[Connection]:
+    """The connections with the files that tell of each, where these are of rotated logs."""
+    if gathered.logs.whole.keys().isdisjoint({name for one in told for name in one.sources}):
+        return told
+    seen = gathered.events.select("session", "source").unique().sort("session", "source")
+    files = dict(seen.group_by("session").agg("source").collect(engine="in-memory").iter_rows())
+    return [msgspec.structs.replace(one, sources=files[one.session]) for one in told]
 
 
 def read_events(paths: Paths, config: Config = DEFAULTS) -> pl.DataFrame:

@@ -12,8 +12,7 @@ import pytest
 from wsdiag import sources
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile, collect
-from wsdiag.gather import gather
-from wsdiag.pipeline import diagnose
+from wsdiag.pipeline import connections_of, diagnose
 
 sys.path.append(str(Path(__file__).parents[1] / "capture"))
 import craft
@@ -73,11 +72,10 @@ def test_the_report_counts_one_connection_with_all_its_messages(tmp_path: Path) 
     assert (report.facts.connections, report.facts.close_codes) == (1, {"1001": 1})
     verdicts = {verdict.detector: verdict.verdict for verdict in report.verdicts}
     assert verdicts["missed-heartbeat"] == "pass"  # a pong stands in another file than its ping
-    with collect([str(tmp_path)]) as found:
-        (row,) = gather(found, Config()).story().connections.collect().to_dicts()
-    assert (row["messages_c2s"], row["messages_s2c"], row["pings"]) == (4, 4, 4)
-    assert row["sources"] == list(NAMES)
-    assert row["gone"]
+    (one,) = connections_of([str(tmp_path)])
+    assert (one.messages.c2s, one.messages.s2c, one.pings) == (4, 4, 4)
+    assert one.sources == list(NAMES)
+    assert one.ended is not None
 
 
 def test_captures_of_two_places_are_two(tmp_path: Path) -> None:
