@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -102,9 +102,7 @@ def gather(found: Found, config: Config) -> Gathered:
     # Of the events one copy is enough: each is given free when the next is made.
     nothing = events([])
     readings = [msgspec.structs.replace(reading, events=nothing) for reading in readings]
-    in_runs = {name for files in runs for name in files}
-    spans = {name: span[1:] for name, span in covered.items() if name not in in_runs}
-    logs = rotation.Logs([*rotation.found(spans, read), *runs], read)
+    logs = rotation.Logs([*_rotated(covered, runs, read), *runs], read)
     asked = _reference(found, config)
     reference = logs.whole.get(asked, asked) if asked else None
     read = logs.as_one(read)
@@ -117,7 +115,8 @@ def gather(found: Found, config: Config) -> Gathered:
     broken = clocks.contradictions(aligned, offsets)
     del aligned
     read = clocks.moved(read, offsets)
-    offsets |= {name: offsets[whole] for name, whole in logs.whole.items()}
+    # A rotated capture may hold no WebSocket, and so have no clock.
+    offsets |= {name: offsets[whole] for name, whole in logs.whole.items() if whole in offsets}
     last = read.select(pl.col("ts").max()).collect(engine="in-memory").item()
     since, until = _moment(config.since, last), _moment(config.until, last)
     inside = parts.in_order(_within(read, since, until), count)
@@ -153,37 +152,45 @@ def _reference(found: Found, config: Config) -> str | None:
 def _readings(inputs: Sequence[InputFile], config: Config) -> tuple[list[Reading], list[list[str]]]:
     """What each input says, as far as it was read when the user had enough; and the names of the
     files that were read as one, in turn."""
-    far, readings = progress.current(), list[Reading]()
-    sizes = [item.path.stat().st_size for item in inputs]
-    far.total = sum(sizes)
-    early, runs = dict[str, Reading](), list[list[str]]()
+    progress.current().total = sum(item.path.stat().st_size for item in inputs)
+    runs = list(_runs(inputs, config))
+    told = {name: reading for run in runs for name, reading in run.items()}
+    readings = [told.get(item.name) or _reading(item, config) for item in inputs]
+    return readings, [[*run] for run in runs if len(run) > 1]
+
+
+def _runs(inputs: Sequence[InputFile], config: Config) -> Iterator[dict[str, Reading]]:
+    """The readings of files that may be of one capture, by name: together those that are."""
     for group in sources.in_turn(inputs, config):
-        while len(group) > 1 and not far.stopped:
-            told = sources.read_in_turn(group, config)
-            names = [item.name for item in group[: len(told)]]
-            early |= zip(names, told, strict=True)
-            runs += [names] if len(names) > 1 else []
-            group = group[len(told) :]
-    for item, size in zip(inputs, sizes, strict=True):
-        if item.name in early:
-            readings.append(early[item.name])
-            continue
-        if far.stopped:
-            remark = "interrupted before it was read"
-            readings.append(
-                Reading(format="unknown", vantage=None, events=events([]), remarks=(remark,))
-            )
-            continue
-        far.begin(item.name)
-        before = far.read
-        reading = sources.read(item, config)
-        if far.is_cut:
-            share = (far.read - before) / max(size, 1)
-            remark = f"interrupted: {share:.0%} of it was read"
-            reading = msgspec.structs.replace(reading, remarks=(*reading.remarks, remark))
-        readings.append(reading)
-        far.end(size)
-    return readings, runs
+        rest = group
+        while len(rest) > 1 and not progress.current().stopped:
+            told = sources.read_in_turn(rest, config)
+            yield {item.name: reading for item, reading in zip(rest, told, strict=False)}
+            rest = rest[len(told) :]
+
+
+def _reading(item: InputFile, config: Config) -> Reading:
+    far, size = progress.current(), item.path.stat().st_size
+    if far.stopped:
+        remark = "interrupted before it was read"
+        return Reading(format="unknown", vantage=None, events=events([]), remarks=(remark,))
+    far.begin(item.name)
+    before = far.read
+    reading = sources.read(item, config)
+    if far.is_cut:
+        remark = f"interrupted: {(far.read - before) / max(size, 1):.0%} of it was read"
+        reading = msgspec.structs.replace(reading, remarks=(*reading.remarks, remark))
+    far.end(size)
+    return reading
+
+
+def _rotated(
+    covered: Mapping[str, Covered], runs: Sequence[list[str]], read: pl.LazyFrame
+) -> list[list[str]]:
+    """The files of each rotated log; those of `runs` are known to be one each."""
+    known = {name for files in runs for name in files}
+    spans = {name: (it.first, it.last) for name, it in covered.items() if name not in known}
+    return rotation.found(spans, read)
 
 
 def _together(inputs: Sequence[InputFile], readings: Sequence[Reading], count: int) -> pl.LazyFrame:

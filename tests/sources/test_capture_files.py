@@ -78,6 +78,18 @@ def test_the_report_counts_one_connection_with_all_its_messages(tmp_path: Path) 
     assert one.ended is not None
 
 
+def test_a_rotated_capture_without_a_websocket_beside_a_log(tmp_path: Path) -> None:
+    wire = Wire()
+    wire.syn()
+    wire.send(C2S, b"GET /page HTTP/1.1\r\nHost: h\r\n\r\n")
+    wire.send(S2C, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    for name, packets in zip(NAMES, (wire.packets[:2], wire.packets[2:]), strict=False):
+        (tmp_path / name).write_bytes(craft.pcap(packets))
+    (tmp_path / "app.log").write_text("2026-11-23T10:00:00Z ws connection closed code=1001\n")
+    told = {item.path: item.events for item in diagnose([str(tmp_path)]).inputs}
+    assert told == {"app.log": 1, "wire.pcap": 0, "wire.pcap1": 0}
+
+
 def test_captures_of_two_places_are_two(tmp_path: Path) -> None:
     """They cover the same time, whatever their numbers."""
     for name in ("node1.pcap", "node2.pcap"):
