@@ -11,8 +11,16 @@ from typing import NamedTuple
 import msgspec
 
 from wsdiag.redact import Redactor
+from wsdiag.sources import (
+    field_names,
+    field_pairs,
+    json_record,
+    line_head,
+    line_time,
+    quantities,
+    sentences,
+)
 from wsdiag.sources import fields as of
-from wsdiag.sources import json_record, line_head, line_time, sentences
 from wsdiag.sources.format_check import read_sample
 from wsdiag.sources.format_document import FormatError, Sample, parse
 from wsdiag.sources.line_format import Format
@@ -125,16 +133,16 @@ def _literal(message: str) -> str:
 
 def _searches(line: _Line) -> dict[str, str]:
     """The words of wsdiag that the line's pairs or the record's fields carry: word → field."""
-    stated = line.flat or of.split_fields(line.message)
+    stated = line.flat or field_pairs.split_fields(line.message)
     found: dict[str, str] = {}
     for field, value in stated.items():
-        said = of.spread({field: value}, {})
+        said = field_pairs.spread({field: value}, {})
         for column in of.identity(said):
             if column in _WORD_OF:
                 found.setdefault(_WORD_OF[column], field)
-        if of.number(of.first(said, of.CODE), 1000, 4999):
+        if quantities.number(field_pairs.first(said, field_names.CODE), 1000, 4999):
             found.setdefault("code", field)
-        if of.first(said, of.REASON):
+        if field_pairs.first(said, field_names.REASON):
             found.setdefault("reason", field)
     return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from wsdiag import redact
-from wsdiag.sources import fields as of
+from wsdiag.sources import quantities, shown_values
 from wsdiag.sources.vocabulary import UNSAID
 
 _ADDRESS = re.compile(
@@ -105,7 +105,7 @@ def conn(text: str) -> str | None:
     for pattern in _IDS:
         found = pattern.search(text)
         if found:
-            return of.id_told(found.group(), found["id"])
+            return shown_values.id_told(found.group(), found["id"])
     return None
 
 
@@ -122,23 +122,25 @@ def peer(text: str) -> str | None:
     ends = _ADDRESS_PAIR.search(text)
     if ends:
         ours, theirs = ends[1], ends[2]
-        return of.peer(ours if _port(ours) >= _EPHEMERAL > _port(theirs) else theirs)
+        return shown_values.peer(ours if _port(ours) >= _EPHEMERAL > _port(theirs) else theirs)
     for found in _ADDRESS.finditer(text):
         if not _TOWARDS.search(text[max(0, found.start() - 16) : found.start()].lower()):
-            return of.peer(f"[{found['v6']}]:{found['port']}" if found["v6"] else found[0])
+            return shown_values.peer(
+                f"[{found['v6']}]:{found['port']}" if found["v6"] else found[0]
+            )
     pair = _ADDRESS_TUPLE.search(text)
     if not pair or _FAILED_CALL.search(text[max(0, pair.start() - 16) : pair.start() + 1]):
         return None
-    return of.peer(f"{pair['v4']}:{pair['port']}")
+    return shown_values.peer(f"{pair['v4']}:{pair['port']}")
 
 
 def path(stated: str, text: str) -> str | None:
     """The path of the handshake without its query, from the field that states it or the text."""
     url = _URL.search(stated) or _URL.search(text)
     if url:
-        return of.shown(url["path"] or "/", 200)
+        return shown_values.shown(url["path"] or "/", 200)
     bare = _PATH.search(stated) or _PATH.search(text)
-    return of.shown(bare["path"], 200) if bare else None
+    return shown_values.shown(bare["path"], 200) if bare else None
 
 
 def credential(text: str) -> dict[str, object]:
@@ -174,19 +176,19 @@ def said_reason(text: str) -> str | None:
     if plain.count("(") > plain.count(")"):
         plain += ")"
     unsaid = plain.lower() in UNSAID or _LIVED.fullmatch(plain)
-    return None if unsaid else of.reason(plain)
+    return None if unsaid else shown_values.reason(plain)
 
 
 def lifetime(text: str) -> float | None:
     """How long the connection lived, in milliseconds."""
     found = _LIVED.search(text)
-    return of.millis(found["wait"]) if found else None
+    return quantities.millis(found["wait"]) if found else None
 
 
 def took(text: str) -> float | None:
     """How long it took, in milliseconds."""
     found = _TOOK.search(text)
-    return of.millis(found["wait"]) if found else None
+    return quantities.millis(found["wait"]) if found else None
 
 
 def _port(address: str) -> int:

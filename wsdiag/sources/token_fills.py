@@ -16,7 +16,7 @@ import polars as pl
 
 from wsdiag import redact
 from wsdiag.event import EVENTS
-from wsdiag.sources import fields as of
+from wsdiag.sources import quantities, shown_values
 
 Tokens = Sequence[str]
 Columns = Mapping[int, pl.Series]
@@ -34,11 +34,11 @@ def _expiry(token: str) -> datetime | None:
 
 
 _MADE: dict[str, tuple[Callable[[str], object], ...]] = {
-    "conn": (of.connection_id, redact.session),
+    "conn": (shown_values.connection_id, redact.session),
     "user": (redact.user,),
-    "peer": (of.peer,),
+    "peer": (shown_values.peer,),
     "token": (redact.token,),
-    "expires": (of.instant, _expiry),
+    "expires": (quantities.instant, _expiry),
 }
 
 

@@ -81,8 +81,8 @@ class Phrase:
     def search(self, low: str) -> re.Match[str] | None:
         """Find the phrase in a lower-cased line.
 
-        Groups are named for columns and for what `sentences.py` reads; a figure behind a name only
-        tells alternatives apart.
+        Groups are named for columns and for what `phrase_rows.py` reads; a figure behind a name
+        only tells alternatives apart.
         """
         for stem in self.stems:
             if stem in low:
