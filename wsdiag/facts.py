@@ -9,6 +9,7 @@ import polars as pl
 
 from wsdiag import series
 from wsdiag.connections import (
+    NOT_CUT,
     Story,
     backoff,
     counted,
@@ -21,9 +22,6 @@ from wsdiag.connections import (
 from wsdiag.report import Backoff, Facts, MemoryCost, Quantiles, Series
 
 BURST = timedelta(seconds=10)
-
-NO_ABORT = r"^--.*$"
-"""HAProxy's state where nobody cut a session short (configuration manual, 8.5)."""
 
 
 class Measured(NamedTuple):
@@ -74,7 +72,7 @@ def measure(story: Story) -> Measured:
         refused=len(refused),
         close_codes=_close_codes(ended),
         ends=_counts(
-            opened.filter("gone")["end_reason"].drop_nulls().str.replace(NO_ABORT, "normal")
+            opened.filter("gone")["end_reason"].drop_nulls().str.replace(f"^{NOT_CUT}.*$", "normal")
         ),
         reconnects=len(gaps),
         attempts_max_per_10s=_burst(tried),

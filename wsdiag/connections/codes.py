@@ -12,6 +12,10 @@ BLAMING_CODES = (1002, 1003, 1007, 1009, 1010)
 SENDERS = ("client", "server", "proxy", "network", "unknown")
 """Who may have closed."""
 
+NOT_CUT = "--"
+"""How the reason of an end begins with which HAProxy says that nobody cut the session short
+(configuration manual, 8.5)."""
+
 RESTART_CODES = (1001, 1012)
 """What a server sends when it goes away by plan (RFC 6455 section 7.4.1; IANA registry)."""
 

@@ -46,7 +46,7 @@ def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
             pl.col("vantages").list.contains(name).alias(f"_by_{name}") for name in NEARNESS
         )
         .with_columns(
-            _number(
+            _rank(
                 *(here & ~pl.col("fragment") & told for told in (begins, True, pl.col("gone"))),
                 here & pl.col("fragment").all(),
             ).alias(f"_count_{name}")
@@ -65,7 +65,7 @@ def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _number(*flags: pl.Expr) -> pl.Expr:
+def _rank(*flags: pl.Expr) -> pl.Expr:
     """A number by which those are compared that have most of the first, then of the next."""
     number, base = pl.lit(0.0), pl.len() + 1
     for flag in flags:

@@ -103,9 +103,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         how="left",
         maintain_order="left",
     )
-    closed_by = pl.col("closed_by").fill_null("unknown")
-    who, by = pl.col("closed_by").drop_nulls().mode().sort().first(), counts(closed_by, SENDERS)
-    who = who.fill_null("unknown")
+    who = pl.col("closed_by").drop_nulls().mode().sort().first().fill_null("unknown")
+    by = counts(pl.col("closed_by").fill_null("unknown"), SENDERS)
     said = pl.col("reason").drop_nulls().first()
     return flag(
         rows,

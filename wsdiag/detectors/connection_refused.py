@@ -87,7 +87,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         how="diagonal_relaxed",
     )
     rows = endings.stopped_before(rows, story.signs)
-    rows = rows.join(_lived_through(rows, story), how="cross")
+    rows = rows.join(_others_lived(rows, story), how="cross")
     first, last = pl.col("started").min(), pl.col("ended").max()
     opened_before = (pl.col("first_open").first() < first).fill_null(False)
     opened_after = (pl.col("last_open").first() > last).fill_null(False)
@@ -97,6 +97,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         pl.col("tried").first() == 0
     )
     by_proxy = pl.col("vantages").list.contains("proxy")
+    others_lived = pl.col("others_lived").first()
     all_along = ~opened_before & ~opened_after & ~none_open & ~pl.col("undated").first()
     return flag(
         rows,
@@ -128,8 +129,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(opened_before & opened_after & ~other_route).then(pl.lit("passing")),
             pl.when(other_route & ~none_open).then(pl.lit("other-route")),
             pl.when(all_along).then(pl.lit("all-along")),
-            pl.when(~opened_after & ~pl.col("survived").first()).then(pl.lit("lasting")),
-            pl.when(pl.col("survived").first()).then(pl.lit("others-lived")),
+            pl.when(others_lived).then(pl.lit("others-lived")),
+            pl.when(~opened_after & ~others_lived).then(pl.lit("lasting")),
             pl.when(opened_before & opened_after & (pl.col("stopped").mean() >= MOST)).then(
                 pl.lit("server-stopped")
             ),
@@ -140,10 +141,10 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     )
 
 
-def _lived_through(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
-    """Whether connections were open from before the first refusal until after the last."""
+def _others_lived(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
+    """Whether enough connections were open from before the first refusal until after the last."""
     over = pl.coalesce("ended", "closed", "last_seen")
     lives = counted(story.connections.filter(pl.col("was_open"))).select("opened", over=over)
     away = rows.select(since=pl.col("started").min(), until=pl.col("ended").max())
     through = (pl.col("opened") < pl.col("since")) & (pl.col("over") > pl.col("until"))
-    return lives.join(away, how="cross").select(survived=through.sum() >= SURVIVORS)
+    return lives.join(away, how="cross").select(others_lived=through.sum() >= SURVIVORS)

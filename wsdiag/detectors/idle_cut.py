@@ -18,7 +18,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag import endings, timers
-from wsdiag.connections import Story
+from wsdiag.connections import NOT_CUT, Story
 from wsdiag.finding import Severity, flag, plural
 from wsdiag.targets import Targets
 
@@ -215,11 +215,8 @@ def _agree(ages: pl.Expr) -> pl.Expr:
 
 
 def _unsaid() -> pl.Expr:
-    """An end that nobody explains: no owner's word, no Close frame, not the client's doing.
-
-    HAProxy writes "--" where no timer of its own ended a session (configuration manual, 8.5).
-    """
-    by_no_timer = pl.col("end_reason").str.starts_with("--") & pl.col("idle").is_null()
+    """An end that nobody explains: no owner's word, no Close frame, not the client's doing."""
+    by_no_timer = pl.col("end_reason").str.starts_with(NOT_CUT) & pl.col("idle").is_null()
     return (
         pl.col("stated").is_null()
         & ~by_no_timer.fill_null(False)

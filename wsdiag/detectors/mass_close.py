@@ -208,7 +208,10 @@ def _at_moments(rows: pl.LazyFrame) -> pl.LazyFrame:
         .otherwise((pl.len() >= ENOUGH) & no_chance & ~usual)
     )
     rows = rows.with_columns(_enough=(enough | by_reload).over("wave")).filter("_enough")
-    code = pl.col("code").drop_nulls().mode().sort().first()
+    commonest = pl.col("code").drop_nulls().mode().sort().first()
+    code = pl.when((pl.col("code") == commonest).fill_null(value=False).mean() > MOST).then(
+        commonest
+    )
     took_s = (pl.col("ended").max() - pl.col("ended").min()).dt.total_microseconds() / 1e6
     return flag(
         rows,
@@ -225,7 +228,7 @@ def _at_moments(rows: pl.LazyFrame) -> pl.LazyFrame:
             .otherwise(pl.lit("at one moment")),
             pl.when(pl.col("frameless").mean() >= 0.8)
             .then(pl.lit(", without a Close frame"))
-            .when((pl.col("code") == code).fill_null(value=False).mean() > MOST)
+            .when(code.is_not_null())
             .then(pl.format(", most with code {}", code))
             .otherwise(pl.lit("")),
             pl.when(by_reload)
@@ -235,9 +238,7 @@ def _at_moments(rows: pl.LazyFrame) -> pl.LazyFrame:
         traits=(
             pl.when(share_restart >= 0.8).then(pl.lit("restart-code")),
             pl.when(pl.col("frameless").mean() >= 0.8).then(pl.lit("no-close-frame")),
-            pl.when(pl.col("code").eq(code).fill_null(value=False).mean() > MOST).then(
-                pl.format("code-{}", code)
-            ),
+            pl.when(code.is_not_null()).then(pl.format("code-{}", code)),
             pl.when((pl.col("closed_by") == "proxy").mean() >= 0.8).then(pl.lit("by-proxy")),
             pl.when(_server_silent()).then(pl.lit("server-silent")),
             pl.when(pl.col("stopped").first()).then(pl.lit("shutdown-logged")),

@@ -80,8 +80,49 @@ def _framed() -> pl.Expr:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all connections concerned."""
+    rows = _with_others(_concerned(story), story)
+    on_wire = pl.col("vantages").list.contains("network") & pl.col("_silent")
+    again = pl.col("sent_again").fill_null(0) >= 2
+    return flag(
+        rows,
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=pl.when(on_wire.any()).then(0.95).otherwise(0.85),
+        message=pl.format(
+            "{} with an unanswered heartbeat{}",
+            plural("connection"),
+            pl.when((on_wire & again).any())
+            .then(pl.lit("; TCP never acknowledged it"))
+            .when((on_wire & ~again).any())
+            .then(pl.lit("; TCP acknowledged it, the application did not answer"))
+            .otherwise(pl.lit("")),
+        ),
+        traits=(
+            pl.when(pl.col("_stated").any()).then(pl.lit("stated")),
+            pl.when((on_wire & again).any()).then(pl.lit("not-acked")),
+            pl.when((on_wire & ~again).any()).then(pl.lit("acked")),
+            pl.when(pl.col("client_owes").mean() >= MOST).then(pl.lit("clients-silent")),
+            pl.when(pl.col("late").fill_null(False).any()).then(pl.lit("answered-late")),
+            pl.when(pl.col("normal").mean() >= MOST).then(pl.lit("normal-code")),
+            pl.when((pl.col("_stated") & pl.col("answered")).any()).then(pl.lit("pong-came")),
+            pl.when(pl.col("throttled").any()).then(pl.lit("slowed-to-a-minute")),
+            pl.when(pl.col("asleep").any()).then(pl.lit("client-asleep")),
+            pl.when(pl.col("hidden").any()).then(pl.lit("page-hidden")),
+            pl.when((pl.col("others") >= MORE * pl.col("struck")).mean() >= MOST).then(
+                pl.lit("others-went-on")
+            ),
+            pl.when(pl.col("together").sum() >= 1)
+            .then(pl.lit("together"))
+            .otherwise(pl.lit("one-by-one")),
+        ),
+        unit="s",
+    )
+
+
+def _concerned(story: Story) -> pl.LazyFrame:
+    """The connections of which somebody says, or the wire shows, that a heartbeat did not come."""
     unanswered = _unanswered(story.signs)
-    rows = (
+    return (
         with_room(story.connections)
         .join(_stated(story.signs), on="session", how="left")
         .join(unanswered, on="session", how="left")
@@ -138,55 +179,18 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             ).list.unique(maintain_order=True),
         )
     )
-    rows = _with_others(rows, story)
-    on_wire = pl.col("vantages").list.contains("network") & pl.col("_silent")
-    again = pl.col("sent_again").fill_null(0) >= 2
-    return flag(
-        rows,
-        detector=ID,
-        severity=Severity.ERROR,
-        confidence=pl.when(on_wire.any()).then(0.95).otherwise(0.85),
-        message=pl.format(
-            "{} with an unanswered heartbeat{}",
-            plural("connection"),
-            pl.when((on_wire & again).any())
-            .then(pl.lit("; TCP never acknowledged it"))
-            .when((on_wire & ~again).any())
-            .then(pl.lit("; TCP acknowledged it, the application did not answer"))
-            .otherwise(pl.lit("")),
-        ),
-        traits=(
-            pl.when(pl.col("_stated").any()).then(pl.lit("stated")),
-            pl.when((on_wire & again).any()).then(pl.lit("not-acked")),
-            pl.when((on_wire & ~again).any()).then(pl.lit("acked")),
-            pl.when(pl.col("client_owes").mean() >= MOST).then(pl.lit("clients-silent")),
-            pl.when(pl.col("late").fill_null(False).any()).then(pl.lit("answered-late")),
-            pl.when(pl.col("normal").mean() >= MOST).then(pl.lit("normal-code")),
-            pl.when((pl.col("_stated") & pl.col("answered")).any()).then(pl.lit("pong-came")),
-            pl.when(pl.col("throttled").any()).then(pl.lit("slowed-to-a-minute")),
-            pl.when(pl.col("asleep").any()).then(pl.lit("client-asleep")),
-            pl.when(pl.col("hidden").any()).then(pl.lit("page-hidden")),
-            pl.when((pl.col("others") >= MORE * pl.col("struck")).mean() >= MOST).then(
-                pl.lit("others-went-on")
-            ),
-            pl.when(pl.col("together").sum() >= 1)
-            .then(pl.lit("together"))
-            .otherwise(pl.lit("one-by-one")),
-        ),
-        unit="s",
-    )
 
 
 def _with_others(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
     """The rows, with how many were given up at that moment (`struck`), and how many `others` were
     open then and lived on."""
-    whole = story.connections.filter(pl.col("was_open") & pl.col("opened").is_not_null())
+    lives = story.connections.filter(pl.col("was_open") & pl.col("opened").is_not_null())
     over = pl.coalesce("ended", "closed")
     opened = (
-        whole.select("opened").sort("opened").with_columns(_begun=pl.int_range(1, pl.len() + 1))
+        lives.select("opened").sort("opened").with_columns(_begun=pl.int_range(1, pl.len() + 1))
     )
     ended = (
-        whole.filter(over.is_not_null())
+        lives.filter(over.is_not_null())
         .select(over=over - WENT_ON)
         .sort("over")
         .with_columns(_over=pl.int_range(1, pl.len() + 1))
@@ -233,11 +237,11 @@ def _unanswered(events: pl.LazyFrame) -> pl.LazyFrame:
     )
     # Who sent a Close, or got one, waits for no pong any more, and owes none.
     closes = events.filter((pl.col("kind") == "close") & pl.col("session").is_not_null())
-    closed = closes.group_by("session", "source", "conn").agg(over=pl.col("ts").min())
+    closed = closes.group_by("session", "source", "conn").agg(closed=pl.col("ts").min())
     over = ("session", "source", "conn", "beat")
     return (
         beats.join(closed, on=["session", "source", "conn"], how="left", nulls_equal=True)
-        .filter((pl.col("ts") <= pl.col("over")).fill_null(value=True))
+        .filter((pl.col("ts") <= pl.col("closed")).fill_null(value=True))
         .sort("session", "source", "pos")
         .with_columns(answered=pl.col("ts").filter(pl.col("kind") == "pong").max().over(over))
         .group_by(*over, maintain_order=True)

@@ -38,14 +38,15 @@ ALL_ALONG, TIMES = 0.7, 10
 """Where so many of all waits are long, for so many times the longest, no call blocks the server now
 and then: what they all pass through is slower than what comes in."""
 
-ON = ("phase", "slot")
-
 AROUND_S = (-2, -1, 0, 1, 2)
 """So near to a retransmission a wait may be the network's: what was lost before the capture, at the
 end of what one side had to say, shows none of its own."""
 
 PHASES_MS = (0, 500)
 """Two sets of slots, half a slot apart, so that no border divides what belongs together."""
+
+ON = ("phase", "slot")
+"""What a slot is known by."""
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -70,7 +71,7 @@ def _shared(story: Story, targets: Targets) -> pl.LazyFrame:
     waits = _slotted(pl.concat(part.select(narrow) for part in _waits(story, targets)), "ended")
     retransmits = story.signs.filter(pl.col("kind") == "retransmit").select("ts")
     near = pl.concat(
-        retransmits.with_columns(ts=pl.col("ts") + pl.duration(seconds=by)) for by in AROUND_S
+        retransmits.with_columns(ts=pl.col("ts") + pl.duration(seconds=away)) for away in AROUND_S
     )
     sent_again = _slotted(near, "ts").select(*ON).unique().with_columns(lossy=True)
     busy = waits.group_by(*ON).agg(

@@ -41,7 +41,7 @@ EXPIRED_IN_USE = 3005
 _LAPSED = "(token|jwt|session|credential|ticket|auth)\\w*.{0,12}\\b(lapsed|(ran|has run|is) out)\\b"
 _OF_A_TIMER = "(?i)time-?(out|r) (has )?expired"
 """Tomcat's words for an idle session."""
-_SAID = f"(?i)expired|{_LAPSED}|jwt expired|TokenExpired|SessionExpired"
+_SAID = f"(?i)expired|{_LAPSED}"
 _SAYS_EXPIRED = (
     f"(?i){_LAPSED}|(token|jwt|ticket|session|credential|signature|auth|connection)\\w*.{{0,24}}expired"
     "|expired.{0,16}(token|jwt|credential|session)|TokenExpired|SessionExpired"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag import endings
-from wsdiag.connections import Story, counted
+from wsdiag.connections import NOT_CUT, Story, counted
 from wsdiag.explain.case import Candidate, Case, sessions
 from wsdiag.explain.causes import HEALTHY, THIN_EVIDENCE, UNKNOWN, load_causes
 
@@ -60,8 +60,7 @@ def _all_ended_well(story: Story) -> bool:
             pl.col("gone")
             & pl.col("code").is_null()
             & ~pl.col("vantages").list.contains("network")
-            # HAProxy says so where nobody cut it short.
-            & ~pl.col("end_reason").str.starts_with("--").fill_null(value=False)
+            & ~pl.col("end_reason").str.starts_with(NOT_CUT).fill_null(value=False)
         ).sum(),
         known=(pl.col("code").is_not_null() | pl.col("live")).sum(),
         restarted=(pl.col("code") == 1012).sum(),

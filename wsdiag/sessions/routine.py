@@ -18,6 +18,7 @@ _ASKED = {
     "status": pl.when(kind="rejected").then("code"),
 }
 """What is told of a request, and how it was answered."""
+
 _CARRIED = ("key", "peer", "user", "token")
 
 ROUTINE = (
@@ -25,7 +26,6 @@ ROUTINE = (
     & pl.col("conn").is_not_null()
     & pl.all_horizontal(pl.col(name).is_null() for name in _CARRIED)
 )
-
 
 IDENTIFYING = (
     *("ts", "vantage", "source", "pos", "conn", "key", "kind", "dir", "code", "reason", "user"),
@@ -36,7 +36,7 @@ IDENTIFYING = (
 
 def telling(parts: Sequence[pl.LazyFrame]) -> pl.DataFrame:
     """The rows that tell more, each with its place among all as `_at`, the `path` of which a proxy
-    tells, and a refusal's `status`. `parts` are events that follow one another in that order."""
+    tells, and a refusal's `status`. `parts` follow one another in the total order of events."""
     named = _slices(parts, (*IDENTIFYING, "name"))
     apart = (some.filter(~ROUTINE).with_columns(**_ASKED).drop("name") for some in named)
     rows = pl.concat((filled(some, "_at") for some in apart), how="diagonal")

@@ -26,13 +26,16 @@ the answers that did not come, at least."""
 NUMBERED = "*"
 """How nginx's error log names its connections."""
 
+WRONG, ANSWERED = (None, "refused"), ("open", "rejected")
+"""The outcomes of which the error log tells, and the access log."""
+
+SERVER_ERROR = 500
+"""The least status of an answer that the proxy gives in a backend's place."""
 
 Request = tuple[str, str | None, str | None]
 """What the request line tells in both logs: its path, and a user and a credential in its query."""
+
 ByRequest = dict[Request, list[Sighting]]
-
-
-SERVER_ERROR = 500
 
 
 def same_requests(
@@ -45,16 +48,16 @@ def same_requests(
     for source, wrong in trouble.items():
         for other, told in answers.items():
             if other != source:
-                pairs = list(_only_ones(wrong, told))
-                yield from (pair for pair in pairs if possible(*pair, families))
+                yield from (pair for pair in _only_ones(wrong, told) if possible(*pair, families))
 
 
 def _only_ones(
     wrong: Sequence[Sighting], answers: Sequence[Sighting]
 ) -> Iterator[tuple[Sighting, Sighting]]:
-    begin, end = done(answers[0]) - SAME_OPEN, done(answers[-1]) + SAME_OPEN
+    """The same of two logs, as far as the access log has a line for nearly all of the trouble."""
+    begin, end = _done(answers[0]) - SAME_OPEN, _done(answers[-1]) + SAME_OPEN
     paths = {answer.path for answer in answers}
-    within = [it for it in wrong if it.path in paths and begin <= done(it) <= end]
+    within = [it for it in wrong if it.path in paths and begin <= _done(it) <= end]
     of_answers, of_trouble = _by_request(answers), _by_request(within)
     for cut in (True, False):
         fits = [(it, _first_two(it, of_answers)) for it in within if bool(it.ended) is cut]
@@ -67,8 +70,8 @@ def _only_ones(
 def _first_two(one: Sighting, others: ByRequest) -> list[Sighting]:
     """Those that fit, as far as it matters how many."""
     there = others.get(_request(one), [])
-    since = bisect_left(there, done(one) - SAME_OPEN, key=done)
-    until = bisect_right(there, done(one) + SAME_OPEN, key=done)
+    since = bisect_left(there, _done(one) - SAME_OPEN, key=_done)
+    until = bisect_right(there, _done(one) + SAME_OPEN, key=_done)
     return list(islice((it for it in there[since:until] if _agree(it, one)), 2))
 
 
@@ -82,17 +85,17 @@ def _agree(one: Sighting, other: Sighting) -> bool:
 
 
 def _is_trouble(it: Sighting) -> bool:
-    return it.conn.startswith(NUMBERED) and it.outcome in (None, "refused")
+    return it.conn.startswith(NUMBERED) and it.outcome in WRONG
 
 
 def _is_answer(it: Sighting) -> bool:
-    return not it.conn.startswith(NUMBERED) and it.outcome in ("open", "rejected")
+    return not it.conn.startswith(NUMBERED) and it.outcome in ANSWERED
 
 
 def _by_source(sightings: Iterable[Sighting]) -> dict[str, list[Sighting]]:
     """By their log, in order of time."""
     found: dict[str, list[Sighting]] = defaultdict(list)
-    for sighting in sorted(sightings, key=done):
+    for sighting in sorted(sightings, key=_done):
         found[sighting.source].append(sighting)
     return found
 
@@ -108,6 +111,6 @@ def _request(sighting: Sighting) -> Request:
     return sighting.path or "", sighting.user, sighting.token
 
 
-def done(sighting: Sighting) -> datetime:
+def _done(sighting: Sighting) -> datetime:
     """When the proxy was done with a request, as far as is told."""
     return sighting.ended or sighting.last or NEVER

@@ -61,7 +61,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
         return self.conn.startswith(NAMELESS) or self.conn in (self.key, self.peer, self.trace)
 
     @property
-    def living(self) -> bool:
+    def names_a_life(self) -> bool:
         """Whether its source tells its life apart from all others there; a capture may see one on
         both legs of a proxy."""
         return self.vantage != "network" and not self.nameless
@@ -89,7 +89,10 @@ class Families:
         self._families: dict[Node, Family] = {}
         for one in sightings:
             self._parent[one.node] = one.node
-            keys, lives = {one.key} if one.key else set(), {one.source} if one.living else set()
+            keys, lives = (
+                {one.key} if one.key else set(),
+                {one.source} if one.names_a_life else set(),
+            )
             self._families[one.node] = Family(keys, lives, one.alive, one.ended)
 
     def of(self, node: Node) -> Node:

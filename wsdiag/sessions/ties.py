@@ -10,7 +10,7 @@ import polars as pl
 from wsdiag.connections.left_apart import SAME_MOMENT
 from wsdiag.event import NAMELESS
 from wsdiag.sessions.names import SAME_OPEN
-from wsdiag.sessions.same_requests import NUMBERED
+from wsdiag.sessions.same_requests import ANSWERED, NUMBERED, WRONG
 
 
 def tied(nodes: pl.DataFrame) -> list[int]:
@@ -46,15 +46,13 @@ def _ties(nodes: pl.DataFrame) -> Iterator[pl.Series]:
 def _of_one_proxy(nodes: pl.DataFrame) -> Iterator[pl.Series]:
     """What `same_requests` compares: what one log says went wrong, all of it, with what another
     says ended then; and how far each log reaches."""
-    done, outcome = pl.col("done"), pl.col("outcome")
+    done = pl.col("done")
     asked = nodes.filter((pl.col("vantage") == "proxy") & pl.col("path").is_not_null())
     asked = asked.with_columns(done=pl.coalesce("ended", "last")).drop_nulls("done")
-    numbered = asked["conn"].str.starts_with(NUMBERED)
-    trouble = asked.filter(
-        numbered & (asked["outcome"].is_null() | (asked["outcome"] == "refused"))
-    )
+    numbered, outcome = pl.col("conn").str.starts_with(NUMBERED), pl.col("outcome")
+    trouble = asked.filter(numbered & outcome.is_in(WRONG, nulls_equal=True))
     if len(trouble):
-        answers = asked.filter(~numbered).filter(outcome.is_in(["open", "rejected"]))
+        answers = asked.filter(~numbered & outcome.is_in(ANSWERED))
         first, last = done.min().over("source"), done.max().over("source")
         yield trouble["row"]
         yield answers.filter((done == first) | (done == last))["row"]
