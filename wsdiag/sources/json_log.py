@@ -11,7 +11,7 @@ import msgspec
 from wsdiag import evidence
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile, Reading
-from wsdiag.sources import log_contents, text_log
+from wsdiag.sources import text_log
 
 HEAD_LINES = 50
 
@@ -29,6 +29,8 @@ def sniff(head: bytes, name: str) -> float:
 
 def read(item: InputFile, config: Config) -> Reading:
     """The events of every line."""
+    from wsdiag.sources import log_contents  # as in `text_log`: its words and patterns are many
+
     log_contents.note(item, config)
     return text_log.read(item, config)
 
