@@ -10,7 +10,7 @@ from wsdiag.capture.packets import segments
 from wsdiag.capture.records import Notes, records
 from wsdiag.capture.streams import Connection, What, follow
 from wsdiag.sources.wire_book import Book
-from wsdiag.sources.wire_rows import Story
+from wsdiag.sources.wire_story import Story
 
 
 class Told(NamedTuple):

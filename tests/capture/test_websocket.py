@@ -79,7 +79,7 @@ def test_close(data: bytes, code: int | None, reason: str) -> None:
         (frame(11), "reserved opcode 11"),
         (frame(1, b"x", masked=True), "frame from the server is masked"),
         (frame(1, b"x", rsv=4), "reserved bits set without a negotiated extension"),
-        (frame(1, b"x", rsv=1), "reserved bits set without a negotiated extension"),
+        (frame(1, b"x", rsv=1), "reserved bits set that no extension uses"),
         (frame(9, b"x" * 126), "control frame longer than 125 bytes"),
         (frame(9, b"x", fin=False), "control frame is fragmented"),
         (frame(8, b"\x03"), "close frame with a payload of 1 byte"),

@@ -20,7 +20,7 @@ from wsdiag.sources.wire_echoes import Echoes
 from wsdiag.sources.wire_tls import Encrypted
 
 if TYPE_CHECKING:
-    from wsdiag.sources.wire_rows import Story
+    from wsdiag.sources.wire_story import Story
 
 BATCH_ROWS = 50_000
 """Rows are packed into a frame in batches of this size, to bound memory."""

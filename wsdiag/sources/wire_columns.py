@@ -13,7 +13,8 @@ from wsdiag.capture.unmasking import Parts
 from wsdiag.capture.websocket import PING
 from wsdiag.event import EVENTS, Dir, Kind
 from wsdiag.sources.wire_book import moments
-from wsdiag.sources.wire_rows import Story, ping_content
+from wsdiag.sources.wire_frames import ping_content
+from wsdiag.sources.wire_story import Story
 
 _KINDS = pl.Series([Kind.MESSAGE, Kind.PING, Kind.PONG], dtype=EVENTS["kind"])
 _MESSAGE, _PING, _PONG = range(3)
@@ -36,7 +37,7 @@ def heartbeats(stories: Sequence[Story], controls: Controls) -> pl.DataFrame:
         payload = controls.payloads[row]
         name = ping_content(payload) if payload else None
         content.append(name)
-        waited.append(stories[lane >> 1].answered(lane & 1, ts, None, name, ping=ping))
+        waited.append(stories[lane >> 1].frames.answered(lane & 1, ts, None, name, ping=ping))
     kinds = _KINDS.gather(np.where(is_ping, _PING, _PONG))
     columns = {
         "kind": kinds,
@@ -49,8 +50,8 @@ def heartbeats(stories: Sequence[Story], controls: Controls) -> pl.DataFrame:
 def _columns(stories: Sequence[Story], parts: Parts, rows: Ints) -> dict[str, pl.Series]:
     lane = parts.lane[rows]
     number = lane >> 1
-    client = np.array([story.client for story in stories], np.int64)[number]
-    names = pl.Series([story.name for story in stories], dtype=pl.String)
+    client = np.array([story.page.client for story in stories], np.int64)[number]
+    names = pl.Series([story.page.name for story in stories], dtype=pl.String)
     return {
         "ts": moments(parts.ts[rows]),
         "pos": pl.Series(parts.pos[rows]),

@@ -10,7 +10,7 @@ from wsdiag.capture.cut import cut
 from wsdiag.capture.packets import Endpoint
 from wsdiag.capture.streams import TcpFact, What
 from wsdiag.sources import tshark
-from wsdiag.sources.wire_rows import Story
+from wsdiag.sources.wire_story import Story
 
 Opened = dict[Story, list[TcpFact]]
 """What was found in TLS, by connection: its bytes, and that a side is done."""
@@ -33,7 +33,7 @@ def opened(path: Path, stories: Sequence[Story], keys: bytes) -> tuple[Opened, l
             if lanes.setdefault(ends, len(of_lane)) == len(of_lane):
                 of_lane.append([])
             of_lane[lanes[ends]].append(story)
-    ports = sorted({story.conn.ends[1 - story.client].port for story in stories})
+    ports = sorted({story.conn.ends[1 - story.page.client].port for story in stories})
     told, hindered = Opened(), list[str]()
     try:
         tshark.found()

@@ -1,7 +1,7 @@
 """Rows of many connections at once, of which only frames are left to be read.
 
-Whatever is not plain is told by wire_rows.py: fragmented messages, heartbeats of the application,
-Close frames, and for the batch all of a connection that lost bytes or breaks a rule.
+Whatever is not plain is told one by one in wire_frames.py: fragmented messages, heartbeats of the
+application, Close frames, and for the batch all of a connection that lost bytes or breaks a rule.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wsdiag.capture.streams import TcpFact, What
 from wsdiag.capture.websocket import TEXT, Frame, Message, Reader
 from wsdiag.sources.wire_book import Book
 from wsdiag.sources.wire_columns import heartbeats
-from wsdiag.sources.wire_rows import ENDS, Story
+from wsdiag.sources.wire_story import ENDS, Story
 from wsdiag.sources.wire_texts import Messages, Told
 
 
@@ -126,5 +126,7 @@ def _talking(stories: Sequence[Story], told: Iterable[Told]) -> set[int]:
         for number, _, _, what in told
         if isinstance(what, list)
         for fact in what
-        if isinstance(fact, Message) and fact.opcode == TEXT and fact.side == stories[number].client
+        if isinstance(fact, Message)
+        and fact.opcode == TEXT
+        and fact.side == stories[number].page.client
     }

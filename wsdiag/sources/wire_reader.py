@@ -21,7 +21,7 @@ from wsdiag.capture.records import Notes
 from wsdiag.capture.streams import connection, over, take
 from wsdiag.sources.wire_book import Book
 from wsdiag.sources.wire_many import read_together
-from wsdiag.sources.wire_rows import Story
+from wsdiag.sources.wire_story import Story
 
 _ROUNDS = 8
 """So often ends may begin anew within a batch before their segments are read one by one."""

@@ -16,7 +16,7 @@ from wsdiag.capture.unmasking import Parts
 from wsdiag.capture.websocket import NOT_UTF8, TEXT, Message
 from wsdiag.sources import wire_columns
 from wsdiag.sources.wire_book import Book
-from wsdiag.sources.wire_rows import Story
+from wsdiag.sources.wire_story import Story
 
 Told = tuple[int, int, Callable[[Any], None], Any]
 """Something that happened: the story's number, the turn, who tells it, and what it is."""
@@ -32,7 +32,7 @@ class Messages:
         self._stories, self._parts = stories, parts.of(assembled.row)
         self._text, self._known = assembled.text, assembled.texts
         self._number, self._turn = self._parts.lane >> 1, self._parts.turn
-        engine_io = np.array([story.engine_io for story in stories], bool)
+        engine_io = np.array([story.frames.engine_io for story in stories], bool)
         self._said = texts.read(self._known.blocks(), engine_io[self._number[self._text]])
 
     @property
@@ -69,18 +69,18 @@ class Messages:
         for lane, pos, ts, size, at in zip(*columns, strict=True):
             if at < 0 or at not in beats:
                 text = lines[at] if at >= 0 else None
-                self._stories[lane >> 1].note(lane & 1, pos, ts, size, text)
+                self._stories[lane >> 1].frames.note(lane & 1, pos, ts, size, text)
 
     def told(self) -> Iterator[Told]:
         """Heartbeats, and texts that are not UTF-8."""
         for at in self._said.broken:
             row = int(self._text[at])
             story = self._stories[self._number[row]]
-            yield self._when(row, story.violations, self._message(row, (NOT_UTF8,)))
+            yield self._when(row, story.frames.violations, self._message(row, (NOT_UTF8,)))
         for at, beat in self._said.beats.items():
             row = int(self._text[at])
             story = self._stories[self._number[row]]
-            yield self._when(row, partial(story.beat, beat), self._message(row))
+            yield self._when(row, partial(story.frames.beat, beat), self._message(row))
 
     def without_ids(self, several: Collection[int]) -> Iterator[Told]:
         """The texts without an id, by which only an echo can be known: the server's only where the
@@ -88,8 +88,9 @@ class Messages:
         lane = self._parts.lane[self._text]
         bare = np.array([trace is None for trace in self._said.trace], bool)
         bare[list(self._said.beats)] = False
-        number, client = lane >> 1, np.array([story.client for story in self._stories], np.int64)
-        talking = np.array([story.is_talking for story in self._stories], bool)
+        client = np.array([story.page.client for story in self._stories], np.int64)
+        number = lane >> 1
+        talking = np.array([story.frames.is_talking for story in self._stories], bool)
         talking[number[bare & (lane & 1 == client[number])]] = True
         talking[list(several)] = True
         wanted = bare & talking[number]
@@ -99,7 +100,8 @@ class Messages:
         of, rows = self._parts, self._text[wanted]
         columns = (column[rows].tolist() for column in (of.lane, of.turn, of.pos, of.ts))
         for line, at, turn, pos, ts in zip(lines, *columns, strict=True):
-            yield at >> 1, turn, partial(self._stories[at >> 1].without_id, at & 1, pos, ts), line
+            tell = self._stories[at >> 1].frames.without_id
+            yield at >> 1, turn, partial(tell, at & 1, pos, ts), line
 
     def _when(self, row: int, tell: Callable[[Any], None], what: Message) -> Told:
         return int(self._number[row]), int(self._turn[row]), tell, what
