@@ -29,6 +29,7 @@ def spans(*names: str) -> rotation.Spans:
         (("app.log.10.gz", "app.log.9.gz"), [["app.log.10.gz", "app.log.9.gz"]]),
         (("ws-20261121", "ws-20261122", "ws"), [["ws-20261121", "ws-20261122", "ws"]]),
         (("a-2026-11-21.log", "a.log"), [["a-2026-11-21.log", "a.log"]]),
+        (("a-2026-11-21.har", "a-2026-11-22.har"), []),  # each day's page, loaded anew
         (("app.log", "app.log.1"), []),  # the older one goes on: two processes
         (("server-1.log", "server-2.log", "client.log"), []),
     ],

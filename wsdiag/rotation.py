@@ -23,10 +23,10 @@ Spans = Mapping[str, tuple[datetime | None, datetime | None]]
 """The first and the last time of each file's events."""
 
 _PACKED = r"(?:\.(?:gz|zst|xz|bz2))?"
-_ROTATED = re.compile(
-    r"(?P<log>.+?)(?:\.(?P<age>\d{1,3})"
-    r"|[._-](?P<day>\d{4}-?\d\d-?\d\d(?:[-_T.]?\d{2,6})?)(?P<suffix>\.[a-z]{2,6})?)?" + _PACKED
-)
+_AGE = r"\.(?P<age>\d{1,3})"
+_DAY = r"[._-](?P<day>\d{4}-?\d\d-?\d\d(?:[-_T.]?\d{2,6})?)"
+_SUFFIX = r"(?P<suffix>\.(?:log|txt|out|err|jsonl?|ndjson))?"
+_ROTATED = re.compile(f"(?P<log>.+?)(?:{_AGE}|{_DAY}{_SUFFIX})?{_PACKED}")
 _PIECE = re.compile(r"(?P<log>.*?)(?P<piece>\d+|(?<=[._x-])[a-z]{2,3})(?P<suffix>\D*?)" + _PACKED)
 
 _SHORT = 4
