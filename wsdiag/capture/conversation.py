@@ -83,7 +83,7 @@ class Conversation:
         reader = self.readers[side]
         if reader is not None:
             return [*reader.feed(data, pos, ts)]
-        if side == self.client and self._request is not None and not self._request.whole:
+        if side == self.client and self._request_is_cut:
             return []  # the rest of it: a client waits for the answer (RFC 6455 section 4.1)
         if self.http2 is not None:
             self._hear_http2(self.http2, side, data)
@@ -117,37 +117,38 @@ class Conversation:
             return cut
         return self._start_seeking()
 
+    @property
+    def _request_is_cut(self) -> bool:
+        return self._request is not None and not self._request.whole
+
     def _cut_head(self, side: int, pos: int, ts: int) -> list[Fact] | None:
-        """What there is of the head that `side` is sending, the rest of which is not captured."""
-        request, facts = self._request, list[Fact]()
+        """What there is of the head that `side` is sending, the rest of which is not captured; None
+        where it sends none."""
         if side == self.client:
-            if request is None and self._asking is not None:
-                request = self._asking.cut(pos, ts)
-                if request is None:
-                    return None
-                self._asking, self._request = None, request
-                self._answering = ResponseReader(request, self._keep)
-                facts = [request] if request.is_upgrade else []
-                return facts + self._take_turns()
-            return facts if request is not None and not request.whole else None
-        answer = self._answering.cut(pos, ts) if self._answering is not None else None
-        if answer is None or request is None:
+            return self._cut_request(pos, ts)
+        return self._cut_answer(side, pos, ts)
+
+    def _cut_request(self, pos: int, ts: int) -> list[Fact] | None:
+        if self._request is not None:  # more of it is lost, or of what comes behind it
+            return [] if self._request_is_cut else None
+        request = self._asking.cut(pos, ts) if self._asking is not None else None
+        if request is None:
             return None
-        facts = self._told(answer)
+        self._asking, self._request = None, request
+        self._answering = ResponseReader(request, self._keep)
+        facts: list[Fact] = [request] if request.is_upgrade else []
+        return facts + self._take_turns()
+
+    def _cut_answer(self, side: int, pos: int, ts: int) -> list[Fact] | None:
+        answer = self._answering.cut(pos, ts) if self._answering is not None else None
+        if answer is None or self._request is None:
+            return None
         self._answering = self._request = None
         if answer.status == 101:
             self._open(answer)
             self.readers[side] = None  # where its first frame begins is not known
         self._seeking = not self.is_other
-        return facts + self._hear_waiting()
-
-    def _told(self, answer: Response) -> list[Fact]:
-        """An answer, and before it its request where that could not be told as what it was."""
-        request = answer.request
-        if answer.status != 101 or request.is_upgrade:
-            return [answer]
-        request = request._replace(headers={**request.headers, "upgrade": "websocket"})
-        return [request, answer._replace(request=request)]
+        return _told(answer) + self._hear_waiting()
 
     def forget(self) -> None:
         """Both sides have ended: no memory is kept to inflate what may still come."""
@@ -212,7 +213,7 @@ class Conversation:
         answer = reader.feed(data, pos, ts)
         if answer is None:
             return
-        facts.extend(self._told(answer))
+        facts.extend(_told(answer))
         self._put_back(1 - int(self.client or 0), reader.rest, pos, ts)
         self._answering = self._request = None
         if answer.status == 101:
@@ -265,7 +266,7 @@ class Conversation:
     def _start_seeking(self) -> list[Fact]:
         self._seeking = True
         self._asking = self._answering = None
-        if self._request is not None and not self._request.whole:
+        if self._request_is_cut:
             self._request = None
         return self._hear_waiting()
 
@@ -321,6 +322,15 @@ class Conversation:
             self._trials[trial.side] = None
             facts.extend(trial.facts)
         return facts
+
+
+def _told(answer: Response) -> list[Fact]:
+    """An answer, and before it its request where that could not be told as what it was."""
+    request = answer.request
+    if answer.status != 101 or request.is_upgrade:
+        return [answer]
+    request = request._replace(headers={**request.headers, "upgrade": "websocket"})
+    return [request, answer._replace(request=request)]
 
 
 class _Trial:

@@ -66,7 +66,7 @@ class Flow:
         self.next = 0  # offset of the first byte that is not available yet
         self.high = 0  # offset after the last byte sent
         self.fin = self.rst = False
-        self._pending: list[tuple[int, bytes, Sent]] = []  # offset, data; disjoint
+        self._pending: list[tuple[int, bytes, Sent]] = []  # offset, data, what brought it; disjoint
         self._waiting = 0  # bytes in _pending
         self._cut: dict[int, int] = {}  # where bytes were cut off by the snaplen, and where to
         self._recent: deque[Sequence[int]] = deque(maxlen=_RECENT)  # marks, ts

@@ -95,7 +95,8 @@ class RequestReader:
     def __init__(self) -> None:
         self._http: h11.Connection | None = None
         self._head: Request | None = None
-        self._so_far = self._rest = b""
+        self._so_far = b""  # of the head, which may be cut off
+        self._rest = b""
 
     def cut(self, pos: int, ts: int) -> Request | None:
         """The request as far as its first line tells, where what comes next is not captured."""
@@ -140,7 +141,8 @@ class ResponseReader:
         self._request, self._keep = request, keep
         self._http: h11.Connection | None = None
         self._answer: Response | None = None
-        self._so_far = self._rest = b""
+        self._so_far = b""  # of the head, which may be cut off
+        self._rest = b""
         if request.method != "GET":
             self._http = self._begun()
 

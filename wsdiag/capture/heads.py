@@ -64,10 +64,18 @@ def _whole_lines(data: bytes) -> dict[str, str]:
     """The headers that stand in `data` to their ends."""
     headers = dict[str, str]()
     for line in data.split(b"\r\n")[:-1]:
-        if line.isascii() and (field := _FIELD.fullmatch(line.decode("ascii"))):
-            name, value = field[1].lower(), field[2]
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        if line.isascii():
+            _add(headers, line.decode("ascii"))
     return headers
+
+
+def _add(headers: dict[str, str], line: str) -> bool:
+    """Add a line to the headers, if it is one."""
+    field = _FIELD.fullmatch(line)
+    if field is not None:
+        name, value = field[1].lower(), field[2]
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return field is not None
 
 
 def _head(data: bytes, first: re.Pattern[str]) -> Head | None:
@@ -79,12 +87,6 @@ def _head(data: bytes, first: re.Pattern[str]) -> Head | None:
     if told is None:
         return None
     headers = dict[str, str]()
-    for line in lines:
-        field = _FIELD.fullmatch(line)
-        if field is None:
-            return None
-        name, value = field[1].lower(), field[2]
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    if not _ABOUT_BODIES.isdisjoint(headers):
+    if not all(_add(headers, line) for line in lines) or not _ABOUT_BODIES.isdisjoint(headers):
         return None
     return Head(told[1] or "", headers, data[end + len(_END) :])

@@ -61,12 +61,12 @@ def align(
         found = by_rhythm(seen[source], seen[first], *steps)
         clocks[source] = _behind(found, clocks[first], first)
     if first not in zoneless:
-        others = events.filter(~pl.col("source").cast(pl.String).is_in(sorted(zoneless)))
-        for source in zoneless & {
-            name for name, clock in clocks.items() if clock.offset_ms is None
-        }:
-            own_events = events.filter(pl.col("source").cast(pl.String) == source)
-            clocks[source] = _behind(by_window(own_events, others), clocks[first], first)
+        untied = {name for name in zoneless & clocks.keys() if clocks[name].offset_ms is None}
+        place = pl.col("source").cast(pl.String)
+        others = events.filter(~place.is_in(sorted(zoneless)))
+        for source in untied:
+            found = by_window(events.filter(place == source), others)
+            clocks[source] = _behind(found, clocks[first], first)
     return moved(events.lazy(), clocks).collect(engine="in-memory"), dict(sorted(clocks.items()))
 
 

@@ -21,7 +21,6 @@ MOST = 0.8
 ERROR_MS = 2_000.0
 """How far the clocks of two machines may be apart that nobody compared."""
 
-
 Span = tuple[datetime, datetime]
 
 
@@ -42,8 +41,9 @@ def by_window(own: pl.DataFrame, others: pl.DataFrame) -> Clock:
 
 def _span(events: pl.DataFrame) -> Span | None:
     first, last = events["ts"].min(), events["ts"].max()
-    both = isinstance(first, datetime) and isinstance(last, datetime)
-    return (first, last) if both else None  # type: ignore[return-value]
+    if isinstance(first, datetime) and isinstance(last, datetime):
+        return first, last
+    return None
 
 
 def _common(mine: Span, theirs: Span, zone: int) -> timedelta:

@@ -54,7 +54,6 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import Literal
 
 import msgspec
@@ -144,7 +143,7 @@ def _whole(document: Document) -> Document:
     if document.fallback:
         rules = [_marked(rule, OnlyIf.UNTOLD) for rule in rules]
     if document.access:
-        rules = [*rules, *_of_polls(document), *_of_opening_paths(document)]
+        rules = [*rules, _of_polls(document), *_of_opening_paths(document)]
     return msgspec.structs.replace(document, rule=rules)
 
 
@@ -152,12 +151,12 @@ def _marked(rule: Rule, mark: OnlyIf) -> Rule:
     return msgspec.structs.replace(rule, rows=[row | {ONLY_IF: mark.value} for row in rule.rows])
 
 
-def _of_polls(document: Document) -> Iterator[Rule]:
+def _of_polls(document: Document) -> Rule:
     """The answer to a poll or a negotiation: it is told when and by what name refusals are."""
-    for refusal in islice(_refusals(document), 1):
-        told = {column: refusal[column] for column in ("at", "conn") if column in refusal}
-        row = {"kind": Kind.RESPONSE.value, "code": "{status}"} | told
-        yield Rule(rows=[row], where={"path": f"~{POLLED}"})
+    refusal = next(_refusals(document), {})
+    told = {column: refusal[column] for column in ("at", "conn") if column in refusal}
+    row = {"kind": Kind.RESPONSE.value, "code": "{status}"} | told
+    return Rule(rows=[row], where={"path": f"~{POLLED}"})
 
 
 def _of_opening_paths(document: Document) -> Iterator[Rule]:

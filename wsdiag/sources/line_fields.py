@@ -51,14 +51,17 @@ MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "ns": 0.000001}
 MAX_MS = 3.2e11
 """Ten years: a longer duration is a mistake of the log."""
 
-WS_PATH = re.compile(paths.MAY_BE, re.IGNORECASE)
-POLLED = r"transport=polling|/negotiate\b"
-"""The target of a request that is Socket.IO's or SignalR's own, beside a WebSocket."""
-ASKING = ("GET", "CONNECT", "")
-"""The methods of handshakes; a line need not tell it."""
-_polled = re.compile(POLLED).search
 MAX_KNOWN = 4_096
 """Texts of a kind that are remembered."""
+
+WS_PATH = re.compile(paths.MAY_BE, re.IGNORECASE)
+
+ASKING = ("GET", "CONNECT", "")
+"""The methods of handshakes; a line need not tell it."""
+
+POLLED = r"transport=polling|/negotiate\b"
+"""The target of a request that is Socket.IO's or SignalR's own, beside a WebSocket."""
+_POLLED = re.compile(POLLED)
 
 KEY = r"[A-Za-z0-9+/]{21}[AQgw]=="
 _KEY = re.compile(rf"(?<![A-Za-z0-9+/]){KEY}")
@@ -132,7 +135,7 @@ class Fields(dict[str, str]):
 
     def _asks_by_its_path(self) -> bool:
         path = self["path"]
-        return bool(WS_PATH.search(path) and self["method"] in ASKING and not _polled(path))
+        return bool(WS_PATH.search(path) and self["method"] in ASKING and not _POLLED.search(path))
 
     def _key(self) -> str:
         found = _KEY.search(self.get("key", "") or self["captures"])

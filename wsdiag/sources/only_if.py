@@ -8,6 +8,7 @@ nothing bears out are left out, and the column with them.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 import polars as pl
 
@@ -31,11 +32,12 @@ WHILE_READ = pl.Schema({**EVENTS, ONLY_IF: pl.Enum([mark.value for mark in OnlyI
 """The columns of rows until the whole log is read."""
 
 _UNTOLD = (OnlyIf.UNTOLD, OnlyIf.ITS_PATH_OPENS_UNTOLD)
+
+_KIND, _TOLD = pl.col("kind"), pl.format("{} {}", "kind", pl.col("code").fill_null(0))
+
 _OF_SOCKETIO = ("transport close", "transport error", "ping timeout")
 _TELLS = (pl.col("code").is_not_null() | pl.col("reason").is_in(_OF_SOCKETIO)).fill_null(False)
 """A close code, or a reason that only socket.io gives."""
-
-_KIND, _TOLD = pl.col("kind"), pl.format("{} {}", "kind", pl.col("code").fill_null(0))
 
 _LIFE = (
     *("message", "ping", "pong", "close", "end", "heartbeat_timeout", "subscribe", "unsubscribe"),
@@ -43,19 +45,27 @@ _LIFE = (
 )
 """What happens to connections that opened."""
 
-# Each: the marks, what of a row is asked for, and which rows have it where they bear the row out;
-# or, where it is not to be, have it in place of the row.
+
+class _Condition(NamedTuple):
+    """Rows with these marks count where other rows show `what` they tell; unless it is `wanted`,
+    where none does."""
+
+    marks: tuple[OnlyIf, ...]
+    what: pl.Expr
+    shown: pl.Expr
+    wanted: bool = True
+
+
 _CONDITIONS = (
     # "visitor 17 came in" is said of shops as well; nobody leaves one with a close code.
-    ((OnlyIf.IT_ENDS,), pl.col("conn"), (_KIND == "close") & _TELLS, True),
+    _Condition((OnlyIf.IT_ENDS,), pl.col("conn"), (_KIND == "close") & _TELLS),
     # A framework writes a line for each request, beside what its application says of it.
-    (_UNTOLD, _TOLD, ~pl.col(ONLY_IF).is_in(_UNTOLD).fill_null(False), False),
+    _Condition(_UNTOLD, _TOLD, ~pl.col(ONLY_IF).is_in(_UNTOLD).fill_null(False), wanted=False),
     # Scanners ask for "/", and so do browsers.
-    (
+    _Condition(
         (OnlyIf.ITS_PATH_OPENS, OnlyIf.ITS_PATH_OPENS_UNTOLD),
         pl.col("name"),
         (_KIND == "open") & (pl.col("name") != "/"),
-        True,
     ),
 )
 
