@@ -64,45 +64,7 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for each close code, and one for the ends without a Close frame."""
-    announced = pl.col("code").is_in([*POLITE_CODES, *RESTART_CODES])
-    abnormal = (
-        pl.col("frameless")
-        | (pl.col("code").is_not_null() & ~announced)
-        | (pl.col("code").is_null() & pl.col("reason").str.contains(ON_PURPOSE)).fill_null(False)
-    )
-    connections = with_room(story.connections).with_columns(well=_well_meanwhile())
-    closed = counted(connections.filter(pl.col("gone") & abnormal & may_have_lived())).select(
-        "session",
-        "code",
-        "closed_by",
-        "reason",
-        "end_reason",
-        # No longer silent than it had been before: it was in use.
-        "well",
-        in_use=(pl.col("idle_s") <= pl.max_horizontal("longest_gap_s", IN_USE_S)).fill_null(False),
-        started="opened",
-        ended=pl.coalesce("ended", "closed"),
-        measured=pl.lit(None, dtype=pl.Float64),
-        pointers="closing",
-        alone=pl.lit(False),
-    )
-    spoken = _own_failures(
-        story.signs.filter(pl.col("kind").is_in(["error", "close", "end", "timeout"]))
-    )
-    alone = untied(closed, spoken, ID).filter(pl.col("text").str.contains(HANDLER))
-    rows = pl.concat(
-        [
-            tied(closed, spoken, ID),
-            alone.with_columns(reason="text", alone=pl.lit(True)),
-        ],
-        how="diagonal_relaxed",
-    )
-    rows = rows.join(
-        endings.triggers(story.events, story.connections),
-        on="session",
-        how="left",
-        maintain_order="left",
-    )
+    rows = _abnormal(story)
     who = pl.col("closed_by").drop_nulls().mode().sort().first().fill_null("unknown")
     by = counts(pl.col("closed_by").fill_null("unknown"), SENDERS)
     said = pl.col("reason").drop_nulls().first()
@@ -138,6 +100,49 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(pl.col("in_use").fill_null(False).all()).then(pl.lit("in-use")),
             pl.when((pl.col("well") >= MORE * pl.len()).all()).then(pl.lit("others-well")),
         ),
+    )
+
+
+def _abnormal(story: Story) -> pl.LazyFrame:
+    """The ends that nobody meant, and the reports of failed handlers that belong to none."""
+    announced = pl.col("code").is_in([*POLITE_CODES, *RESTART_CODES])
+    abnormal = (
+        pl.col("frameless")
+        | (pl.col("code").is_not_null() & ~announced)
+        | (pl.col("code").is_null() & pl.col("reason").str.contains(ON_PURPOSE)).fill_null(False)
+    )
+    connections = with_room(story.connections).with_columns(well=_well_meanwhile())
+    closed = counted(connections.filter(pl.col("gone") & abnormal & may_have_lived())).select(
+        "session",
+        "code",
+        "closed_by",
+        "reason",
+        "end_reason",
+        "well",
+        # No longer silent than it had been before.
+        in_use=(pl.col("idle_s") <= pl.max_horizontal("longest_gap_s", IN_USE_S)).fill_null(False),
+        started="opened",
+        ended=pl.coalesce("ended", "closed"),
+        measured=pl.lit(None, dtype=pl.Float64),
+        pointers="closing",
+        alone=pl.lit(False),
+    )
+    spoken = _own_failures(
+        story.signs.filter(pl.col("kind").is_in(["error", "close", "end", "timeout"]))
+    )
+    alone = untied(closed, spoken, ID).filter(pl.col("text").str.contains(HANDLER))
+    rows = pl.concat(
+        [
+            tied(closed, spoken, ID),
+            alone.with_columns(reason="text", alone=pl.lit(True)),
+        ],
+        how="diagonal_relaxed",
+    )
+    return rows.join(
+        endings.triggers(story.events, story.connections),
+        on="session",
+        how="left",
+        maintain_order="left",
     )
 
 

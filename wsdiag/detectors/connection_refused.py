@@ -47,47 +47,7 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all refusals."""
-    opens = story.connections.select(
-        first_open=pl.col("opened").min(),
-        last_open=pl.col("opened").max(),
-        # Some opened, and no clock tells whether before or after.
-        undated=pl.col("was_open").any() & pl.col("opened").is_null().all(),
-        tried=(pl.col("attempted").is_not_null() | pl.col("status").is_not_null()).sum(),
-    )
-    refusals = story.connections.filter("refused")
-    routes = story.connections.filter(pl.col("was_open") & pl.col("path").is_not_null())
-    rows = (
-        counted(refusals)
-        .join(opens, how="cross")
-        .join(routes.select("path", opens_too=True).unique(), on="path", how="left")
-        .select(
-            "session",
-            "first_open",
-            "last_open",
-            "undated",
-            "tried",
-            "vantages",
-            "status",
-            # Others of this path opened, or nobody knows the path.
-            of_one_route=pl.col("opens_too").fill_null(value=False) | pl.col("path").is_null(),
-            started="first",
-            ended="first",
-            measured=pl.lit(None, dtype=pl.Float64),
-            pointers="opening",
-        )
-    )
-    unnamed = stated(story.signs.filter(pl.col("kind") != "refused"), ID)
-    rows = pl.concat(
-        [
-            rows,
-            unnamed.join(opens, how="cross").with_columns(
-                vantages=pl.lit([], pl.List(pl.String)), of_one_route=pl.lit(True)
-            ),
-        ],
-        how="diagonal_relaxed",
-    )
-    rows = endings.stopped_before(rows, story.signs)
-    rows = rows.join(_others_lived(rows, story), how="cross")
+    rows = _refusals(story)
     first, last = pl.col("started").min(), pl.col("ended").max()
     opened_before = (pl.col("first_open").first() < first).fill_null(False)
     opened_after = (pl.col("last_open").first() > last).fill_null(False)
@@ -139,6 +99,51 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(none_open & ~only_failures).then(pl.lit("never-open")),
         ),
     )
+
+
+def _refusals(story: Story) -> pl.LazyFrame:
+    """What was refused, each with what opened before, after and all the while."""
+    opens = story.connections.select(
+        first_open=pl.col("opened").min(),
+        last_open=pl.col("opened").max(),
+        # Some opened, and no clock tells whether before or after.
+        undated=pl.col("was_open").any() & pl.col("opened").is_null().all(),
+        tried=(pl.col("attempted").is_not_null() | pl.col("status").is_not_null()).sum(),
+    )
+    refusals = story.connections.filter("refused")
+    routes = story.connections.filter(pl.col("was_open") & pl.col("path").is_not_null())
+    rows = (
+        counted(refusals)
+        .join(opens, how="cross")
+        .join(routes.select("path", opens_too=True).unique(), on="path", how="left")
+        .select(
+            "session",
+            "first_open",
+            "last_open",
+            "undated",
+            "tried",
+            "vantages",
+            "status",
+            # Others of this path opened, or nobody knows the path.
+            of_one_route=pl.col("opens_too").fill_null(value=False) | pl.col("path").is_null(),
+            started="first",
+            ended="first",
+            measured=pl.lit(None, dtype=pl.Float64),
+            pointers="opening",
+        )
+    )
+    unnamed = stated(story.signs.filter(pl.col("kind") != "refused"), ID)
+    rows = pl.concat(
+        [
+            rows,
+            unnamed.join(opens, how="cross").with_columns(
+                vantages=pl.lit([], pl.List(pl.String)), of_one_route=pl.lit(True)
+            ),
+        ],
+        how="diagonal_relaxed",
+    )
+    rows = endings.stopped_before(rows, story.signs)
+    return rows.join(_others_lived(rows, story), how="cross")
 
 
 def _others_lived(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:

@@ -59,6 +59,42 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for expiry in mid-connection, one for expired tokens at connect."""
+    rows = _concerned(story)
+    code = pl.coalesce("code", "status").drop_nulls().mode().sort().first()
+    with_code = pl.when(code.is_not_null()).then(pl.format(" ({})", code)).otherwise(pl.lit(""))
+    midstream = pl.col("where").first() == "midstream"
+    worn = (pl.col("token").is_not_null() & (pl.col("token").is_duplicated())).any()
+    return flag(
+        rows,
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=pl.when(pl.col("_at_exp").any() | pl.col("stale").any())
+        .then(0.95)
+        .when(pl.col("said").any())
+        .then(0.9)
+        .otherwise(0.7),
+        by=["where"],
+        message=pl.when(midstream)
+        .then(pl.format("{} closed when their token expired{}", plural("connection"), with_code))
+        .otherwise(
+            pl.format("{} with a token that had already expired{}", plural("handshake"), with_code)
+        ),
+        traits=(
+            pl.col("where").first(),
+            pl.when(pl.col("_at_exp").any()).then(pl.lit("at-exp")),
+            pl.when(pl.col("said").any()).then(pl.lit("said")),
+            pl.when(pl.col("coded").any()).then(pl.lit("auth-code")),
+            pl.when(pl.col("stale").any()).then(pl.lit("past-exp")),
+            pl.when(midstream & pl.col("refused_after").any()).then(pl.lit("refused-after")),
+            pl.when(worn & ~midstream).then(pl.lit("same-token-again")),
+            pl.when(~midstream & (pl.len() >= 3)).then(pl.lit("repeated")),
+        ),
+        unit="s",
+    )
+
+
+def _concerned(story: Story) -> pl.LazyFrame:
+    """The connections that an expiry ended, or kept from opening."""
     said = (
         story.signs.filter(
             pl.col("session").is_not_null()
@@ -127,38 +163,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             .otherwise(pl.col("said_at").fill_null([])),
         )
     )
-    rows = _refused_after(rows, story)
-    code = pl.coalesce("code", "status").drop_nulls().mode().sort().first()
-    with_code = pl.when(code.is_not_null()).then(pl.format(" ({})", code)).otherwise(pl.lit(""))
-    midstream = pl.col("where").first() == "midstream"
-    worn = (pl.col("token").is_not_null() & (pl.col("token").is_duplicated())).any()
-    return flag(
-        rows,
-        detector=ID,
-        severity=Severity.ERROR,
-        confidence=pl.when(pl.col("_at_exp").any() | pl.col("stale").any())
-        .then(0.95)
-        .when(pl.col("said").any())
-        .then(0.9)
-        .otherwise(0.7),
-        by=["where"],
-        message=pl.when(midstream)
-        .then(pl.format("{} closed when their token expired{}", plural("connection"), with_code))
-        .otherwise(
-            pl.format("{} with a token that had already expired{}", plural("handshake"), with_code)
-        ),
-        traits=(
-            pl.col("where").first(),
-            pl.when(pl.col("_at_exp").any()).then(pl.lit("at-exp")),
-            pl.when(pl.col("said").any()).then(pl.lit("said")),
-            pl.when(pl.col("coded").any()).then(pl.lit("auth-code")),
-            pl.when(pl.col("stale").any()).then(pl.lit("past-exp")),
-            pl.when(midstream & pl.col("refused_after").any()).then(pl.lit("refused-after")),
-            pl.when(worn & ~midstream).then(pl.lit("same-token-again")),
-            pl.when(~midstream & (pl.len() >= 3)).then(pl.lit("repeated")),
-        ),
-        unit="s",
-    )
+    return _refused_after(rows, story)
 
 
 def _refused_after(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from io import BufferedReader
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -29,10 +31,10 @@ PAUSE_US, OVERLAP_US = 60_000_000, 10_000
 """So far apart are the last packet of a file and the first of the next at most, where they are of
 one capture; times of packets beside one another may be a little out of order."""
 
-_NUMBERS = re.compile(r"[-_.T]?\d+")
-
 MAX_KEYS = 64 * 1024**2
 """Bytes of a key log that are taken."""
+
+_NUMBERS = re.compile(r"[-_.T]?\d+")
 
 
 def sniff(head: bytes, name: str) -> float:
@@ -75,11 +77,8 @@ def read_in_turn(items: Sequence[InputFile], config: Config) -> list[Reading]:
     reader = CaptureReader(book)
     for item in items:
         with item.path.open("rb") as file:
-            if told:
-                first = next(records(file, Notes()))  # there is one: `in_turn` looked
-                file.seek(0)
-                if far.stopped or not -OVERLAP_US <= first.ts - told[-1].last[1] <= PAUSE_US:
-                    break
+            if told and (far.stopped or not _goes_on(file, told[-1])):
+                break
             if notebook is not None:
                 notebook.forget(item.name)
             far.begin(item.name)
@@ -104,10 +103,17 @@ def read_in_turn(items: Sequence[InputFile], config: Config) -> list[Reading]:
             events.filter((pos > before) & (pos <= until)).with_columns(pos - before),
             book if number == last else None,
         )
-        for number, (item, notes, before, until) in enumerate(
-            zip(items, told, starts, [*starts[1:], reader.packets], strict=False)
+        for number, (item, notes, (before, until)) in enumerate(
+            zip(items, told, pairwise([*starts, reader.packets]), strict=False)
         )
     ]
+
+
+def _goes_on(file: BufferedReader, before: Notes) -> bool:
+    """Whether a file begins where the one before it ended."""
+    first = next(records(file, Notes()))  # there is one: `in_turn` looked
+    file.seek(0)
+    return -OVERLAP_US <= first.ts - before.last[1] <= PAUSE_US
 
 
 def _reading(
