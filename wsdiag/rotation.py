@@ -101,16 +101,19 @@ def _going_on(logs: Sequence[list[str]], events: pl.LazyFrame) -> list[list[str]
 
 
 class Logs:
-    """Which files are one log, named as its last file, and where each of them begins in it."""
+    """Which files are one log, named as its last file, and where each of them begins in it.
+
+    `whole` has the log's name for each of its files.
+    """
 
     def __init__(self, files: Sequence[Sequence[str]], events: pl.LazyFrame) -> None:
         """`files` as `found` gives them; `events` are those of the files."""
-        self._files = files
-        self.whole = {name: members[-1] for members in files for name in members}
+        self._files = {members[-1]: members for members in files}
+        self.whole = {name: log for log, members in self._files.items() for name in members}
         ends = _ends(events) if files else {}
         self._starts = {
-            members[-1]: list(accumulate((ends.get(name, 0) for name in members[:-1]), initial=0))
-            for members in files
+            log: list(accumulate((ends.get(name, 0) for name in members[:-1]), initial=0))
+            for log, members in self._files.items()
         }
 
     def as_one(self, events: pl.LazyFrame) -> pl.LazyFrame:
@@ -119,8 +122,8 @@ class Logs:
             return events
         starts = {
             name: start
-            for members in self._files
-            for name, start in zip(members, self._starts[members[-1]], strict=True)
+            for log, members in self._files.items()
+            for name, start in zip(members, self._starts[log], strict=True)
         }
         source = pl.col("source")
         return events.with_columns(
@@ -135,11 +138,11 @@ class Logs:
         source, pos = pl.col("source"), pl.col("pos")
         names = events.collect_schema()["source"]
         whose, place = source, pos
-        for members in self._files:
-            starts = pl.lit(pl.Series(self._starts[members[-1]], dtype=pl.Int64))
+        for log, members in self._files.items():
+            starts = pl.lit(pl.Series(self._starts[log], dtype=pl.Int64))
             file = starts.search_sorted(pos, side="left") - 1
             own = pl.lit(pl.Series(members, dtype=names)).gather(file)
-            here = source == members[-1]
+            here = source == log
             whose = pl.when(here).then(own).otherwise(whose)
             place = pl.when(here).then(pos - starts.gather(file)).otherwise(place)
         filed = events.with_columns(source=whose, pos=place)
@@ -158,13 +161,12 @@ class Logs:
     def _filed(self, spots: Any) -> Any:
         if isinstance(spots, list):
             return [self._filed(spot) for spot in spots]
-        if spots is None or spots["source"] not in self._starts:
+        if spots is None or spots["source"] not in self._files:
             return spots
-        members = next(members for members in self._files if members[-1] == spots["source"])
-        starts = self._starts[spots["source"]]
+        log, pos = spots["source"], spots["pos"]
         # The last file that a place fits is its own.
-        file = bisect_left(starts, spots["pos"]) - 1
-        return spots | {"source": members[file], "pos": spots["pos"] - starts[file]}
+        file = bisect_left(self._starts[log], pos) - 1
+        return spots | {"source": self._files[log][file], "pos": pos - self._starts[log][file]}
 
 
 def _ends(events: pl.LazyFrame) -> dict[str, int]:
