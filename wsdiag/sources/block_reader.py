@@ -131,7 +131,12 @@ class BlockReader(LogReader):
 
     def _pass_over(self, columns: BlockColumns, at: int) -> int:
         """Pass over the lines from `at` on that need no look; the place of the next that does."""
-        if self._spread or self._last_words or self._docker or not self._unwrapper.is_idle():
+        if (
+            self._spread
+            or self._moments.last_words
+            or self._docker
+            or not self._unwrapper.is_idle()
+        ):
             return at
         for view in columns.views(self._last):
             for passing in (
@@ -161,7 +166,7 @@ class BlockReader(LogReader):
             self.lines["parsed"] += telling
             self.seen[last.id] += ahead - at
             inner = self._inside(view, ahead - 1)
-            self._unparsed = (inner.text, inner.stamp, last) if ahead > behind else None
+            self._moments.unparsed = (inner.text, inner.stamp, last) if ahead > behind else None
             if view.wrapped:
                 self._shape = shape_begins(inner.text)
         return ahead
@@ -181,7 +186,7 @@ class BlockReader(LogReader):
                 self._read += count
                 self.lines["parsed"] += count
                 self.seen[TRANSCRIPT] += ahead - at
-                self._unparsed, self._traceback = None, None
+                self._moments.unparsed, self._traceback = None, None
                 self._twin = (framed.message(view.lines[ahead - 1]), True, count)
                 return ahead
         return at
@@ -213,7 +218,7 @@ class BlockReader(LogReader):
             self.seen[TRANSCRIPT] += at - first
             self.lines["ignored"] += at - first - (parsed - self.lines["parsed"])
             self.lines["parsed"] = parsed
-            self._unparsed, self._traceback = None, None
+            self._moments.unparsed, self._traceback = None, None
         return at
 
     def _pass_silent(self, view: View, at: int) -> int:
@@ -225,7 +230,7 @@ class BlockReader(LogReader):
         if ahead > at:
             self._passed(ahead - at, 0 if view.wrapped else view.indented(at, ahead))
             inner = self._inside(view, ahead - 1)
-            self._unparsed, self._twin = (inner.spoken, inner.stamp, None), ("", False, 0)
+            self._moments.unparsed, self._twin = (inner.spoken, inner.stamp, None), ("", False, 0)
         return ahead
 
     def _pass_records(self, view: View, at: int) -> int:
@@ -239,7 +244,7 @@ class BlockReader(LogReader):
             if not stamp:
                 return at
             self._passed(ahead - at, 0)
-            self._unparsed = ("", stamp, None)
+            self._moments.unparsed = ("", stamp, None)
         return ahead
 
     def _pass_learned(self, view: View, at: int) -> int:
@@ -262,7 +267,7 @@ class BlockReader(LogReader):
             passed = learned.pass_over(at, ahead)
             if passed.at:
                 self.clock.passed(passed.at, passed.resolution_ms, passed.assumed)
-            self._unparsed = (passed.unasked, None, None) if passed.unasked else None
+            self._moments.unparsed = (passed.unasked, None, None) if passed.unasked else None
             if passed.message >= 0:
                 self._twin = (self._spoken_in(view.lines[passed.message]), passed.headed, 0)
             elif passed.message < -1:

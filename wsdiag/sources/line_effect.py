@@ -90,8 +90,8 @@ class _Alone(LogReader):
 
     def effect(self, line: str) -> Effect | None:
         self.line(line, 1)
-        timed = self._unparsed is None
-        at = self._instant(None)
+        timed = self._moments.unparsed is None
+        at = self._moments.instant(None)
         if at is None or self._follows or self._is_changed() or self.unread or len(self._told) > 1:
             return None
         rows, anonymous = self._told[0] if self._told else ([], "")
@@ -121,7 +121,7 @@ class _Alone(LogReader):
         return bool(
             self._spread
             or self._docker
-            or self._last_words
+            or self._moments.last_words
             or self._traceback is not None
             or self._last is not self._state.last
             or self._client != self._state.client

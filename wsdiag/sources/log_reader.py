@@ -10,17 +10,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 import msgspec
 
 from wsdiag.redact import Redactor
-from wsdiag.sources import json_record, line_head, line_time, sentences
+from wsdiag.sources import json_record, line_head, line_time, sentences, told_twice
 from wsdiag.sources.frame_transcript import Transcript
 from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_fields import Fields, RowMaker, began
 from wsdiag.sources.line_format import Format, Gates
 from wsdiag.sources.line_head import Head
+from wsdiag.sources.line_moments import Moments
 from wsdiag.sources.line_time import Stamp
 from wsdiag.sources.line_wrapper import MAX_PARTIAL_CHARS, Unwrapper, strip_colours
 from wsdiag.sources.open_connections import Row
@@ -33,12 +33,6 @@ TRANSCRIPT = "websockets"
 
 _DIALLING = frozenset({"attempt", "refused"})
 """What a client does, where no address tells that somebody else did it."""
-
-_TWIN_CHARS = 12
-"""Shorter messages are repeated by chance."""
-
-_LAST_WORDS = 200
-"""Lines of a dying process, at most, that no time stands beside: its stacks."""
 
 _REMEMBERED = 1_000
 _FEW = 5
@@ -68,23 +62,20 @@ class LogReader:
         `gates`: those of the formats by what they read (line, message, record), where known.
         """
         self.clock = clock
+        self._moments = Moments(clock)
         self._client = client
         self._gates = gates or gates_of(formats)
         self._lines, self._messages, self._records = self._gates
         self._last: Format | None = None
         self._shape = ""  # how the lines of that format begin: one that begins so is of that format
-        # a line of which nobody asked the time yet: it may be that of the lines after it
-        # (where a format knows its time, by that format)
-        self._unparsed: tuple[str, Stamp | None, Format | None] | None = None
         self._unwrapper = Unwrapper()
         self._maker = RowMaker(Redactor())
         self._transcript = Transcript(self._maker)
         self._docker = ""
         self._spread = json_record.SpreadRecords()
         self._said: dict[str, list[Row]] = {}
-        self._twin = ("", False, 0)
+        self._twin = told_twice.NOTHING  # what the next may repeat
         self._traceback: list[Row] | None = None  # ends told inside the traceback being read
-        self._last_words: list[Row] = []  # of a process, that no time stands beside
         self.rows: list[Row] = []
         self.seen: Counter[str] = Counter()
         self._stacks = {f.id: f.document.stack for f in formats}
@@ -124,10 +115,10 @@ class LogReader:
         """Read lines that were taken for parts of another until now, and account for each."""
         for number, line in enumerate(complete):
             unread, self._sort = self.unread, ""
-            before, dying = self.clock.last, bool(self._last_words)
+            before, dying = self.clock.last, bool(self._moments.last_words)
             self._complete(strip_colours(line), first + number)
             if dying:
-                self._date_last_words(before)
+                self._moments.date_last_words(before, self._read)
             sort = self._sort
             if self.unread > unread or not whole:
                 sort = "unread"
@@ -167,7 +158,7 @@ class LogReader:
                 return
         self._marks.look(text)
         if self._silent(text):
-            self._unparsed, self._twin = (spoken, outer, None), ("", False, 0)
+            self._moments.unparsed, self._twin = (spoken, outer, None), told_twice.NOTHING
             if self._broken(text):
                 self.unread += 1
             return
@@ -192,31 +183,43 @@ class LogReader:
         headed = bool(head.stamp or head.level)
         if headed or head.message.startswith("Traceback (most recent call last)"):
             self._traceback = None if headed else (self._traceback or [])
-        if not self._is_twin(head.message, headed, stamp, pos):
-            before = len(self.rows)
-            told = self._message(head.message, {}, stamp, pos, GENERAL)
-            self._twin = (head.message, headed, len(self.rows) - before)
-            if not told:
-                if stamp:
-                    self._instant(stamp)
-                if self._broken(text):
-                    self.unread += 1
+        if told_twice.is_twin(self._twin, head.message, headed):
+            self._again(headed, stamp, pos)
+            return
+        before = len(self.rows)
+        told = self._message(head.message, {}, stamp, pos, GENERAL)
+        self._twin = (head.message, headed, len(self.rows) - before)
+        if not told:
+            if stamp:
+                self._moments.instant(stamp)
+            if self._broken(text):
+                self.unread += 1
+
+    def _again(self, headed: bool, stamp: Stamp | None, pos: int) -> None:
+        """The message before came again: of the two, the line with a time is the one to show."""
+        _, _, count = self._twin
+        self._twin = told_twice.NOTHING
+        if headed and stamp and 0 < count <= len(self.rows):
+            instant = self._moments.instant(stamp)
+            for row in self.rows[-count:]:
+                row |= {"ts": instant, "pos": pos}
 
     def _by_format(self, reader: Format, fields: Fields, outer: Stamp | None, pos: int) -> None:
         self.seen[reader.id] += 1
         rule = reader.rule(fields)
         if not rule:
             self._sort = self._sort or "ignored"
-            self._unparsed = (fields["time"], outer, None)
+            self._moments.unparsed = (fields["time"], outer, None)
             return
-        instant = self._instant(line_time.of_value(fields["time"]) or outer)
+        instant = self._moments.instant(line_time.of_value(fields["time"]) or outer)
         if fields["started"]:
-            began(fields, instant, self._aside(line_time.of_value(fields["started"])))
+            began(fields, instant, self._moments.aside(line_time.of_value(fields["started"])))
         rows = reader.rows(rule, fields, instant, self._maker)
         if reader.document.vantage == "either":
             self._take_side(rows)
             if rows and self._traceback:
-                self._withdraw(self._traceback)
+                self.rows = told_twice.without(self.rows, self._traceback)
+                self._traceback.clear()
         else:
             self._client = self._client or fields["vantage"] == "client"
         self._adopt(rows, pos, reader.document.anonymous)
@@ -239,7 +242,7 @@ class LogReader:
         if rows is not None:
             self.seen[TRANSCRIPT] += 1
             self._client = self._client or self._transcript.client
-            self._stamped(rows, stamp)
+            self._moments.date(rows, stamp)
             self._keep(rows, pos)
             return True
         rows = self._sentence(message, given)
@@ -248,7 +251,7 @@ class LogReader:
             self.client_sentences += sentences.speaks_as_client(message, given) or any(
                 row["kind"] in _DIALLING and "peer" not in row for row in rows
             )
-            self._stamped(rows, stamp)
+            self._moments.date(rows, stamp)
             kept = self._adopt(rows, pos, "")
             if self._traceback is not None:
                 self._traceback.extend(row for row in kept if row["kind"] == "end")
@@ -272,7 +275,7 @@ class LogReader:
             record = None
         if not isinstance(record, dict):
             if not self._message(line, {}, outer, pos, GENERAL):
-                self._unparsed = ("", outer, None) if outer else self._unparsed
+                self._moments.unparsed = ("", outer, None) if outer else self._moments.unparsed
                 self.unread += line[:2] == '{"'
             return
         carried = json_record.wrapped(record)
@@ -309,7 +312,7 @@ class LogReader:
                 self._by_format(reader, fields, outer, pos)
                 return
         if stamp and not told:
-            self._unparsed = ("", stamp, None)
+            self._moments.unparsed = ("", stamp, None)
 
     def _broken(self, text: str) -> bool:
         """True for a line that begins as nearly all lines here do, but does not go on so."""
@@ -327,62 +330,6 @@ class LogReader:
             row["vantage"] = "client" if self._client else "server"
             if "dir" in row:
                 row["dir"] = mine if row["dir"] == "sent" else theirs
-
-    def _withdraw(self, told: list[Row]) -> None:
-        """A traceback's last line says the same better than the exceptions that led to it."""
-        marked = {id(row) for row in told}
-        self.rows = [row for row in self.rows if id(row) not in marked]
-        told.clear()
-
-    def _is_twin(self, message: str, headed: bool, stamp: Stamp | None, pos: int) -> bool:
-        """True for a line that a second log handler wrote again, once bare and once with a head."""
-        before, before_headed, count = self._twin
-        if headed == before_headed or min(len(message), len(before)) < _TWIN_CHARS:
-            return False
-        if not (message.endswith(before) or before.endswith(message)):
-            return False
-        self._twin = ("", False, 0)
-        if headed and stamp and 0 < count <= len(self.rows):
-            instant = self._instant(stamp)
-            for row in self.rows[-count:]:
-                row |= {"ts": instant, "pos": pos}
-        return True
-
-    def _instant(self, stamp: Stamp | None) -> datetime | None:
-        if stamp is None and self._unparsed:
-            text, outer, reader = self._unparsed
-            if reader and (fields := reader.fields(text)):
-                text = fields["time"]
-            stamp = line_time.parse(text) or line_time.find(text) or outer
-        self._unparsed = None
-        return self.clock.instant(stamp)
-
-    def _aside(self, stamp: Stamp | None) -> datetime | None:
-        last = self.clock.last
-        instant = self.clock.instant(stamp) if stamp else None
-        self.clock.last = last
-        return instant
-
-    def _date_last_words(self, before: datetime | None) -> None:
-        """A process dies between two lines with a time: rather at the next, which it came before.
-
-        For what comes next is mostly its new start, while it may have been silent for long.
-        """
-        if self._unparsed:
-            self._instant(None)
-        if self.clock.last is not before:
-            for row in self._last_words:
-                row["ts"] = self.clock.last
-        pos = self._last_words[-1]["pos"]
-        if self.clock.last is not before or self._read - int(str(pos)) > _LAST_WORDS:
-            self._last_words = []
-
-    def _stamped(self, rows: list[Row], stamp: Stamp | None) -> None:
-        instant = self._instant(stamp)
-        if not stamp:
-            self._last_words += [row for row in rows if row["kind"] == "server_stop"]
-        for row in rows:
-            row["ts"] = instant
 
     def _adopt(self, rows: list[Row], pos: int, anonymous: str) -> list[Row]:
         """Keep rows of a line; those that only repeat what others have are left out."""
