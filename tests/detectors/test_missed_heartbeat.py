@@ -226,6 +226,17 @@ def test_one_that_is_given_up_while_most_go_on(others: int, *, alone: bool) -> N
     assert ("others-went-on" in judge(NAME, rows).traits) is alone
 
 
+@pytest.mark.parametrize(("code", "told"), [(4000, True), (1006, False), (1011, False)])
+def test_who_gives_up_with_a_code_of_its_own_may_have_been_answered(
+    code: int, *, told: bool
+) -> None:
+    rows = [
+        *life("a1", 0, 80, source=SERVER, code=code),
+        row("heartbeat_timeout", 80, "a1", SERVER, reason="ping timeout"),
+    ]
+    assert ("application-code" in judge(NAME, rows).traits) is told
+
+
 def test_all_that_are_given_up_at_once() -> None:
     rows = [
         r

@@ -104,6 +104,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(pl.col("client_owes").mean() >= MOST).then(pl.lit("clients-silent")),
             pl.when(pl.col("late").fill_null(False).any()).then(pl.lit("answered-late")),
             pl.when(pl.col("normal").mean() >= MOST).then(pl.lit("normal-code")),
+            pl.when(pl.col("of_application").mean() >= MOST).then(pl.lit("application-code")),
             pl.when((pl.col("_stated") & pl.col("answered")).any()).then(pl.lit("pong-came")),
             pl.when(pl.col("throttled").any()).then(pl.lit("slowed-to-a-minute")),
             pl.when(pl.col("asleep").any()).then(pl.lit("client-asleep")),
@@ -157,6 +158,8 @@ def _concerned(story: Story) -> pl.LazyFrame:
             normal=((pl.col("code") == 1000) & pl.col("reason").str.contains(_SAID)).fill_null(
                 False
             ),
+            # The code that one sends who gives up: its log need not say if the peer answered it.
+            of_application=(pl.col("code") >= 3000).fill_null(value=False),
             answered=pl.col("vantages").list.contains("network")
             & (pl.col("pings") > pl.col("own_pings").fill_null(0))
             & pl.col("open_pings").is_null(),
