@@ -354,6 +354,16 @@ def test_a_log_without_a_zone_is_of_the_one_in_which_it_covers_the_others_time(
     assert clocks[SERVER].offset_ms == hours * 3_600_000
 
 
+def test_the_others_time_is_that_of_the_reference() -> None:
+    """A client's clock that is two hours fast makes nobody's window wider."""
+    rows = incident(slow=-7200.0, source=CLIENT)
+    for n in range(2):
+        rows += life(f"s{n}", 10_810.0 + 30 * n, 10_835.0 + 30 * n, source=SERVER)
+    _, clocks = align(frame(rows), {}, None, {SERVER})
+    assert clocks[CLIENT].zone_min == 120
+    assert clocks[SERVER].zone_min == 180
+
+
 @pytest.mark.parametrize(
     ("events", "zoneless"),
     [

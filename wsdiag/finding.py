@@ -101,6 +101,9 @@ FINDINGS = pl.Schema(
 )
 """Columns of the FINDINGS frame that detectors return."""
 
+MOST = 0.5
+"""What is said of all that a finding is of holds for so large a part of it, at least."""
+
 
 def fingerprint(detector: str, subject: str, started: datetime | None, alike: int = 0) -> str:
     """Name a finding so that the same fault has the same id on any day and any engine.

@@ -63,7 +63,7 @@ def align(
     if first not in zoneless:
         untied = {name for name in zoneless & clocks.keys() if clocks[name].offset_ms is None}
         place = pl.col("source").cast(pl.String)
-        others = events.filter(~place.is_in(sorted(zoneless)))
+        others = moved(events.lazy().filter(~place.is_in(sorted(zoneless))), clocks).collect()
         for source in untied:
             found = by_window(events.filter(place == source), others)
             clocks[source] = _behind(found, clocks[first], first)

@@ -14,7 +14,7 @@ import polars as pl
 
 from wsdiag import endings
 from wsdiag.connections import Story, counted
-from wsdiag.finding import Severity, flag, plural
+from wsdiag.finding import MOST, Severity, flag, plural
 from wsdiag.targets import Targets
 from wsdiag.wordings import marks, stated
 
@@ -27,9 +27,6 @@ NEEDS = (
 
 SURVIVORS = 3
 """So many that were open all the while show that only one of several servers was away."""
-
-MOST = 0.5
-"""What is said of the refusals holds for so many of them."""
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:

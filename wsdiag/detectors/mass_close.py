@@ -29,7 +29,7 @@ from wsdiag.connections import (
     may_have_lived,
     with_room,
 )
-from wsdiag.finding import SPOT, Severity, flag
+from wsdiag.finding import MOST, SPOT, Severity, flag
 from wsdiag.targets import Targets
 
 ID = "mass-close"
@@ -41,9 +41,6 @@ ENOUGH, ENOUGH_WHEN_ANNOUNCED = 3, 2
 
 MANY, NEARLY_ALL = 10, 0.8
 """Fewer than ten ends, and not nearly all, spread over more than a moment, are chance as well."""
-
-MOST = 0.5
-"""A code that more of a wave's ends have is said to be theirs."""
 
 SHOWN_S = 0.05
 """What is shorter is told as one moment."""
@@ -226,7 +223,7 @@ def _at_moments(rows: pl.LazyFrame) -> pl.LazyFrame:
             pl.when(took_s >= SHOWN_S)
             .then(pl.format("within {} s", took_s.round(1)))
             .otherwise(pl.lit("at one moment")),
-            pl.when(pl.col("frameless").mean() >= 0.8)
+            pl.when(pl.col("frameless").mean() >= NEARLY_ALL)
             .then(pl.lit(", without a Close frame"))
             .when(code.is_not_null())
             .then(pl.format(", most with code {}", code))
@@ -237,9 +234,9 @@ def _at_moments(rows: pl.LazyFrame) -> pl.LazyFrame:
         ),
         traits=(
             pl.when(share_restart >= 0.8).then(pl.lit("restart-code")),
-            pl.when(pl.col("frameless").mean() >= 0.8).then(pl.lit("no-close-frame")),
+            pl.when(pl.col("frameless").mean() >= NEARLY_ALL).then(pl.lit("no-close-frame")),
             pl.when(code.is_not_null()).then(pl.format("code-{}", code)),
-            pl.when((pl.col("closed_by") == "proxy").mean() >= 0.8).then(pl.lit("by-proxy")),
+            pl.when((pl.col("closed_by") == "proxy").mean() >= NEARLY_ALL).then(pl.lit("by-proxy")),
             pl.when(_server_silent()).then(pl.lit("server-silent")),
             pl.when(pl.col("stopped").first()).then(pl.lit("shutdown-logged")),
             pl.when(pl.col("proxy_stopped").first()).then(pl.lit("proxy-stopped")),
@@ -260,13 +257,13 @@ def _at_moments(rows: pl.LazyFrame) -> pl.LazyFrame:
 def _gone_and_back() -> pl.Expr:
     """Whether the server went with these connections and came back, and nothing tells more: no
     kill, no proxy that ended them, no lack of a Close frame."""
-    by_proxy = (pl.col("closed_by") == "proxy").mean() >= 0.8
+    by_proxy = (pl.col("closed_by") == "proxy").mean() >= NEARLY_ALL
     more = [
         pl.col(name).first().fill_null(value=False)
         for name in ("killed", "proxy_stopped", "just_reloaded")
     ]
     told = pl.any_horizontal(
-        by_proxy.fill_null(value=False), pl.col("frameless").mean() >= 0.8, *more
+        by_proxy.fill_null(value=False), pl.col("frameless").mean() >= NEARLY_ALL, *more
     )
     return (pl.col("back").first() | pl.col("started_again").first()).fill_null(value=False) & ~told
 
@@ -277,7 +274,7 @@ def _server_silent() -> pl.Expr:
     A browser sends 1001 for all its tabs when it quits; only servers send 1012.
     """
     untold = (~pl.col("closed_by").is_in(["server", "proxy"])).fill_null(value=True).all()
-    going = (pl.col("code") == 1001).fill_null(value=False).mean() >= 0.8
+    going = (pl.col("code") == 1001).fill_null(value=False).mean() >= NEARLY_ALL
     told = pl.any_horizontal(
         pl.col(name).first().fill_null(value=False)
         for name in ("stopped", "started_again", "refusing", "killed", "reloaded")

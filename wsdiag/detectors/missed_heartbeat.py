@@ -16,7 +16,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, counted, with_room
-from wsdiag.finding import SPOT, Severity, flag, plural
+from wsdiag.finding import MOST, SPOT, Severity, flag, plural
 from wsdiag.targets import Targets
 from wsdiag.wordings import says
 
@@ -46,9 +46,6 @@ WENT_ON = pl.duration(seconds=10)
 
 MORE = 2
 """… and there must be so many times as many of them as of those given up at that moment."""
-
-MOST = 0.5
-"""What is said of a finding's connections holds for so many of them."""
 
 _SAID = (
     "(?i)ping timeout|pong timeout|no pong|keepalive|heartbeat|ping timed out|wait for pong"

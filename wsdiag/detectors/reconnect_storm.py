@@ -15,7 +15,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, backoff, counted
-from wsdiag.finding import Severity, flag
+from wsdiag.finding import MOST, Severity, flag
 from wsdiag.targets import Targets
 
 ID = "reconnect-storm"
@@ -141,7 +141,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(pl.col("jitter").first() == "none").then(pl.lit("no-jitter")),
             pl.when(pl.col("law").first() == "immediate").then(pl.lit("immediate")),
             pl.when(pl.col("resets").first()).then(pl.lit("reset-too-early")),
-            pl.when(pl.col("failed").mean() >= 0.5).then(pl.lit("mostly-failed")),
+            pl.when(pl.col("failed").mean() >= MOST).then(pl.lit("mostly-failed")),
         ),
         target=PER_CLIENT,
         unit="attempts",

@@ -74,7 +74,7 @@ def undated(item: InputFile, positions: Sequence[int], config: Config) -> set[in
 def in_turn(items: Sequence[InputFile], config: Config) -> list[list[InputFile]]:
     """The inputs that may be files of one capture, for `read_in_turn`; not where keys are to open
     what they hold."""
-    return [] if config.keylog else pcap.in_turn([it for it in items if choose(it) is PCAP])
+    return [] if config.keylog else pcap.in_turn(items)
 
 
 def read_in_turn(items: Sequence[InputFile], config: Config) -> list[Reading]:

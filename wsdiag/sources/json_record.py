@@ -23,7 +23,7 @@ TIME_NAMES = (
 MESSAGE_NAMES = (
     "msg", "message", "event", "text", "log", "short_message", "body", "description", "m", "line",
     "ev", "action", "name", "textpayload", "jsonpayload.message", "jsonpayload.msg",
-    "fields.message", "properties.message", "meldung", "nachricht", "mensaje", "was",
+    "fields.message", "properties.message", "meldung", "nachricht", "mensaje",
 )  # fmt: skip
 """What holds the message: of common loggers, of Google's and Azure's exports, of Rust's tracing."""
 

@@ -19,13 +19,13 @@ from wsdiag.config import Config
 from wsdiag.contents import Notebook
 from wsdiag.evidence import InputFile
 from wsdiag.sources import fields, json_record
+from wsdiag.sources.text_reader import names_a_client
 
 MAX_LINE = 1024 * 1024
 PAYLOADS = ("payload", "frame", "body", "data", "message_data", "raw")
 WAYS = ("direction", "dir", "way", "flow")
 OUT = re.compile(r"\b(?:out|outgoing|outbound|sent|send|sending|tx|s2c|emit\w*|publish\w*)\b", re.I)
 IN = re.compile(r"\b(?:in|incoming|inbound|received?|receiving|recv|rx|c2s|got)\b", re.I)
-_CLIENT = re.compile(r"client|browser|console|frontend|mobile", re.IGNORECASE)
 _HOLDS = re.compile(rb'"(?:payload|frame|body|data|message_data|raw)"\s*:')
 _DECODE = msgspec.json.Decoder().decode
 
@@ -35,7 +35,7 @@ def note(item: InputFile, config: Config) -> None:
     notebook = contents.current()
     if notebook is None:
         return
-    zone, of_client = ZoneInfo(config.tz), bool(_CLIENT.search(item.name))
+    zone, of_client = ZoneInfo(config.tz), names_a_client(item.name)
     with item.path.open("rb") as file:
         pos = 0
         while notebook.wants(item.name) and (line := file.readline(MAX_LINE)):

@@ -89,6 +89,8 @@ def read_in_turn(items: Sequence[InputFile], config: Config) -> list[Reading]:
         if far.is_cut:
             told[-1].remarks.append("interrupted: it was not read to its end")
         far.end(item.path.stat().st_size)
+        if told[-1].keys:
+            break
     if any(notes.keys for notes in told):
         return [read(item, config) for item in items[: len(told)]]
     reader.finish()

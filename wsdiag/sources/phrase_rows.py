@@ -10,10 +10,10 @@ from wsdiag.sources import field_names, field_pairs, prose, quantities, shown_va
 from wsdiag.sources import fields as of
 from wsdiag.sources import vocabulary as v
 from wsdiag.sources.line_phrases import ENDS, FAILED, Found
+from wsdiag.sources.open_connections import Row
 from wsdiag.sources.statements import Line, lower
 from wsdiag.sources.vocabulary import Phrase
 
-Row = dict[str, object]
 _LIFE = frozenset({Kind.ATTEMPT, Kind.OPEN, Kind.CLOSE, Kind.END})
 _SPEAKING = "speaker"
 """The mark of a phrase that leaves it to the line's beginning whose connection it is."""

@@ -23,7 +23,8 @@ from wsdiag.sources import (
 )
 from wsdiag.sources import fields as of
 from wsdiag.sources import vocabulary as v
-from wsdiag.sources.phrase_rows import Row, known
+from wsdiag.sources.open_connections import Row
+from wsdiag.sources.phrase_rows import known
 from wsdiag.sources.statements import READ, Line, fields_tell, lower, statement
 
 _FRAME = re.compile(

@@ -50,9 +50,14 @@ def read_lines(item: InputFile, config: Config, lines: Iterable[tuple[int, str]]
     return _reading(item, config, reader, reader.read_singly(lines), Counter())
 
 
+def names_a_client(name: str) -> bool:
+    """Whether an input's name says that a client wrote it."""
+    return bool(_CLIENT_NAME.search(name))
+
+
 def _reader(item: InputFile, config: Config) -> BlockReader:
     formats = formats_with(tuple(config.formats))
-    return BlockReader(clock_of(item, config), formats, bool(_CLIENT_NAME.search(item.name)))
+    return BlockReader(clock_of(item, config), formats, names_a_client(item.name))
 
 
 def _reading(
