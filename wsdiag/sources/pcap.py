@@ -91,7 +91,7 @@ def read_in_turn(items: Sequence[InputFile], config: Config) -> list[Reading]:
         far.end(item.path.stat().st_size)
         if told[-1].keys:
             break
-    if any(notes.keys for notes in told):
+    if told[-1].keys:
         return [read(item, config) for item in items[: len(told)]]
     reader.finish()
     give_back()
