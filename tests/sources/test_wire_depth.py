@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pyshark
 import pytest
-from pyshark.capture.capture import TSharkCrashException
 
 from wsdiag.event import Kind
 from wsdiag.pipeline import read_events
@@ -85,17 +84,30 @@ def test_what_is_no_packet_has_no_depth() -> None:
     assert show("client.log:1", [KILLED.parent]).depth == []
 
 
+@pytest.fixture
+def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a tshark in front that tells its version, else runs `work` and ends with a failure."""
+
+    def put(work: str) -> None:
+        shim = tmp_path / "tshark"
+        version = f'case "$1" in -v|--version) exec {tshark.found()} "$@";; esac'
+        shim.write_text(f"#!/bin/sh\n{version}\n{work}\nexit 255\n")
+        shim.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    return put
+
+
 @needs_tshark
-def test_a_tshark_that_gives_up_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Crashing:
-        def __init__(self, *args: object, **kwargs: object) -> None: ...
-
-        def __iter__(self) -> Iterator[object]:
-            raise TSharkCrashException("tshark crashed")
-
-        def close(self) -> None: ...
-
-    monkeypatch.setattr(pyshark, "FileCapture", Crashing)
+def test_a_tshark_that_gives_up_is_told(failing: Callable[[str], None]) -> None:
+    failing("echo out of memory >&2")
     lines = wire_depth.dissect(KILLED, 4, b"")
     assert lines[0] == "not dissected in depth: tshark gave up on this connection"
     assert "frame.number == 4" in lines[2]
+
+
+@needs_tshark
+def test_what_a_tshark_told_before_it_failed_is_shown(failing: Callable[[str], None]) -> None:
+    whole = wire_depth.dissect(KILLED, 4, b"")
+    failing(f'{tshark.found()} "$@"')
+    assert wire_depth.dissect(KILLED, 4, b"") == whole

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -114,14 +114,22 @@ def _layers(path: Path, pos: int, ends: tuple[Endpoint, Endpoint], keys: bytes) 
             override_prefs={"tcp.reassemble_out_of_order": "TRUE"},
             custom_parameters=["-n"],
         )
+        packets: list[Any] = []
+        # What tshark told stands, however it ended: its status may be asyncio's guess, for a
+        # process that was already waited for.
         try:
-            for packet in capture:
-                for layer in packet.layers:
-                    yield from _fields(layer)
-        except TSharkCrashException:
-            yield "not dissected in depth: tshark gave up on this connection"
+            with suppress(TSharkCrashException):
+                packets.extend(capture)
         finally:
-            capture.close()
+            with suppress(TSharkCrashException):
+                capture.close()
+            capture._running_processes.clear()  # one that failed would be closed, and fail, again
+            capture.close()  # what reads tshark's stderr has ended, too
+        for packet in packets:
+            for layer in packet.layers:
+                yield from _fields(layer)
+        if not packets:
+            yield "not dissected in depth: tshark gave up on this connection"
 
 
 def _fields(layer: Any) -> Iterator[str]:
