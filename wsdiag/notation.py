@@ -103,6 +103,8 @@ def decode(text: str) -> tuple[str, Sequence[int]]:
 
 def undo(text: str) -> str:
     """A value as it was before any quoting or escaping."""
+    if text.isalnum():
+        return text
     return decode(text)[0].translate(shallow).strip().strip("\"'`").strip()
 
 

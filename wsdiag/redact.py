@@ -55,6 +55,11 @@ _TOKEN_SCHEME = re.compile(rf"(?:bearer|token|apikey|jwt){GAP}+", re.IGNORECASE)
 _PASSWORD_SCHEME = re.compile(rf"(?:basic|digest|negotiate|ntlm){GAP}+", re.IGNORECASE)
 _TRAILING = ".,;:!)]}>"
 
+# Alone, and in brackets as within a text.
+_PSEUDONYM = re.compile(
+    r"\[?(?P<shown>(?P<rule>token|session|user|conn|hidden|ip|payload)-[0-9a-f]{8})\]?"
+)
+
 # {"alg":"none"}: a JWT that nobody signed, whose `jti` is the pseudonym of another.
 _STAND_IN_JWT = "eyJhbGciOiJub25lIn0."
 
@@ -95,8 +100,9 @@ def remembered(size: int) -> Callable[[Callable[[*Ts], R]], Callable[[*Ts], R]]:
 
 def pseudonym(rule: str, secret: str) -> str:
     """Name a secret without telling it: `token-1a2b3c4d`; the same secret, the same name."""
-    if re.fullmatch(rf"\[?{re.escape(rule)}-[0-9a-f]{{8}}\]?", secret):
-        return secret.strip("[]")
+    hidden = _PSEUDONYM.fullmatch(secret)
+    if hidden and hidden["rule"] == rule:
+        return hidden["shown"]
     digest = hashlib.sha256(f"wsdiag:{rule}:{secret}".encode("utf-8", "replace")).hexdigest()
     if rule == "ip":  # of a reserved network: see `stand_in`
         return f"ip-{0xF0000000 | int(digest[:7], 16):08x}"
@@ -105,7 +111,8 @@ def pseudonym(rule: str, secret: str) -> str:
 
 def is_pseudonym(text: str) -> bool:
     """Whether it is one, as in evidence whose secrets were hidden before."""
-    return re.fullmatch(r"(?:token|session|user|conn|hidden|ip)-[0-9a-f]{8}", text) is not None
+    hidden = _PSEUDONYM.fullmatch(text)
+    return hidden is not None and hidden["shown"] == text
 
 
 def token(secret: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -12,13 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sources.test_line_silence import assert_same, item_of
+from tests.sources.test_line_silence import LOGS, assert_same, item_of
 from wsdiag import redact
 from wsdiag.config import Config
 from wsdiag.sensitive.policy import Pattern, Policy
-from wsdiag.sources import line_tokens, text_log
+from wsdiag.sources import line_template, line_tokens, template_book, text_log
+from wsdiag.sources.line_template import Read, Template
 from wsdiag.sources.line_tokens import MARK, TOKEN
 from wsdiag.sources.log_reader import LogReader
+from wsdiag.sources.token_fills import Tokens
 
 STATEMENTS = [
     "{t} INFO [ws.hub] conn={id} connection open user={n} handshake={f}ms token_exp={e}",
@@ -113,7 +115,47 @@ def test_generated_lines(tmp_path_factory: pytest.TempPathFactory, lines: list[s
     assert_same(item_of(path), learn_at=3)
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.lists(logs(), min_size=2, max_size=3))
+def test_generated_logs_of_one_book(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[list[str]]
+) -> None:
+    """What one log taught holds of the next."""
+    folder = tmp_path_factory.mktemp("logs")
+    with template_book.shared():
+        for number, lines in enumerate(texts):
+            path = folder / f"app-{number}.log"
+            path.write_text("\n".join(lines) + "\n")
+            assert_same(item_of(path), learn_at=3)
+
+
+def test_recorded_logs_of_one_book() -> None:
+    with template_book.shared():
+        for path in LOGS:
+            if text_log.is_text(path.read_bytes()[:65536]):
+                assert_same(item_of(path))
+
+
+def test_a_second_log_teaches_nothing_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"2026-11-22T10:00:00.{n:03}Z INFO ws {n:03x} pong after {n}ms" for n in range(900)]
+    items = [item_of(written(tmp_path / name, iter(lines))) for name in ("one", "two")]
+    learned: list[str] = []
+
+    def learn(skeleton: str, seen: Sequence[Tokens], read: Read) -> Template | None:
+        learned.append(skeleton)
+        return line_template.learned(skeleton, seen, read)
+
+    monkeypatch.setattr(template_book, "learned", learn)
+    with template_book.shared():
+        for item in items:
+            text_log.read(item, Config())
+    assert len(learned) == 1
+    text_log.read(items[0], Config())
+    assert len(learned) == 2
+
+
 def written(tmp_path: Path, lines: Iterator[str]) -> Path:
+    tmp_path.mkdir(exist_ok=True)
     path = tmp_path / "app.log"
     path.write_text("\n".join(lines) + "\n")
     return path

@@ -12,7 +12,7 @@ from contextvars import copy_context
 import polars as pl
 
 from wsdiag.event import filled, narrow
-from wsdiag.sources import line_head
+from wsdiag.sources import line_head, template_book
 from wsdiag.sources.block_columns import BlockColumns, View, next_of
 from wsdiag.sources.frame_columns import Shape, shape_of
 from wsdiag.sources.json_record import record_stamp, wrapped_text
@@ -23,7 +23,6 @@ from wsdiag.sources.line_format import Format
 from wsdiag.sources.line_wrapper import JSON_FILE, Peeled, strip_colours
 from wsdiag.sources.log_reader import TRANSCRIPT, LogReader, shape_begins
 from wsdiag.sources.only_if import WHILE_READ
-from wsdiag.sources.template_book import TemplateBook
 
 ROWS_PER_BATCH = 50_000
 """So many rows become a frame: as Python objects they take much room."""
@@ -43,7 +42,7 @@ class BlockReader(LogReader):
     def __init__(self, clock: Clock, formats: Sequence[Format], client: bool = False) -> None:
         """As a `LogReader`."""
         super().__init__(clock, formats, client)
-        self._book = TemplateBook(LineEffects(clock, formats, self._gates))
+        self._book = template_book.opened(LineEffects(clock, formats, self._gates))
         self._shapes: list[Shape] = []
         self._blocks: list[BlockColumns] = []  # those whose rows were not taken yet
 

@@ -28,7 +28,7 @@ from wsdiag.sources.line_fields import (
     TRACEPARENT,
     RowMaker,
 )
-from wsdiag.sources.word_columns import Words
+from wsdiag.sources.word_columns import Words, in_ascii
 
 _NOT_NAMED = sorted(EMPTY)
 _ID = f"^(?:{ID.pattern})$"
@@ -117,7 +117,7 @@ class RowColumns:
         maybe |= ~targets.str.contains(UNCODED) | targets.str.contains(QUERY_USER)
         places = (maybe & targets.str.contains("?", literal=True)).arg_true()
         if targets.str.contains("sid=", literal=True).any():
-            sids = targets.str.extract(QUERY_SID, 1).fill_null("").scatter(places, "")
+            sids = targets.str.extract(in_ascii(QUERY_SID), 1).fill_null("").scatter(places, "")
             made["trace"] = self._pseudonyms(sids, redact.session, "session")
         if len(places):
             asked = targets.gather(places)

@@ -1,12 +1,15 @@
-"""The templates of one log: which are known, and which lines have been met often enough to learn.
+"""The templates of logs: which are known, and which lines have been met often enough to learn.
 
-To learn one takes as long as to read some hundred lines, so it is done for frequent ones only.
+To learn one takes as long as to read some hundred lines, so it is done for frequent ones only, and
+what one log taught serves for those that are read after it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Lock
 
 import polars as pl
@@ -43,7 +46,7 @@ class _Skeleton:
 
 
 class TemplateBook:
-    """What was learned of the lines of one log; blocks may ask at the same time."""
+    """What was learned of lines; blocks may ask at the same time."""
 
     def __init__(self, effects: LineEffects) -> None:
         self._effects = effects
@@ -117,3 +120,26 @@ class TemplateBook:
             plan = planned(template, sample(), lambda line: self._effects.of(line, state))
             known.plans[key] = plan
             return plan
+
+
+_shared: ContextVar[list[TemplateBook] | None] = ContextVar("template_book", default=None)
+
+
+def opened(effects: LineEffects) -> TemplateBook:
+    """The book for a log: where it is shared, the one that was opened for the first."""
+    books = _shared.get()
+    if books is None:
+        return TemplateBook(effects)
+    if not books:
+        books.append(TemplateBook(effects))
+    return books[0]
+
+
+@contextmanager
+def shared() -> Iterator[None]:
+    """All logs that are read in here have one book; they are read by the same formats."""
+    token = _shared.set([])
+    try:
+        yield
+    finally:
+        _shared.reset(token)
