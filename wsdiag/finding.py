@@ -188,6 +188,18 @@ def plural(noun: str, number: pl.Expr | None = None) -> pl.Expr:
     )
 
 
+def clause(words: str, *values: pl.Expr, where: pl.Expr | None = None) -> pl.Expr:
+    """A part of a message: `words` with these values in them; empty where one of them is unknown,
+    or where `where` does not hold."""
+    said = pl.format(words, *values) if values else pl.lit(words)
+    return (said if where is None else pl.when(where).then(said)).fill_null("")
+
+
+def trait(name: str, holds: pl.Expr) -> pl.Expr:
+    """The mark that the causes ask for by this name, null where it does not hold."""
+    return pl.when(holds).then(pl.lit(name))
+
+
 def counts(value: pl.Expr, among: Sequence[str]) -> pl.Expr:
     """`client` where all rows have it, else `client ×2, server ×1`: an aggregation."""
     each = (

@@ -26,7 +26,7 @@ from wsdiag.connections import (
     may_have_lived,
     with_room,
 )
-from wsdiag.finding import Severity, counts, flag, plural
+from wsdiag.finding import Severity, clause, counts, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import book, marks, tied, untied
 
@@ -83,7 +83,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
                 "{} closed with {}{}, closed by: {}",
                 plural("connection"),
                 pl.col("code").first(),
-                pl.when(said.is_not_null()).then(pl.format(' "{}"', said)).otherwise(pl.lit("")),
+                clause(' "{}"', said),
                 by,
             )
         ),
@@ -93,12 +93,10 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
                 pl.coalesce(pl.format("code-{}", pl.col("code").first()), pl.lit("no-close-frame"))
             ),
             pl.when(~pl.col("alone").first()).then(pl.format("by-{}", who)),
-            pl.when((pl.col("end_reason") == "rst").any()).then(pl.lit("reset")),
-            pl.when(pl.col("trigger").is_not_null().sum() >= endings.REPEATED).then(
-                pl.lit("after-one-message")
-            ),
-            pl.when(pl.col("in_use").fill_null(False).all()).then(pl.lit("in-use")),
-            pl.when((pl.col("well") >= MORE * pl.len()).all()).then(pl.lit("others-well")),
+            trait("reset", (pl.col("end_reason") == "rst").any()),
+            trait("after-one-message", pl.col("trigger").is_not_null().sum() >= endings.REPEATED),
+            trait("in-use", pl.col("in_use").fill_null(False).all()),
+            trait("others-well", (pl.col("well") >= MORE * pl.len()).all()),
         ),
     )
 

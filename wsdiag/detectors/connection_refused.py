@@ -14,7 +14,7 @@ import polars as pl
 
 from wsdiag import endings
 from wsdiag.connections import Story, counted
-from wsdiag.finding import MOST, Severity, flag, plural
+from wsdiag.finding import MOST, Severity, clause, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import marks, stated
 
@@ -67,9 +67,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(pl.col("text").is_not_null().all())
             .then(pl.lit("without an address for the name"))
             .otherwise(pl.lit("refused")),
-            pl.when(by_proxy.any())
-            .then(pl.lit(" by the backend, as the proxy saw it"))
-            .otherwise(pl.lit("")),
+            clause(" by the backend, as the proxy saw it", where=by_proxy.any()),
             pl.when(other_route & ~none_open)
             .then(pl.lit(" on a path on which none opened, while others did"))
             .when(opened_before & opened_after)
@@ -83,17 +81,17 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         traits=(
             *marks(ID, pl.col("text")),
             pl.when(by_proxy.any()).then(pl.lit("backend")).otherwise(pl.lit("direct")),
-            pl.when(opened_before & opened_after & ~other_route).then(pl.lit("passing")),
-            pl.when(other_route & ~none_open).then(pl.lit("other-route")),
-            pl.when(all_along).then(pl.lit("all-along")),
-            pl.when(others_lived).then(pl.lit("others-lived")),
-            pl.when(~opened_after & ~others_lived).then(pl.lit("lasting")),
-            pl.when(opened_before & opened_after & (pl.col("stopped").mean() >= MOST)).then(
-                pl.lit("server-stopped")
+            trait("passing", opened_before & opened_after & ~other_route),
+            trait("other-route", other_route & ~none_open),
+            trait("all-along", all_along),
+            trait("others-lived", others_lived),
+            trait("lasting", ~opened_after & ~others_lived),
+            trait(
+                "server-stopped", opened_before & opened_after & (pl.col("stopped").mean() >= MOST)
             ),
-            pl.when(pl.col("undated").first()).then(pl.lit("undated")),
+            trait("undated", pl.col("undated").first()),
             # A proxy's error log alone would not show those that opened.
-            pl.when(none_open & ~only_failures).then(pl.lit("never-open")),
+            trait("never-open", none_open & ~only_failures),
         ),
     )
 

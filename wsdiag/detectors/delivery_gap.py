@@ -18,7 +18,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story
-from wsdiag.finding import SPOT, Severity, flag, plural
+from wsdiag.finding import SPOT, Severity, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import marks, stated
 
@@ -62,7 +62,7 @@ def _reported(story: Story, live: pl.LazyFrame) -> pl.LazyFrame:
         ),
         traits=(
             *marks(ID, pl.col("text")),
-            pl.when(pl.col("open_then").first()).then(pl.lit("sockets-open")),
+            trait("sockets-open", pl.col("open_then").first()),
         ),
     )
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, backend_silent, counted, unanswered
-from wsdiag.finding import Severity, flag, plural
+from wsdiag.finding import Severity, clause, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import SAME_MOMENT, marks, stated
 
@@ -71,9 +71,7 @@ def _silent(story: Story) -> pl.LazyFrame:
         message=pl.format(
             "{} left without an answer{}",
             plural("handshake"),
-            pl.when(wait.is_not_null())
-            .then(pl.format(", given up after {} s", wait.round(1)))
-            .otherwise(pl.lit("")),
+            clause(", given up after {} s", wait.round(1)),
         ),
         traits=(pl.lit("unanswered"),),
         measured=wait,
@@ -98,26 +96,25 @@ def _refused(story: Story) -> pl.LazyFrame:
             pl.when(status.is_null())
             .then(pl.lit("turned down"))
             .otherwise(pl.format("answered with HTTP {}", status)),
-            pl.when(reason.is_not_null()).then(pl.format(" ({})", reason)).otherwise(pl.lit("")),
+            clause(" ({})", reason),
         ),
         traits=(
             pl.format("status-{}", status),
             *marks(ID, text),
-            pl.when(status.is_in(GATEWAY) & pl.col("no_backend").first()).then(
-                pl.lit("no-backend")
+            trait("no-backend", status.is_in(GATEWAY) & pl.col("no_backend").first()),
+            trait("backend-silent", status.is_in(GAVE_UP) & pl.col("silent").any()),
+            trait(
+                "sid-served-elsewhere", pl.col("served_elsewhere").first() & (status == BAD_REQUEST)
             ),
-            pl.when(status.is_in(GAVE_UP) & pl.col("silent").any()).then(pl.lit("backend-silent")),
-            pl.when(pl.col("served_elsewhere").first() & (status == BAD_REQUEST)).then(
-                pl.lit("sid-served-elsewhere")
-            ),
-            pl.when(pl.col("again").any()).then(pl.lit("same-token-again")),
+            trait("same-token-again", pl.col("again").any()),
             pl.when(pl.col("opened_any").first())
             .then(pl.lit("others-open"))
             .otherwise(pl.lit("none-opens")),
-            pl.when(
+            trait(
+                "polling",
                 pl.col("engine_io").first()
-                | (text.str.contains(_POLLING) | pl.col("path").str.contains(_POLLING)).any()
-            ).then(pl.lit("polling")),
+                | (text.str.contains(_POLLING) | pl.col("path").str.contains(_POLLING)).any(),
+            ),
         ),
     )
 
@@ -149,49 +146,68 @@ def _served_elsewhere(story: Story) -> pl.LazyFrame:
 
 def _rejections(story: Story) -> pl.LazyFrame:
     """The rejected handshakes, each with what was said about it."""
-    said = (
-        story.signs.filter(
-            pl.col("reason").is_not_null()
-            & pl.col("kind").is_in(["rejected", "auth", "error", "response", "token"])
-        )
-        .group_by("session")
-        .agg(pl.col("reason").str.join(" | ").alias("said"))
-    )
-    # An error that names no connection is about the rejection of the same moment.
-    unbound = (
-        story.signs.filter(
-            (pl.col("kind") == "error")
-            & pl.col("session").is_null()
-            & pl.col("reason").is_not_null()
-            & pl.col("ts").is_not_null()
-        )
-        .sort("ts")
-        .select("ts", unbound="reason")
-    )
-    # Where there are no times, nothing else can be told of what belongs together.
-    undated = stated(
-        story.signs.filter(
-            (pl.col("kind") == "error") & pl.col("session").is_null() & pl.col("ts").is_null()
-        ),
-        ID,
-    ).select(undated=pl.col("text").str.join(" | "))
-    no_backend = story.signs.filter(pl.col("vantage") == "proxy").select(
+    signs = story.signs
+    no_backend = signs.filter(pl.col("vantage") == "proxy").select(
         no_backend=pl.col("reason").str.contains(_NO_BACKEND).any()
     )
-    silent = backend_silent(story.signs).select("path", silent=True).unique()
-    engine_io = story.signs.select(engine_io=pl.col("reason").str.contains(_ENGINE_IO).any())
+    silent = backend_silent(signs).select("path", silent=True).unique()
+    engine_io = signs.select(engine_io=pl.col("reason").str.contains(_ENGINE_IO).any())
     return (
-        counted(story.connections.filter(pl.col("rejected")))
-        .join(said.filter(pl.col("session").is_not_null()), on="session", how="left")
-        .sort("first")
-        .join_asof(
-            unbound, left_on="first", right_on="ts", strategy="nearest", tolerance=SAME_MOMENT
-        )
+        _with_text(counted(story.connections.filter(pl.col("rejected"))), signs)
         .join(_opened(story), how="cross")
         .join(engine_io, how="cross")
         .join(_served_elsewhere(story), how="cross")
         .join(no_backend, how="cross")
         .join(silent, on="path", how="left")
+        .select(
+            "session",
+            "status",
+            "rejection",
+            "text",
+            "opened_any",
+            "engine_io",
+            "served_elsewhere",
+            "no_backend",
+            "silent",
+            "path",
+            again=pl.col("token").is_not_null() & (pl.len().over("token", "status") >= 3),
+            started="first",
+            ended="first",
+            measured=pl.lit(None, dtype=pl.Float64),
+            pointers="opening",
+        )
+    )
+
+
+def _with_text(rejected: pl.LazyFrame, signs: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows, in the order of time, with all that was said about each as `text`."""
+    reason, session, at = pl.col("reason"), pl.col("session"), pl.col("ts")
+    said = (
+        signs.filter(
+            reason.is_not_null()
+            & session.is_not_null()
+            & pl.col("kind").is_in(["rejected", "auth", "error", "response", "token"])
+        )
+        .group_by("session")
+        .agg(reason.str.join(" | ").alias("said"))
+    )
+    unbound = signs.filter((pl.col("kind") == "error") & session.is_null())
+    # An error that names no connection is about the rejection of the same moment.
+    dated = unbound.filter(reason.is_not_null() & at.is_not_null()).sort("ts")
+    # Where there are no times, nothing else can be told of what belongs together.
+    undated = stated(unbound.filter(at.is_null()), ID).select(
+        undated=pl.col("text").str.join(" | ")
+    )
+    return (
+        rejected.join(said, on="session", how="left")
+        .sort("first")
+        .join_asof(
+            dated.select("ts", unbound="reason"),
+            left_on="first",
+            right_on="ts",
+            strategy="nearest",
+            tolerance=SAME_MOMENT,
+        )
         .join(undated, how="cross")
         .with_columns(
             text=pl.concat_str(
@@ -199,25 +215,7 @@ def _rejections(story: Story) -> pl.LazyFrame:
                 pl.when(pl.col("first").is_null()).then("undated"),
                 separator=" | ",
                 ignore_nulls=True,
-            ),
-            again=pl.col("token").is_not_null() & (pl.len().over("token", "status") >= 3),
-        )
-        .select(
-            "session",
-            "status",
-            "rejection",
-            "text",
-            "again",
-            "opened_any",
-            "engine_io",
-            "served_elsewhere",
-            "no_backend",
-            "silent",
-            "path",
-            started="first",
-            ended="first",
-            measured=pl.lit(None, dtype=pl.Float64),
-            pointers="opening",
+            )
         )
     )
 

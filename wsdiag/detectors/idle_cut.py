@@ -19,7 +19,7 @@ import polars as pl
 
 from wsdiag import endings, timers
 from wsdiag.connections import NOT_CUT, Story
-from wsdiag.finding import Severity, flag, plural
+from wsdiag.finding import Severity, clause, flag, plural, trait
 from wsdiag.targets import Targets
 
 ID = "idle-cut"
@@ -55,11 +55,101 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all connections concerned."""
-    rows = (
-        _cut(story)
-        .join(_pace(story.signs), on="session", how="left")
-        .join(_usual_pace(story.signs), how="cross")
-        .join(_unanswered_handshakes(story.signs), how="cross")
+    return flag(
+        _with_heartbeats(_cut(story), story.signs),
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=pl.when(pl.col("logged").any())
+        .then(0.95)
+        .when((pl.col("closed_by") == "proxy").any() & (pl.len() >= endings.REPEATED))
+        .then(0.8)
+        .when(_ambiguous())
+        .then(0.55)
+        .otherwise(0.7),
+        message=_message(),
+        traits=_traits(),
+        measured=_silence(),
+        unit="s",
+    )
+
+
+def _message() -> pl.Expr:
+    silence = _silence()
+    return pl.format(
+        "{} cut {}{}{}",
+        plural("connection"),
+        pl.when(silence.is_not_null())
+        .then(
+            pl.format(
+                "after {}{} s of silence", clause("at most ", where=_at_most()), silence.round(1)
+            )
+        )
+        .otherwise(pl.lit("by an idle timer whose length no source tells")),
+        clause(
+            ", as long as the connection lived: idle time and age cannot be told apart",
+            where=_ambiguous(),
+        ),
+        endings.out_of(pl.col("all_ends").first()),
+    )
+
+
+def _traits() -> tuple[pl.Expr, ...]:
+    logged, by_proxy, owner = pl.col("logged"), pl.col("by_proxy"), pl.col("owner")
+    beating = (pl.col("pings") > 0) | pl.col("not_yet_due")
+    slow = pl.col("every_s") >= pl.col("measured") * 0.95
+    silence = _silence()
+    return (
+        trait("proxy-timer-logged", (logged & by_proxy & owner.is_null()).any()),
+        trait("haproxy-flag", (logged & (owner == "haproxy")).any()),
+        trait("envoy-flag", (logged & (owner == "envoy")).any()),
+        trait("server-timer-logged", (logged & ~by_proxy).any()),
+        trait("server-said-timeout", pl.col("said_timeout").any()),
+        trait("idle-stated", pl.col("observed").any()),
+        trait("repeats", pl.col("timer_s").is_not_null().sum() >= endings.REPEATED),
+        trait("proxy-ended", (pl.col("closed_by") == "proxy").any()),
+        trait("server-ended", (pl.col("closed_by") == "server").any()),
+        trait("idle-equals-age", _ambiguous()),
+        trait("silence-at-most", _at_most()),
+        *(trait(name, (pl.col("clock") == clock).any()) for clock, name in ONE_SIDED.items()),
+        trait("catalogue", timers.is_default(silence, timers.IDLE)),
+        *timers.marks(silence, timers.SILENCE),
+        trait("behind-proxy", pl.col("proxied").any()),
+        trait("pings-too-slow", (beating & slow).any()),
+        trait(
+            "no-heartbeat", (~beating & pl.col("pings_seen") & pl.col("idle").is_not_null()).all()
+        ),
+        trait("backend-silent", pl.col("unanswered").first() >= pl.len()),
+    )
+
+
+def _silence() -> pl.Expr:
+    """How long these were silent before the cut, in seconds; null where nobody knows."""
+    known = pl.col("measured").filter(~pl.col("age_only"))
+    return (
+        pl.when(_at_most())
+        .then(pl.col("age").min())
+        .otherwise(pl.coalesce(known.median(), pl.col("measured").median()))
+    )
+
+
+def _at_most() -> pl.Expr:
+    """Whether only their ages are known, and differ: the shortest of them bounds the timer."""
+    return pl.col("age_only").all() & ~_agree(pl.col("age"))
+
+
+def _ambiguous() -> pl.Expr:
+    """Whether their age fits as well as their silence, and no owner says which it was."""
+    return (pl.col("same_as_age") & ~pl.col("logged")).all()
+
+
+def _with_heartbeats(cut: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows, with `every_s`, how often each was pinged or would have been; `not_yet_due`, where
+    it was cut before that; `pings_seen`, where pings would show; and the `unanswered` handshakes.
+    """
+    return (
+        cut.join(_pace(events), on="session", how="left")
+        .join(_usual_pace(events), how="cross")
+        .join(_unanswered_handshakes(events), how="cross")
         .with_columns(
             # Who is pinged for the first time later than it lived is pinged too slowly.
             not_yet_due=((pl.col("pings") == 0) & (pl.col("usual_s") >= pl.col("age"))).fill_null(
@@ -72,88 +162,11 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pings_seen=pl.col("vantages").list.eval(pl.element().is_in(SEE_PINGS)).list.any(),
         )
     )
-    known = pl.col("measured").filter(~pl.col("age_only"))
-    at_most = pl.col("age_only").all() & ~_agree(pl.col("age"))
-    silence = (
-        pl.when(at_most)
-        .then(pl.col("age").min())
-        .otherwise(pl.coalesce(known.median(), pl.col("measured").median()))
-    )
-    ambiguous = (pl.col("same_as_age") & ~pl.col("logged")).all()
-    repeats = pl.col("timer_s").is_not_null().sum() >= endings.REPEATED
-    beating = (pl.col("pings") > 0) | pl.col("not_yet_due")
-    slow = pl.col("every_s") >= pl.col("measured") * 0.95
-    return flag(
-        rows,
-        detector=ID,
-        severity=Severity.ERROR,
-        confidence=pl.when(pl.col("logged").any())
-        .then(0.95)
-        .when((pl.col("closed_by") == "proxy").any() & (pl.len() >= endings.REPEATED))
-        .then(0.8)
-        .when(ambiguous)
-        .then(0.55)
-        .otherwise(0.7),
-        message=pl.format(
-            "{} cut {}{}{}",
-            plural("connection"),
-            pl.when(silence.is_not_null())
-            .then(
-                pl.format(
-                    "after {}{} s of silence",
-                    pl.when(at_most).then(pl.lit("at most ")).otherwise(pl.lit("")),
-                    silence.round(1),
-                )
-            )
-            .otherwise(pl.lit("by an idle timer whose length no source tells")),
-            pl.when(ambiguous)
-            .then(
-                pl.lit(", as long as the connection lived: idle time and age cannot be told apart")
-            )
-            .otherwise(pl.lit("")),
-            endings.out_of(pl.col("all_ends").first()),
-        ),
-        traits=(
-            _mark(
-                pl.col("logged") & pl.col("by_proxy") & pl.col("owner").is_null(),
-                "proxy-timer-logged",
-            ),
-            _mark(pl.col("logged") & (pl.col("owner") == "haproxy"), "haproxy-flag"),
-            _mark(pl.col("logged") & (pl.col("owner") == "envoy"), "envoy-flag"),
-            _mark(pl.col("logged") & ~pl.col("by_proxy"), "server-timer-logged"),
-            _mark(pl.col("said_timeout"), "server-said-timeout"),
-            _mark(pl.col("observed"), "idle-stated"),
-            pl.when(repeats).then(pl.lit("repeats")),
-            _mark(pl.col("closed_by") == "proxy", "proxy-ended"),
-            _mark(pl.col("closed_by") == "server", "server-ended"),
-            pl.when(ambiguous).then(pl.lit("idle-equals-age")),
-            pl.when(at_most).then(pl.lit("silence-at-most")),
-            *(_mark(pl.col("clock") == clock, name) for clock, name in ONE_SIDED.items()),
-            pl.when(timers.is_default(silence, timers.IDLE)).then(pl.lit("catalogue")),
-            *timers.marks(silence, timers.SILENCE),
-            _mark(pl.col("proxied"), "behind-proxy"),
-            _mark(beating & slow, "pings-too-slow"),
-            pl.when((~beating & pl.col("pings_seen") & pl.col("idle").is_not_null()).all()).then(
-                pl.lit("no-heartbeat")
-            ),
-            pl.when(pl.col("unanswered").first() >= pl.len()).then(pl.lit("backend-silent")),
-        ),
-        measured=silence,
-        unit="s",
-    )
-
-
-def _mark(holds: pl.Expr, name: str) -> pl.Expr:
-    """A trait of the finding when any of its connections has it."""
-    return pl.when(holds.fill_null(False).any()).then(pl.lit(name))
 
 
 def _cut(story: Story) -> pl.LazyFrame:
     """The ends that are an idle timer's, each with its silence in seconds as `measured`."""
-    ends = endings.ends(story)
-    unsaid = ends.filter(_unsaid())
-    spikes = endings.by_clock(unsaid, story.connections).filter(pl.col("clock") != "age")
-    survived = story.connections.select(survived=pl.col("longest_gap_s").max())
+    said = pl.col("logged") | pl.col("said_timeout")
     silence = pl.coalesce("idle", "age")
     at_default = timers.is_default(silence, timers.IDLE)
     # Too few to repeat, but at a known default, and the proxy's doing.
@@ -163,27 +176,10 @@ def _cut(story: Story) -> pl.LazyFrame:
         & (pl.col("closed_by") == "proxy")
         & _unsaid()
     )
-    stated = pl.when((pl.col("stated_s") - pl.col("age")).abs() > pl.col("tick")).then("stated_s")
     return (
-        ends.join(spikes, on="session", how="left")
-        .join(survived, how="cross")
-        .join(unsaid.select(_unsaid=pl.len()), how="cross")
-        .with_columns(
-            logged=(pl.col("stated") == "idle").fill_null(False),
-            said_timeout=pl.col("said_timeout") & timers.is_default(silence, timers.SILENCE),
-            observed=pl.col("observed_s").is_not_null() & pl.col("stated").is_null(),
-            same_as_age=(
-                (pl.col("idle").is_null() | ((pl.col("age") - pl.col("idle")) <= pl.col("tick")))
-                & stated.is_null()
-            ).fill_null(True),
-            age_only=(stated.is_null() & pl.col("idle").is_null() & pl.col("observed_s").is_null()),
-            # A proxy that states the whole life of a connection does not state its silence.
-            measured=pl.coalesce(stated, "idle", "observed_s", "age"),
-            ended=pl.coalesce("ended", "started"),
-        )
+        _clocked(story)
         .filter(
-            pl.col("logged")
-            | pl.col("said_timeout")
+            said
             | pl.col("timer_s").is_not_null()
             | (pl.col("observed") & at_default)
             | (lone & (pl.col("_unsaid") < endings.REPEATED)).fill_null(False)
@@ -194,12 +190,35 @@ def _cut(story: Story) -> pl.LazyFrame:
             .otherwise("measured"),
             all_ends=pl.col("_unsaid") + pl.col("logged").sum(),
         )
-        .filter(
-            pl.col("logged")
-            | pl.col("said_timeout")
-            | pl.col("idle").is_not_null()
-            | at_default
-            | _tight().over("timer_s")
+        .filter(said | pl.col("idle").is_not_null() | at_default | _tight().over("timer_s"))
+    )
+
+
+def _clocked(story: Story) -> pl.LazyFrame:
+    """Each end that a timer could have made, with the clock that it agrees on with others, what is
+    known of its silence, and the longest silence that any connection `survived`."""
+    ends = endings.ends(story)
+    unsaid = ends.filter(_unsaid())
+    spikes = endings.by_clock(unsaid, story.connections).filter(pl.col("clock") != "age")
+    survived = story.connections.select(survived=pl.col("longest_gap_s").max())
+    known_default = timers.is_default(pl.coalesce("idle", "age"), timers.SILENCE)
+    # A proxy that states the whole life of a connection does not state its silence.
+    stated = pl.when((pl.col("stated_s") - pl.col("age")).abs() > pl.col("tick")).then("stated_s")
+    return (
+        ends.join(spikes, on="session", how="left")
+        .join(survived, how="cross")
+        .join(unsaid.select(_unsaid=pl.len()), how="cross")
+        .with_columns(
+            logged=(pl.col("stated") == "idle").fill_null(False),
+            said_timeout=pl.col("said_timeout") & known_default,
+            observed=pl.col("observed_s").is_not_null() & pl.col("stated").is_null(),
+            same_as_age=(
+                (pl.col("idle").is_null() | ((pl.col("age") - pl.col("idle")) <= pl.col("tick")))
+                & stated.is_null()
+            ).fill_null(True),
+            age_only=(stated.is_null() & pl.col("idle").is_null() & pl.col("observed_s").is_null()),
+            measured=pl.coalesce(stated, "idle", "observed_s", "age"),
+            ended=pl.coalesce("ended", "started"),
         )
     )
 

@@ -29,7 +29,7 @@ from wsdiag.connections import (
     may_have_lived,
     with_room,
 )
-from wsdiag.finding import MOST, SPOT, Severity, flag
+from wsdiag.finding import MOST, SPOT, Severity, clause, flag, trait
 from wsdiag.targets import Targets
 
 ID = "mass-close"
@@ -40,7 +40,8 @@ ENOUGH, ENOUGH_WHEN_ANNOUNCED = 3, 2
 """Two ends at once are chance, unless the server says that it is going away."""
 
 MANY, NEARLY_ALL = 10, 0.8
-"""Fewer than ten ends, and not nearly all, spread over more than a moment, are chance as well."""
+"""Fewer than ten ends, and not nearly all, spread over more than a moment, are chance as well.
+What made a wave need not have made each of its ends: four of five are nearly all."""
 
 SHOWN_S = 0.05
 """What is shorter is told as one moment."""
@@ -119,49 +120,30 @@ def _deaths(story: Story, waves: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _by_order(story: Story) -> pl.LazyFrame:
-    """The ends that stand between a server's shutdown and its end or next start, where lines have
-    no times, as in uvicorn's default log."""
-    kind, place = pl.col("kind").cast(pl.String), ("source",)
-    stop, start = kind == "server_stop", kind == "server_start"
-    lines = (
-        story.signs.filter(
-            pl.col("ts").is_null() & kind.is_in(["server_stop", "server_start", "close", "end"])
-        )
-        .sort("source", "pos")
-        .with_columns(
-            _stopping=pl.when(stop | start).then(stop).forward_fill().over(place),
-            _start=start.cast(pl.Int64).cum_sum().over(place),
-        )
-        .with_columns(
-            _again=start.any().over(place) & (pl.col("_start") < start.sum().over(place)),
-            _spot=SPOT,
-        )
-    )
-    ends = lines.filter(kind.is_in(["close", "end"]) & pl.col("_stopping").fill_null(value=False))
-    rows = ends.unique(["source", "pos"], keep="first", maintain_order=True).filter(
-        pl.len().over("source", "_start") >= ENOUGH_WHEN_ANNOUNCED
-    )
+    """The ends after a server's shutdown in a log without times."""
     return flag(
-        rows.select(
+        endings.by_order(story.signs)
+        .filter(pl.len().over("shutdown") >= ENOUGH_WHEN_ANNOUNCED)
+        .select(
             "session",
-            "_again",
-            wave=pl.concat_str("source", "_start", separator=":"),
+            "shutdown",
+            "started_again",
             started="ts",
             ended="ts",
             measured=pl.lit(None, dtype=pl.Float64),
-            pointers=pl.concat_list("_spot"),
+            pointers=pl.concat_list(SPOT),
         ),
         detector=ID,
         severity=Severity.ERROR,
         confidence=0.9,
-        by=["wave"],
+        by=["shutdown"],
         message=pl.format(
             "{} connections ended when the server was told to stop, in a log without times",
             pl.len(),
         ),
         traits=(
             pl.lit("shutdown-logged"),
-            pl.when(pl.col("_again").first()).then(pl.lit("start-logged")),
+            trait("start-logged", pl.col("started_again").first()),
         ),
         unit="connections",
     )
@@ -190,81 +172,112 @@ def _of_one_server(ends: pl.LazyFrame, waves: pl.LazyFrame, story: Story) -> pl.
     )
 
 
-def _at_moments(rows: pl.LazyFrame) -> pl.LazyFrame:
-    rows = rows.with_columns(pointers=pl.concat_list(pl.col("told_at").fill_null([]), "closing"))
-    share_restart = pl.col("code").is_in(RESTART_CODES).fill_null(False).mean()
-    stopped, reloaded = pl.col("stopped").first(), pl.col("just_reloaded").first()
-    announced = (share_restart >= 0.8) | (stopped | reloaded).fill_null(False)
-    by_reload = pl.col("how").is_not_null().any()
-    usual = pl.col("usual").any().fill_null(value=False)
-    at_once = (pl.col("ended").max() - pl.col("ended").min()) <= AT_ONE_MOMENT
-    no_chance = at_once | (pl.len() >= pl.min_horizontal(MANY, NEARLY_ALL * pl.col("live").max()))
-    enough = (
-        pl.when(announced)
-        .then(pl.len() >= ENOUGH_WHEN_ANNOUNCED)
-        .otherwise((pl.len() >= ENOUGH) & no_chance & ~usual)
+def _at_moments(waves: pl.LazyFrame) -> pl.LazyFrame:
+    """One finding for each wave that is no chance."""
+    rows = waves.with_columns(
+        pointers=pl.concat_list(pl.col("told_at").fill_null([]), "closing"),
+        _enough=(_enough() | _by_reload()).over("wave"),
     )
-    rows = rows.with_columns(_enough=(enough | by_reload).over("wave")).filter("_enough")
-    commonest = pl.col("code").drop_nulls().mode().sort().first()
-    code = pl.when((pl.col("code") == commonest).fill_null(value=False).mean() > MOST).then(
-        commonest
-    )
-    took_s = (pl.col("ended").max() - pl.col("ended").min()).dt.total_microseconds() / 1e6
     return flag(
-        rows,
+        rows.filter("_enough"),
         detector=ID,
         severity=Severity.ERROR,
         confidence=0.9,
         by=["wave"],
-        message=pl.format(
-            "{} of {} live connections ended {}{}{}",
-            pl.len(),
-            pl.col("live").max(),
-            pl.when(took_s >= SHOWN_S)
-            .then(pl.format("within {} s", took_s.round(1)))
-            .otherwise(pl.lit("at one moment")),
-            pl.when(pl.col("frameless").mean() >= NEARLY_ALL)
-            .then(pl.lit(", without a Close frame"))
-            .when(code.is_not_null())
-            .then(pl.format(", most with code {}", code))
-            .otherwise(pl.lit("")),
-            pl.when(by_reload)
-            .then(pl.format(", {} s after the proxy's reload", pl.col("offset_s").max().round(0)))
-            .otherwise(pl.lit("")),
-        ),
-        traits=(
-            pl.when(share_restart >= 0.8).then(pl.lit("restart-code")),
-            pl.when(pl.col("frameless").mean() >= NEARLY_ALL).then(pl.lit("no-close-frame")),
-            pl.when(code.is_not_null()).then(pl.format("code-{}", code)),
-            pl.when((pl.col("closed_by") == "proxy").mean() >= NEARLY_ALL).then(pl.lit("by-proxy")),
-            pl.when(_server_silent()).then(pl.lit("server-silent")),
-            pl.when(pl.col("stopped").first()).then(pl.lit("shutdown-logged")),
-            pl.when(pl.col("proxy_stopped").first()).then(pl.lit("proxy-stopped")),
-            pl.when(pl.col("started_again").first()).then(pl.lit("start-logged")),
-            pl.when(pl.col("refusing").first()).then(pl.lit("refused-after")),
-            pl.when(_gone_and_back()).then(pl.lit("gone-and-back")),
-            pl.when(pl.col("killed").first()).then(pl.lit("kill-logged")),
-            pl.when(pl.col("reloaded").first()).then(pl.lit("proxy-reloaded")),
-            pl.when(pl.col("just_reloaded").first()).then(pl.lit("right-after-reload")),
-            pl.when((pl.col("how") == "worker-exited").any()).then(pl.lit("worker-exited")),
-            pl.when((pl.col("how") == "drain-offset").any()).then(pl.lit("drain-offset")),
-        ),
+        message=_message(),
+        traits=_traits(),
         unit="connections",
         measured=pl.len().cast(pl.Float64),
     )
 
 
+def _enough() -> pl.Expr:
+    """Whether a wave is more than chance: fewer ends are enough where somebody announced them."""
+    told = (pl.col("stopped").first() | pl.col("just_reloaded").first()).fill_null(False)
+    at_once = (pl.col("ended").max() - pl.col("ended").min()) <= AT_ONE_MOMENT
+    many = pl.len() >= pl.min_horizontal(MANY, NEARLY_ALL * pl.col("live").max())
+    usual = pl.col("usual").any().fill_null(value=False)
+    return (
+        pl.when(_with_restart_code() | told)
+        .then(pl.len() >= ENOUGH_WHEN_ANNOUNCED)
+        .otherwise((pl.len() >= ENOUGH) & (at_once | many) & ~usual)
+    )
+
+
+def _message() -> pl.Expr:
+    took_s = (pl.col("ended").max() - pl.col("ended").min()).dt.total_microseconds() / 1e6
+    code = _most_have()
+    return pl.format(
+        "{} of {} live connections ended {}{}{}",
+        pl.len(),
+        pl.col("live").max(),
+        pl.when(took_s >= SHOWN_S)
+        .then(pl.format("within {} s", took_s.round(1)))
+        .otherwise(pl.lit("at one moment")),
+        pl.when(_frameless())
+        .then(pl.lit(", without a Close frame"))
+        .otherwise(clause(", most with code {}", code)),
+        clause(
+            ", {} s after the proxy's reload",
+            pl.col("offset_s").max().round(0),
+            where=_by_reload(),
+        ),
+    )
+
+
+def _traits() -> tuple[pl.Expr, ...]:
+    return (
+        trait("restart-code", _with_restart_code()),
+        trait("no-close-frame", _frameless()),
+        pl.format("code-{}", _most_have()),
+        trait("by-proxy", _by_proxy()),
+        trait("server-silent", _server_silent()),
+        trait("shutdown-logged", pl.col("stopped").first()),
+        trait("proxy-stopped", pl.col("proxy_stopped").first()),
+        trait("start-logged", pl.col("started_again").first()),
+        trait("refused-after", pl.col("refusing").first()),
+        trait("gone-and-back", _gone_and_back()),
+        trait("kill-logged", pl.col("killed").first()),
+        trait("proxy-reloaded", pl.col("reloaded").first()),
+        trait("right-after-reload", pl.col("just_reloaded").first()),
+        trait("worker-exited", (pl.col("how") == "worker-exited").any()),
+        trait("drain-offset", (pl.col("how") == "drain-offset").any()),
+    )
+
+
+def _with_restart_code() -> pl.Expr:
+    """Whether nearly all were told by their code that the server goes: a few leave by themselves at
+    that moment, or are cut before their Close comes."""
+    return pl.col("code").is_in(RESTART_CODES).fill_null(False).mean() >= NEARLY_ALL
+
+
+def _frameless() -> pl.Expr:
+    return pl.col("frameless").mean() >= NEARLY_ALL
+
+
+def _by_proxy() -> pl.Expr:
+    return (pl.col("closed_by") == "proxy").mean() >= NEARLY_ALL
+
+
+def _by_reload() -> pl.Expr:
+    return pl.col("how").is_not_null().any()
+
+
+def _most_have() -> pl.Expr:
+    """The code that most of a wave have, null where there is none."""
+    commonest = pl.col("code").drop_nulls().mode().sort().first()
+    most = (pl.col("code") == commonest).fill_null(value=False).mean() > MOST
+    return pl.when(most).then(commonest)
+
+
 def _gone_and_back() -> pl.Expr:
     """Whether the server went with these connections and came back, and nothing tells more: no
     kill, no proxy that ended them, no lack of a Close frame."""
-    by_proxy = (pl.col("closed_by") == "proxy").mean() >= NEARLY_ALL
     more = [
         pl.col(name).first().fill_null(value=False)
         for name in ("killed", "proxy_stopped", "just_reloaded")
     ]
-    told = pl.any_horizontal(
-        by_proxy.fill_null(value=False), pl.col("frameless").mean() >= NEARLY_ALL, *more
-    )
+    told = pl.any_horizontal(_by_proxy().fill_null(value=False), _frameless(), *more)
     return (pl.col("back").first() | pl.col("started_again").first()).fill_null(value=False) & ~told
 
 

@@ -19,7 +19,7 @@ import polars as pl
 
 from wsdiag import endings, timers
 from wsdiag.connections import POLITE_CODES, Story, reconnects
-from wsdiag.finding import Severity, flag, plural
+from wsdiag.finding import Severity, clause, flag, plural, trait
 from wsdiag.targets import Targets
 
 ID = "max-age"
@@ -90,20 +90,18 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(age.is_not_null())
             .then(pl.format("{} s", age.round(1)))
             .otherwise(pl.lit("a fixed limit")),
-            pl.when(busy.any()).then(pl.lit(", in the middle of traffic")).otherwise(pl.lit("")),
+            clause(", in the middle of traffic", where=busy.any()),
             endings.out_of(pl.col("all_ends").first()),
         ),
         traits=(
-            pl.when(pl.col("logged").any()).then(pl.lit("limit-logged")),
-            pl.when(pl.col("timer_s").is_not_null().sum() >= endings.REPEATED).then(
-                pl.lit("repeats")
-            ),
-            pl.when(busy.any()).then(pl.lit("in-use")),
-            pl.when(timers.is_default(age, timers.AGE)).then(pl.lit("catalogue")),
+            trait("limit-logged", pl.col("logged").any()),
+            trait("repeats", pl.col("timer_s").is_not_null().sum() >= endings.REPEATED),
+            trait("in-use", busy.any()),
+            trait("catalogue", timers.is_default(age, timers.AGE)),
             *timers.marks(age, timers.AGE),
-            pl.when(pl.col("proxied").any()).then(pl.lit("behind-proxy")),
-            pl.when(pl.col("polite").any()).then(pl.lit("with-close-frame")),
-            pl.when(pl.col("ambiguous").any()).then(pl.lit("idle-equals-age")),
+            trait("behind-proxy", pl.col("proxied").any()),
+            trait("with-close-frame", pl.col("polite").any()),
+            trait("idle-equals-age", pl.col("ambiguous").any()),
         ),
         measured=age,
         unit="s",

@@ -16,7 +16,7 @@ import polars as pl
 
 from wsdiag.connections import Story, by_path, proofs, said_how
 from wsdiag.connections.slowness import ACK_SHARE, shapes
-from wsdiag.finding import Severity, over_target, within_target
+from wsdiag.finding import Severity, over_target, trait, within_target
 from wsdiag.targets import Goals, Targets
 
 ID = "message-latency"
@@ -57,10 +57,10 @@ def detect(story: Story, goals: Goals) -> pl.LazyFrame:
             where=_timed(where),
             proofs=proofs(),
             traits=(
-                pl.when(pl.col("ack_share").max() >= ACK_SHARE).then(pl.lit("delayed-ack")),
-                pl.when(pl.col("ramps").sum() >= most).then(pl.lit("ramps")),
-                pl.when(pl.col("grid").sum() >= most).then(pl.lit("grid")),
-                pl.when(pl.col("behind").sum() >= most).then(pl.lit("behind-big-messages")),
+                trait("delayed-ack", pl.col("ack_share").max() >= ACK_SHARE),
+                trait("ramps", pl.col("ramps").sum() >= most),
+                trait("grid", pl.col("grid").sum() >= most),
+                trait("behind-big-messages", pl.col("behind").sum() >= most),
             ),
         )
 

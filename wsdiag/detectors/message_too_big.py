@@ -13,7 +13,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, counted
-from wsdiag.finding import SPOT, Severity, flag, plural
+from wsdiag.finding import SPOT, Severity, clause, flag, plural
 from wsdiag.targets import Targets
 
 ID = "message-too-big"
@@ -97,10 +97,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         message=pl.format(
             "{} ended because a message was too big{}{}",
             plural("connection"),
-            pl.when(text.is_not_null()).then(pl.format(' ("{}")', text)).otherwise(pl.lit("")),
-            pl.when(who.is_in(["client", "server"]))
-            .then(pl.format("; the limit is the {}'s", who))
-            .otherwise(pl.lit("")),
+            clause(' ("{}")', text),
+            clause("; the limit is the {}'s", who, where=who.is_in(["client", "server"])),
         ),
         traits=(pl.format("limit-of-{}", who),),
         unit="bytes",

@@ -16,7 +16,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, counted, with_room
-from wsdiag.finding import MOST, SPOT, Severity, flag, plural
+from wsdiag.finding import MOST, SPOT, Severity, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import says
 
@@ -95,20 +95,18 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             .otherwise(pl.lit("")),
         ),
         traits=(
-            pl.when(pl.col("_stated").any()).then(pl.lit("stated")),
-            pl.when((on_wire & again).any()).then(pl.lit("not-acked")),
-            pl.when((on_wire & ~again).any()).then(pl.lit("acked")),
-            pl.when(pl.col("client_owes").mean() >= MOST).then(pl.lit("clients-silent")),
-            pl.when(pl.col("late").fill_null(False).any()).then(pl.lit("answered-late")),
-            pl.when(pl.col("normal").mean() >= MOST).then(pl.lit("normal-code")),
-            pl.when(pl.col("of_application").mean() >= MOST).then(pl.lit("application-code")),
-            pl.when((pl.col("_stated") & pl.col("answered")).any()).then(pl.lit("pong-came")),
-            pl.when(pl.col("throttled").any()).then(pl.lit("slowed-to-a-minute")),
-            pl.when(pl.col("asleep").any()).then(pl.lit("client-asleep")),
-            pl.when(pl.col("hidden").any()).then(pl.lit("page-hidden")),
-            pl.when((pl.col("others") >= MORE * pl.col("struck")).mean() >= MOST).then(
-                pl.lit("others-went-on")
-            ),
+            trait("stated", pl.col("_stated").any()),
+            trait("not-acked", (on_wire & again).any()),
+            trait("acked", (on_wire & ~again).any()),
+            trait("clients-silent", pl.col("client_owes").mean() >= MOST),
+            trait("answered-late", pl.col("late").fill_null(False).any()),
+            trait("normal-code", pl.col("normal").mean() >= MOST),
+            trait("application-code", pl.col("of_application").mean() >= MOST),
+            trait("pong-came", (pl.col("_stated") & pl.col("answered")).any()),
+            trait("slowed-to-a-minute", pl.col("throttled").any()),
+            trait("client-asleep", pl.col("asleep").any()),
+            trait("page-hidden", pl.col("hidden").any()),
+            trait("others-went-on", (pl.col("others") >= MORE * pl.col("struck")).mean() >= MOST),
             pl.when(pl.col("together").sum() >= 1)
             .then(pl.lit("together"))
             .otherwise(pl.lit("one-by-one")),

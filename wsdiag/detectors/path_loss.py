@@ -18,7 +18,7 @@ import polars as pl
 
 from wsdiag import timers
 from wsdiag.connections import Story
-from wsdiag.finding import SPOT, Severity, flag, plural
+from wsdiag.finding import SPOT, Severity, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import marks, stated
 
@@ -135,13 +135,9 @@ def _dead(story: Story, sent_again: pl.LazyFrame) -> pl.LazyFrame:
         ),
         traits=(
             pl.lit("in-vain"),
-            pl.when(pl.col("full").all() & (pl.col("said") >= 2).any()).then(
-                pl.lit("full-size-only")
-            ),
-            pl.when(silent.all()).then(pl.lit("gone-at-next-send")),
-            pl.when(silent.all() & ~pl.col("outlived").fill_null(False).first()).then(
-                pl.lit("shorter-survived")
-            ),
+            trait("full-size-only", pl.col("full").all() & (pl.col("said") >= 2).any()),
+            trait("gone-at-next-send", silent.all()),
+            trait("shorter-survived", silent.all() & ~pl.col("outlived").fill_null(False).first()),
             *timers.marks(shortest_silence, timers.IDLE),
         ),
         unit="s",
@@ -195,7 +191,7 @@ def _lossy(sent_again: pl.LazyFrame) -> pl.LazyFrame:
         ),
         traits=(
             pl.lit("lossy"),
-            pl.when(pl.len() >= 2).then(pl.lit("spread")),
+            trait("spread", pl.len() >= 2),
         ),
         measured=pl.col("total").first().cast(pl.Float64),
         unit="segments",

@@ -16,7 +16,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, counted
-from wsdiag.finding import Severity, flag, plural
+from wsdiag.finding import Severity, clause, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import book, stated
 
@@ -94,8 +94,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     rows = pl.concat([told, silent], how="vertical_relaxed").with_columns(
         _what=pl.coalesce(
             *(pl.when(said(SAYS[mark])).then(pl.lit(kind)) for mark, kind in KIND_OF.items()),
-            pl.when(pl.col("code") == INVALID_PAYLOAD).then(pl.lit("text")),
-            pl.when(pl.col("code") == PROTOCOL_ERROR).then(pl.lit("frames")),
+            trait("text", pl.col("code") == INVALID_PAYLOAD),
+            trait("frames", pl.col("code") == PROTOCOL_ERROR),
             pl.format("code {}", "code"),
         )
     )
@@ -115,21 +115,20 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         message=pl.format(
             "{} with broken frames{}{}",
             plural("connection"),
-            pl.when(text.is_not_null()).then(pl.format(' ("{}")', text)).otherwise(pl.lit("")),
-            pl.when(code.is_not_null())
-            .then(pl.format(", closed with {}", code))
-            .otherwise(pl.lit("")),
+            clause(' ("{}")', text),
+            clause(", closed with {}", code),
         ),
         traits=(
             *(
                 pl.when((said(SAYS[mark]) & (pl.col("_what") == kind)).any()).then(pl.lit(mark))
                 for mark, kind in KIND_OF.items()
             ),
-            pl.when(code.is_not_null()).then(pl.format("code-{}", code)),
-            pl.when(who.is_not_null()).then(pl.format("complaint-of-{}", who)),
-            pl.when(
+            pl.format("code-{}", code),
+            pl.format("complaint-of-{}", who),
+            trait(
+                "at-once",
                 (pl.col("session").n_unique() >= SEVERAL)
-                & (pl.col("ended").max() - pl.col("ended").min() <= AT_ONCE)
-            ).then(pl.lit("at-once")),
+                & (pl.col("ended").max() - pl.col("ended").min() <= AT_ONCE),
+            ),
         ),
     )

@@ -15,7 +15,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, backoff, counted
-from wsdiag.finding import MOST, Severity, flag
+from wsdiag.finding import MOST, Severity, clause, flag, trait
 from wsdiag.targets import Targets
 
 ID = "reconnect-storm"
@@ -132,16 +132,14 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.col("peak").first(),
             pl.col("clients").first(),
             (pl.col("peak").first() / pl.col("clients").first()).round(1),
-            pl.when(delay.is_not_null())
-            .then(pl.format(", {} s apart without growing", delay.round(2)))
-            .otherwise(pl.lit("")),
+            clause(", {} s apart without growing", delay.round(2)),
         ),
         traits=(
-            pl.when(delay.is_not_null()).then(pl.lit("no-backoff")),
-            pl.when(pl.col("jitter").first() == "none").then(pl.lit("no-jitter")),
-            pl.when(pl.col("law").first() == "immediate").then(pl.lit("immediate")),
-            pl.when(pl.col("resets").first()).then(pl.lit("reset-too-early")),
-            pl.when(pl.col("failed").mean() >= MOST).then(pl.lit("mostly-failed")),
+            trait("no-backoff", delay.is_not_null()),
+            trait("no-jitter", pl.col("jitter").first() == "none"),
+            trait("immediate", pl.col("law").first() == "immediate"),
+            trait("reset-too-early", pl.col("resets").first()),
+            trait("mostly-failed", pl.col("failed").mean() >= MOST),
         ),
         target=PER_CLIENT,
         unit="attempts",

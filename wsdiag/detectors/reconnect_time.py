@@ -16,7 +16,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, by_path, reconnects
-from wsdiag.finding import SPOT, Severity, flag, over_target, plural, within_target
+from wsdiag.finding import SPOT, Severity, clause, flag, over_target, plural, trait, within_target
 from wsdiag.targets import Goals, Targets
 from wsdiag.wordings import marks, stated
 
@@ -60,8 +60,8 @@ def _slow(values: pl.LazyFrame, targets: Targets, where: str) -> pl.LazyFrame:
         what="reconnect",
         where=where,
         traits=(
-            pl.when((pl.col("_failed") == 0).all()).then(pl.lit("no-failed-tries")),
-            pl.when((pl.col("_failed") > 0).any()).then(pl.lit("failed-tries")),
+            trait("no-failed-tries", (pl.col("_failed") == 0).all()),
+            trait("failed-tries", (pl.col("_failed") > 0).any()),
         ),
     )
 
@@ -106,11 +106,11 @@ def _away(story: Story) -> pl.LazyFrame:
         message=pl.format(
             "{} not back{}",
             plural("client"),
-            pl.when(why.is_not_null()).then(pl.format(" ({})", why)).otherwise(pl.lit("")),
+            clause(" ({})", why),
         ),
         traits=(
             *marks(ID, pl.col("text")),
-            pl.when(pl.col("dismissed").any()).then(pl.lit("never-again")),
+            trait("never-again", pl.col("dismissed").any()),
         ),
     )
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from wsdiag.connections import Story, proofs
-from wsdiag.finding import SPOT, Severity, flag, plural
+from wsdiag.finding import SPOT, Severity, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import marks, says
 
@@ -112,9 +112,9 @@ def _shared(story: Story, targets: Targets) -> pl.LazyFrame:
         ),
         traits=(
             pl.lit("together"),
-            pl.when(pl.col("slots").max() >= 5).then(pl.lit("lasting")),
-            pl.when(pl.col("all_along").first()).then(pl.lit("all-along")),
-            pl.when(pl.col("measured").max() >= 1000).then(pl.lit("long")),
+            trait("lasting", pl.col("slots").max() >= 5),
+            trait("all-along", pl.col("all_along").first()),
+            trait("long", pl.col("measured").max() >= 1000),
         ),
         unit="ms",
     )

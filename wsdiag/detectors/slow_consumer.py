@@ -14,7 +14,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, counted
-from wsdiag.finding import SPOT, Severity, flag, plural
+from wsdiag.finding import SPOT, Severity, flag, plural, trait
 from wsdiag.targets import Targets
 
 ID = "slow-consumer"
@@ -99,14 +99,15 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             .otherwise(pl.lit("")),
         ),
         traits=(
-            pl.when(pl.col("said").any()).then(pl.lit("stated")),
-            pl.when(pl.col("full").any()).then(pl.lit("queue-full")),
-            pl.when(pl.col("shut").any()).then(pl.lit("zero-window")),
-            pl.when(
-                (pl.col("shut") & pl.col("gone") & (pl.col("closed_by") == "server")).any()
-            ).then(pl.lit("kicked")),
-            pl.when((pl.col("held") == "c2s").any()).then(pl.lit("client-is-slow")),
-            pl.when((pl.col("held") == "s2c").any()).then(pl.lit("server-is-slow")),
+            trait("stated", pl.col("said").any()),
+            trait("queue-full", pl.col("full").any()),
+            trait("zero-window", pl.col("shut").any()),
+            trait(
+                "kicked",
+                (pl.col("shut") & pl.col("gone") & (pl.col("closed_by") == "server")).any(),
+            ),
+            trait("client-is-slow", (pl.col("held") == "c2s").any()),
+            trait("server-is-slow", (pl.col("held") == "s2c").any()),
         ),
         measured=pl.col("measured").max(),
     )

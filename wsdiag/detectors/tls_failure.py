@@ -14,7 +14,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story
-from wsdiag.finding import SPOT, Severity, flag, plural
+from wsdiag.finding import SPOT, Severity, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import marks, stated
 
@@ -90,7 +90,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
                 pl.when((pl.col("alert") == mark).any()).then(pl.lit(mark))
                 for mark in sorted(set(ALERTS.values()))
             ),
-            pl.when(pl.col("alert").is_not_null().any()).then(pl.lit("alert")),
-            pl.when(whose.is_not_null()).then(pl.format("objection-of-{}", whose)),
+            trait("alert", pl.col("alert").is_not_null().any()),
+            pl.format("objection-of-{}", whose),
         ),
     )

@@ -18,7 +18,7 @@ from datetime import timedelta
 import polars as pl
 
 from wsdiag.connections import AUTH_CODES, Story, counted
-from wsdiag.finding import SPOT, Severity, flag, plural
+from wsdiag.finding import SPOT, Severity, clause, flag, plural, trait
 from wsdiag.targets import Targets
 
 ID = "token-expiry"
@@ -61,7 +61,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for expiry in mid-connection, one for expired tokens at connect."""
     rows = _concerned(story)
     code = pl.coalesce("code", "status").drop_nulls().mode().sort().first()
-    with_code = pl.when(code.is_not_null()).then(pl.format(" ({})", code)).otherwise(pl.lit(""))
+    with_code = clause(" ({})", code)
     midstream = pl.col("where").first() == "midstream"
     worn = (pl.col("token").is_not_null() & (pl.col("token").is_duplicated())).any()
     return flag(
@@ -81,13 +81,13 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         ),
         traits=(
             pl.col("where").first(),
-            pl.when(pl.col("_at_exp").any()).then(pl.lit("at-exp")),
-            pl.when(pl.col("said").any()).then(pl.lit("said")),
-            pl.when(pl.col("coded").any()).then(pl.lit("auth-code")),
-            pl.when(pl.col("stale").any()).then(pl.lit("past-exp")),
-            pl.when(midstream & pl.col("refused_after").any()).then(pl.lit("refused-after")),
-            pl.when(worn & ~midstream).then(pl.lit("same-token-again")),
-            pl.when(~midstream & (pl.len() >= 3)).then(pl.lit("repeated")),
+            trait("at-exp", pl.col("_at_exp").any()),
+            trait("said", pl.col("said").any()),
+            trait("auth-code", pl.col("coded").any()),
+            trait("past-exp", pl.col("stale").any()),
+            trait("refused-after", midstream & pl.col("refused_after").any()),
+            trait("same-token-again", worn & ~midstream),
+            trait("repeated", ~midstream & (pl.len() >= 3)),
         ),
         unit="s",
     )

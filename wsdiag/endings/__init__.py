@@ -7,7 +7,7 @@ many ended with it.
 
 from wsdiag.endings.ends import TICK_S, ends
 from wsdiag.endings.reloads import after_reload
-from wsdiag.endings.shutdowns import after_stop
+from wsdiag.endings.shutdowns import after_stop, by_order
 from wsdiag.endings.spikes import MANY, REPEATED, SURVIVED, by_clock, find_spikes, out_of
 from wsdiag.endings.surroundings import around, gone_and_back, killed, stopped_before
 from wsdiag.endings.triggers import triggers
@@ -22,6 +22,7 @@ __all__ = [
     "after_stop",
     "around",
     "by_clock",
+    "by_order",
     "ends",
     "find_spikes",
     "gone_and_back",

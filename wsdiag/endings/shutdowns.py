@@ -1,4 +1,4 @@
-"""Ends that one server's own shutdown made, where others like it went on: a rolling deploy."""
+"""Ends that a server's own shutdown made: of one of many like it, or in a log without times."""
 
 from __future__ import annotations
 
@@ -50,4 +50,29 @@ def after_stop(ends: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
         )
         .select("session", "stop", here=pl.col("_here").cast(pl.Int64))
         .unique("session", keep="first", maintain_order=True)
+    )
+
+
+def by_order(events: pl.LazyFrame) -> pl.LazyFrame:
+    """The ends that stand between a server's shutdown and its end or next start, where lines have
+    no times, as in uvicorn's default log: their rows, with `shutdown`, a name for each, and whether
+    the server `started_again` in that log."""
+    kind = pl.col("kind").cast(pl.String)
+    stop, start = kind == "server_stop", kind == "server_start"
+    return (
+        events.filter(
+            pl.col("ts").is_null() & kind.is_in(["server_stop", "server_start", "close", "end"])
+        )
+        .sort("source", "pos")
+        .with_columns(
+            _stopping=pl.when(stop | start).then(stop).forward_fill().over("source"),
+            _starts=start.cast(pl.Int64).cum_sum().over("source"),
+        )
+        .with_columns(
+            shutdown=pl.concat_str("source", "_starts", separator=":"),
+            started_again=start.any().over("source")
+            & (pl.col("_starts") < start.sum().over("source")),
+        )
+        .filter(kind.is_in(["close", "end"]) & pl.col("_stopping").fill_null(value=False))
+        .unique(["source", "pos"], keep="first", maintain_order=True)
     )
