@@ -10,7 +10,7 @@ import pytest
 
 from wsdiag.detectors import DETECTORS
 from wsdiag.explain import load_causes
-from wsdiag.wordings import Wording, book, says
+from wsdiag.wordings import Wording, book, named, says
 
 NAMES = [f"{wording.detector}:{wording.mark}" for wording in book()]
 
@@ -37,6 +37,25 @@ def test_python_and_polars_read_it_alike(wording: Wording) -> None:
     by_polars = pl.Series(texts).str.contains(wording.pattern).to_list()
     assert by_polars == [re.search(wording.pattern, text) is not None for text in texts]
     assert by_polars[-2:] == [False, False]
+
+
+def test_what_is_told_of_something_else_is_taken_out_first() -> None:
+    texts = pl.DataFrame(
+        {
+            "reason": [
+                "token expired",
+                "idle timeout expired",
+                "the session timer has expired",
+                "idle timeout expired | the ticket has expired",
+                None,
+            ]
+        }
+    )
+    wording = named("expired-said")
+    told = [True, False, False, True, None]
+    assert texts.select(wording.told(pl.col("reason"))).to_series().to_list() == told
+    said = texts.select(says(wording.detector, pl.col("reason"))).to_series()
+    assert said.to_list() == [bool(it) for it in told]
 
 
 def test_no_text_says_nothing() -> None:

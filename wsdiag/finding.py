@@ -81,6 +81,9 @@ SPOT: pl.Expr = pl.struct("source", "pos", "ts", pl.col("vantage").cast(pl.Strin
 POINTERS: pl.Expr = pl.col("pointers")
 """The proof pointers of a row that has them already."""
 
+UNMEASURED: pl.Expr = pl.lit(None, dtype=pl.Float64)
+"""The figure of a row that has none."""
+
 FINDINGS = pl.Schema(
     {
         "detector": pl.String(),
@@ -198,6 +201,11 @@ def clause(words: str, *values: pl.Expr, where: pl.Expr | None = None) -> pl.Exp
 def trait(name: str, holds: pl.Expr) -> pl.Expr:
     """The mark that the causes ask for by this name, null where it does not hold."""
     return pl.when(holds).then(pl.lit(name))
+
+
+def commonest(value: pl.Expr) -> pl.Expr:
+    """What most rows have that have any; of those as common the first in order."""
+    return value.drop_nulls().mode().sort().first()
 
 
 def counts(value: pl.Expr, among: Sequence[str]) -> pl.Expr:

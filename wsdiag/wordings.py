@@ -15,7 +15,7 @@ from importlib.resources import files
 import msgspec
 import polars as pl
 
-from wsdiag.finding import SPOT
+from wsdiag.finding import SPOT, trait
 
 SAME_MOMENT = "2s"
 """A line that names no connection belongs to an end or a refusal this close to it."""
@@ -27,11 +27,21 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     mark: str
     detector: str
     says: list[str]
+    apart: list[str] = []
+    """The same words of something else: taken out of a text before it is searched."""
 
     @property
     def pattern(self) -> str:
         """Any of the alternatives, in any case."""
         return "(?i)" + "|".join(self.says)
+
+    def own(self, text: pl.Expr) -> pl.Expr:
+        """A text without what is `apart`."""
+        return text.str.replace_all("(?i)" + "|".join(self.apart), "") if self.apart else text
+
+    def told(self, text: pl.Expr) -> pl.Expr:
+        """Whether a text says so; null where it is null."""
+        return self.own(text).str.contains(self.pattern)
 
 
 class _Book(msgspec.Struct, forbid_unknown_fields=True):
@@ -51,19 +61,29 @@ def anything() -> re.Pattern[str]:
     return re.compile("(?i)" + "|".join(f"(?:{wording.pattern[4:]})" for wording in book()))
 
 
+def of(detector: str) -> tuple[Wording, ...]:
+    """The wordings of one detector's faults."""
+    return tuple(wording for wording in book() if wording.detector == detector)
+
+
+def named(mark: str) -> Wording:
+    """The wording of this mark."""
+    return next(wording for wording in book() if wording.mark == mark)
+
+
 def marks(detector: str, text: pl.Expr) -> tuple[pl.Expr, ...]:
     """The detector's marks as aggregations over a group of rows: null where no row says so."""
-    return tuple(
-        pl.when(text.str.contains(wording.pattern).any()).then(pl.lit(wording.mark))
-        for wording in book()
-        if wording.detector == detector
-    )
+    return tuple(trait(wording.mark, wording.told(text).any()) for wording in of(detector))
 
 
 def says(detector: str, text: pl.Expr) -> pl.Expr:
     """Whether a text holds any wording of the detector's faults; false where it is null."""
-    patterns = "|".join(f"(?:{w.pattern[4:]})" for w in book() if w.detector == detector)
-    return text.str.contains(f"(?i){patterns}").fill_null(False)
+    alone = [wording for wording in of(detector) if wording.apart]
+    plain = "|".join(f"(?:{w.pattern[4:]})" for w in of(detector) if not w.apart)
+    found = [wording.told(text) for wording in alone]
+    if plain:
+        found.append(text.str.contains(f"(?i){plain}"))
+    return pl.any_horizontal(found).fill_null(False)
 
 
 def stated(events: pl.LazyFrame, detector: str) -> pl.LazyFrame:

@@ -26,7 +26,7 @@ from wsdiag.connections import (
     may_have_lived,
     with_room,
 )
-from wsdiag.finding import Severity, clause, counts, flag, plural, trait
+from wsdiag.finding import UNMEASURED, Severity, clause, commonest, counts, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import book, marks, tied, untied
 
@@ -65,7 +65,7 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for each close code, and one for the ends without a Close frame."""
     rows = _abnormal(story)
-    who = pl.col("closed_by").drop_nulls().mode().sort().first().fill_null("unknown")
+    who = commonest(pl.col("closed_by")).fill_null("unknown")
     by = counts(pl.col("closed_by").fill_null("unknown"), SENDERS)
     said = pl.col("reason").drop_nulls().first()
     return flag(
@@ -121,7 +121,7 @@ def _abnormal(story: Story) -> pl.LazyFrame:
         in_use=(pl.col("idle_s") <= pl.max_horizontal("longest_gap_s", IN_USE_S)).fill_null(False),
         started="opened",
         ended=pl.coalesce("ended", "closed"),
-        measured=pl.lit(None, dtype=pl.Float64),
+        measured=UNMEASURED,
         pointers="closing",
         alone=pl.lit(False),
     )

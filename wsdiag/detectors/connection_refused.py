@@ -14,7 +14,7 @@ import polars as pl
 
 from wsdiag import endings
 from wsdiag.connections import Story, counted
-from wsdiag.finding import MOST, Severity, clause, flag, plural, trait
+from wsdiag.finding import MOST, UNMEASURED, Severity, clause, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import marks, stated
 
@@ -44,20 +44,14 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all refusals."""
-    rows = _refusals(story)
-    first, last = pl.col("started").min(), pl.col("ended").max()
-    opened_before = (pl.col("first_open").first() < first).fill_null(False)
-    opened_after = (pl.col("last_open").first() > last).fill_null(False)
-    other_route = (~pl.col("of_one_route")).all()
-    none_open = pl.col("first_open").first().is_null() & ~pl.col("undated").first()
-    only_failures = (pl.col("vantages").list.eval(pl.element() == "proxy").list.all()).all() & (
-        pl.col("tried").first() == 0
-    )
-    by_proxy = pl.col("vantages").list.contains("proxy")
+    by_proxy = pl.col("vantages").list.contains("proxy").any()
+    other_route = (~pl.col("of_one_route")).all() & ~_none_open()
+    between = _opened_before() & _opened_after()
+    undated = pl.col("undated").first()
+    all_along = ~_opened_before() & ~_opened_after() & ~_none_open() & ~undated
     others_lived = pl.col("others_lived").first()
-    all_along = ~opened_before & ~opened_after & ~none_open & ~pl.col("undated").first()
     return flag(
-        rows,
+        _refusals(story),
         detector=ID,
         severity=Severity.ERROR,
         confidence=0.95,
@@ -67,33 +61,46 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(pl.col("text").is_not_null().all())
             .then(pl.lit("without an address for the name"))
             .otherwise(pl.lit("refused")),
-            clause(" by the backend, as the proxy saw it", where=by_proxy.any()),
-            pl.when(other_route & ~none_open)
+            clause(" by the backend, as the proxy saw it", where=by_proxy),
+            pl.when(other_route)
             .then(pl.lit(" on a path on which none opened, while others did"))
-            .when(opened_before & opened_after)
+            .when(between)
             .then(pl.lit(", between connections that opened"))
-            .when(none_open)
+            .when(_none_open())
             .then(pl.lit("; nothing opened before or after"))
-            .when(all_along)
-            .then(pl.lit(", while others opened"))
-            .otherwise(pl.lit("")),
+            .otherwise(clause(", while others opened", where=all_along)),
         ),
         traits=(
             *marks(ID, pl.col("text")),
-            pl.when(by_proxy.any()).then(pl.lit("backend")).otherwise(pl.lit("direct")),
-            trait("passing", opened_before & opened_after & ~other_route),
-            trait("other-route", other_route & ~none_open),
+            pl.when(by_proxy).then(pl.lit("backend")).otherwise(pl.lit("direct")),
+            trait("passing", between & pl.col("of_one_route").any()),
+            trait("other-route", other_route),
             trait("all-along", all_along),
             trait("others-lived", others_lived),
-            trait("lasting", ~opened_after & ~others_lived),
-            trait(
-                "server-stopped", opened_before & opened_after & (pl.col("stopped").mean() >= MOST)
-            ),
-            trait("undated", pl.col("undated").first()),
-            # A proxy's error log alone would not show those that opened.
-            trait("never-open", none_open & ~only_failures),
+            trait("lasting", ~_opened_after() & ~others_lived),
+            trait("server-stopped", between & (pl.col("stopped").mean() >= MOST)),
+            trait("undated", undated),
+            trait("never-open", _none_open() & ~_failures_alone()),
         ),
     )
+
+
+def _opened_before() -> pl.Expr:
+    return (pl.col("first_open").first() < pl.col("started").min()).fill_null(False)
+
+
+def _opened_after() -> pl.Expr:
+    return (pl.col("last_open").first() > pl.col("ended").max()).fill_null(False)
+
+
+def _none_open() -> pl.Expr:
+    return pl.col("first_open").first().is_null() & ~pl.col("undated").first()
+
+
+def _failures_alone() -> pl.Expr:
+    """Whether only a proxy's error log tells of them: it would not show those that opened."""
+    of_proxies = pl.col("vantages").list.eval(pl.element() == "proxy").list.all().all()
+    return of_proxies & (pl.col("tried").first() == 0)
 
 
 def _refusals(story: Story) -> pl.LazyFrame:
@@ -123,7 +130,7 @@ def _refusals(story: Story) -> pl.LazyFrame:
             of_one_route=pl.col("opens_too").fill_null(value=False) | pl.col("path").is_null(),
             started="first",
             ended="first",
-            measured=pl.lit(None, dtype=pl.Float64),
+            measured=UNMEASURED,
             pointers="opening",
         )
     )

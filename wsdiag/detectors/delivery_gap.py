@@ -18,7 +18,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story
-from wsdiag.finding import SPOT, Severity, flag, plural, trait
+from wsdiag.finding import SPOT, UNMEASURED, Severity, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import marks, stated
 
@@ -76,33 +76,39 @@ _PUBLISHED = (
 
 
 def _dumb(story: Story) -> pl.LazyFrame:
-    """Messages on a topic that reached nobody, after a time in which they did."""
+    """One finding over the messages that reached nobody on a topic on which they had before."""
+    return flag(
+        _lost(story).select(
+            "session",
+            started="ts",
+            ended="ts",
+            measured=UNMEASURED,
+            pointers=pl.concat_list("spot"),
+        ),
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=0.8,
+        message=pl.format(
+            "{} published reached nobody, while others who had received before were connected",
+            plural("message"),
+        ),
+        traits=(pl.lit("published-in-vain"),),
+    )
+
+
+def _lost(story: Story) -> pl.LazyFrame:
+    """The messages after the last that reached anybody, on topics that nearly always had."""
     messages = story.events.filter((pl.col("kind") == "message") & pl.col("ts").is_not_null())
     delivered = messages.filter(
         (pl.col("dir") == "s2c") & pl.col("topic").is_not_null() & pl.col("session").is_not_null()
-    )
-    published = (
-        messages.filter(_PUBLISHED)
-        # On both legs of a proxied connection it is one message.
-        .unique(["session", "topic", "trace"], keep="first", maintain_order=True)
-        .select("ts", "session", "topic", spot=SPOT)
-    )
-    soon = pl.col("arrived").backward_fill().over("topic") - pl.col("ts") <= DELIVERED_WITHIN
-    published = (
-        pl.concat([published, delivered.select("ts", "topic", arrived="ts")], how="diagonal")
-        .sort("topic", "ts")
-        .with_columns(
-            reached=soon.fill_null(False),
-            before=pl.col("ts") <= pl.col("arrived").max().over("topic"),
-        )
-        .filter(pl.col("session").is_not_null())
     )
     # A server that answers nothing at all is blocked, not deaf to its broker.
     answering = story.events.filter(
         pl.col("kind").is_in(["message", "ping", "pong"]) & (pl.col("dir") == "s2c")
     ).select(answered=pl.col("ts").max())
-    lost = (
-        published.with_columns(
+    return (
+        _published(messages, delivered)
+        .with_columns(
             enough=(pl.col("before").sum() >= ENOUGH).over("topic"),
             usually=(pl.col("reached").filter("before").mean() >= MOSTLY).over("topic"),
         )
@@ -115,22 +121,26 @@ def _dumb(story: Story) -> pl.LazyFrame:
             & (pl.col("session").n_unique() >= SEVERAL).over("topic")
         )
     )
-    return flag(
-        lost.select(
-            "session",
-            started="ts",
-            ended="ts",
-            measured=pl.lit(None, dtype=pl.Float64),
-            pointers=pl.concat_list("spot"),
-        ),
-        detector=ID,
-        severity=Severity.ERROR,
-        confidence=0.8,
-        message=pl.format(
-            "{} published reached nobody, while others who had received before were connected",
-            plural("message"),
-        ),
-        traits=(pl.lit("published-in-vain"),),
+
+
+def _published(messages: pl.LazyFrame, delivered: pl.LazyFrame) -> pl.LazyFrame:
+    """What clients published: whether it `reached` anybody, and whether it came `before` the last
+    delivery on its topic."""
+    published = (
+        messages.filter(_PUBLISHED)
+        # On both legs of a proxied connection it is one message.
+        .unique(["session", "topic", "trace"], keep="first", maintain_order=True)
+        .select("ts", "session", "topic", spot=SPOT)
+    )
+    soon = pl.col("arrived").backward_fill().over("topic") - pl.col("ts") <= DELIVERED_WITHIN
+    return (
+        pl.concat([published, delivered.select("ts", "topic", arrived="ts")], how="diagonal")
+        .sort("topic", "ts")
+        .with_columns(
+            reached=soon.fill_null(False),
+            before=pl.col("ts") <= pl.col("arrived").max().over("topic"),
+        )
+        .filter(pl.col("session").is_not_null())
     )
 
 

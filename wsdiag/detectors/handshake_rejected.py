@@ -13,7 +13,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, backend_silent, counted, unanswered
-from wsdiag.finding import Severity, clause, flag, plural, trait
+from wsdiag.finding import UNMEASURED, Severity, clause, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import SAME_MOMENT, marks, stated
 
@@ -60,7 +60,7 @@ def _silent(story: Story) -> pl.LazyFrame:
     gave_up = shown.filter(pl.col("status").is_in(GAVE_UP) & pl.col("path").is_not_null())
     return flag(
         rows.join(shown, on="session", how="anti").join(
-            gave_up.select("path", measured=pl.lit(None, dtype=pl.Float64)),
+            gave_up.select("path", measured=UNMEASURED),
             on=["path", "measured"],
             how="anti",
             nulls_equal=True,
@@ -173,7 +173,7 @@ def _rejections(story: Story) -> pl.LazyFrame:
             again=pl.col("token").is_not_null() & (pl.len().over("token", "status") >= 3),
             started="first",
             ended="first",
-            measured=pl.lit(None, dtype=pl.Float64),
+            measured=UNMEASURED,
             pointers="opening",
         )
     )

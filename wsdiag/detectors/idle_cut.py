@@ -147,8 +147,8 @@ def _with_heartbeats(cut: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
     it was cut before that; `pings_seen`, where pings would show; and the `unanswered` handshakes.
     """
     return (
-        cut.join(_pace(events), on="session", how="left")
-        .join(_usual_pace(events), how="cross")
+        cut.join(endings.pace(events), on="session", how="left")
+        .join(endings.usual_pace(events), how="cross")
         .join(_unanswered_handshakes(events), how="cross")
         .with_columns(
             # Who is pinged for the first time later than it lived is pinged too slowly.
@@ -244,26 +244,6 @@ def _unsaid() -> pl.Expr:
         & (pl.col("closed_by") != "client").fill_null(True)
         & ~pl.col("heartbeat_timeout")
         & ~pl.col("expiring")
-    )
-
-
-def _pace(events: pl.LazyFrame) -> pl.LazyFrame:
-    """How often each connection was pinged, in seconds."""
-    return (
-        events.filter((pl.col("kind") == "ping") & pl.col("session").is_not_null())
-        .group_by("session", "source", "conn", "dir")
-        .agg((pl.col("ts").sort().diff().median().dt.total_microseconds() / 1e6).alias("every_s"))
-        .group_by("session")
-        .agg(pl.col("every_s").min())
-    )
-
-
-def _usual_pace(events: pl.LazyFrame) -> pl.LazyFrame:
-    """How often a server pings those whom it pings, in seconds; null where it pings nobody."""
-    return (
-        _pace(events.filter(pl.col("dir") == "s2c"))
-        .filter(pl.col("every_s") > 0)
-        .select(usual_s=pl.col("every_s").median())
     )
 
 

@@ -29,7 +29,7 @@ from wsdiag.connections import (
     may_have_lived,
     with_room,
 )
-from wsdiag.finding import MOST, SPOT, Severity, clause, flag, trait
+from wsdiag.finding import MOST, SPOT, UNMEASURED, Severity, clause, commonest, flag, trait
 from wsdiag.targets import Targets
 
 ID = "mass-close"
@@ -105,7 +105,7 @@ def _deaths(story: Story, waves: pl.LazyFrame) -> pl.LazyFrame:
             reason="reason",
             started="ts",
             ended="ts",
-            measured=pl.lit(None, dtype=pl.Float64),
+            measured=UNMEASURED,
             pointers=pl.concat_list(SPOT),
         ),
         detector=ID,
@@ -130,7 +130,7 @@ def _by_order(story: Story) -> pl.LazyFrame:
             "started_again",
             started="ts",
             ended="ts",
-            measured=pl.lit(None, dtype=pl.Float64),
+            measured=UNMEASURED,
             pointers=pl.concat_list(SPOT),
         ),
         detector=ID,
@@ -154,7 +154,7 @@ def _waves(story: Story) -> pl.LazyFrame:
     ends = summarise(story)
     waves = endings.together(ends).with_columns(wave=pl.format("wave {}", "wave"))
     waves = pl.concat([waves, _of_one_server(ends, waves, story)], how="diagonal").with_columns(
-        started="ended", measured=pl.lit(None, dtype=pl.Float64), pointers="closing"
+        started="ended", measured=UNMEASURED, pointers="closing"
     )
     rows = _with_drained(waves, story).cache()  # asked for by several, and found by Python
     rows = rows.join(endings.around(rows, story.signs, story.clock_errors_s), on="wave", how="left")
@@ -265,9 +265,8 @@ def _by_reload() -> pl.Expr:
 
 def _most_have() -> pl.Expr:
     """The code that most of a wave have, null where there is none."""
-    commonest = pl.col("code").drop_nulls().mode().sort().first()
-    most = (pl.col("code") == commonest).fill_null(value=False).mean() > MOST
-    return pl.when(most).then(commonest)
+    code = commonest(pl.col("code"))
+    return pl.when((pl.col("code") == code).fill_null(value=False).mean() > MOST).then(code)
 
 
 def _gone_and_back() -> pl.Expr:
@@ -328,8 +327,8 @@ def _with_drained(waves: pl.LazyFrame, story: Story) -> pl.LazyFrame:
         live=pl.len().over("reloaded_at").cast(pl.Int64),
         started="ended",
         closing="pointers",
-        measured=pl.lit(None, dtype=pl.Float64),
+        measured=UNMEASURED,
     )
     others = waves.join(drained.select("session"), on="session", how="anti")
-    told = {"how": pl.lit(None, dtype=pl.String), "offset_s": pl.lit(None, dtype=pl.Float64)}
+    told = {"how": pl.lit(None, dtype=pl.String), "offset_s": UNMEASURED}
     return pl.concat([others.with_columns(**told), placed], how="diagonal_relaxed")

@@ -48,39 +48,10 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all connections concerned."""
-    ends = endings.ends(story)
-    candidates = ends.filter(_may_be_old_age())
-    spikes = endings.by_clock(candidates, story.connections).filter(
-        (pl.col("clock") == "age") | pl.col("ambiguous")
-    )
-    rows = (
-        ends.join(spikes, on="session", how="left")
-        .join(
-            reconnects(story.connections).select("session", "reconnect_s"),
-            on="session",
-            how="left",
-            maintain_order="left",
-        )
-        .join(candidates.select(_candidates=pl.len()), how="cross")
-        .with_columns(
-            logged=(pl.col("stated") == "age").fill_null(False),
-            measured=pl.coalesce("timer_s", "age", "stated_s"),
-            ended=pl.coalesce("ended", "started"),
-        )
-        .filter(pl.col("logged") | pl.col("timer_s").is_not_null())
-        .with_columns(
-            polite=pl.col("code").is_not_null() & pl.col("timer_s").is_not_null(),
-            ambiguous=pl.col("ambiguous").fill_null(False),
-            all_ends=pl.col("_candidates") + pl.col("logged").sum(),
-            back=(pl.col("reconnect_s") <= BACK_S).fill_null(False).mean().over("timer_s")
-            >= MOSTLY,
-        )
-        .filter(_unmeant())
-    )
     age = pl.col("measured").median()
     busy = (pl.col("idle") < pl.col("measured") / 2).fill_null(False)
     return flag(
-        rows,
+        _of_age(story),
         detector=ID,
         severity=Severity.ERROR,
         confidence=pl.when(pl.col("logged").any()).then(0.95).otherwise(0.8),
@@ -105,6 +76,35 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         ),
         measured=age,
         unit="s",
+    )
+
+
+def _of_age(story: Story) -> pl.LazyFrame:
+    """The ends that a limit on the age made, each with its age in seconds as `measured`."""
+    ends = endings.ends(story)
+    candidates = ends.filter(_may_be_old_age())
+    spikes = endings.by_clock(candidates, story.connections).filter(
+        (pl.col("clock") == "age") | pl.col("ambiguous")
+    )
+    returns = reconnects(story.connections).select("session", "reconnect_s")
+    soon = (pl.col("reconnect_s") <= BACK_S).fill_null(False)
+    return (
+        ends.join(spikes, on="session", how="left")
+        .join(returns, on="session", how="left", maintain_order="left")
+        .join(candidates.select(_candidates=pl.len()), how="cross")
+        .with_columns(
+            logged=(pl.col("stated") == "age").fill_null(False),
+            measured=pl.coalesce("timer_s", "age", "stated_s"),
+            ended=pl.coalesce("ended", "started"),
+        )
+        .filter(pl.col("logged") | pl.col("timer_s").is_not_null())
+        .with_columns(
+            polite=pl.col("code").is_not_null() & pl.col("timer_s").is_not_null(),
+            ambiguous=pl.col("ambiguous").fill_null(False),
+            all_ends=pl.col("_candidates") + pl.col("logged").sum(),
+            back=soon.mean().over("timer_s") >= MOSTLY,
+        )
+        .filter(_unmeant())
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, counted
-from wsdiag.finding import SPOT, Severity, clause, flag, plural
+from wsdiag.finding import SPOT, Severity, clause, commonest, flag, plural
 from wsdiag.targets import Targets
 
 ID = "message-too-big"
@@ -88,7 +88,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     )
     rows = pl.concat([rows, _told_alone(story, rows)], how="diagonal_relaxed")
     text = pl.col("reason").drop_nulls().first()
-    who = pl.col("closed_by").drop_nulls().mode().sort().first()
+    who = commonest(pl.col("closed_by"))
     return flag(
         rows,
         detector=ID,

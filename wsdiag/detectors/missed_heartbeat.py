@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from wsdiag import endings
 from wsdiag.connections import Story, counted, with_room
 from wsdiag.finding import MOST, SPOT, Severity, flag, plural, trait
 from wsdiag.targets import Targets
@@ -34,12 +35,6 @@ PATIENCE_S = 1.0
 
 TOGETHER_S = 2.0
 """Peers given up within this time of one another missed their heartbeats together."""
-
-MINUTE_S, AWAKE_S = (57.0, 63.0), 45.0
-"""Chrome runs the timers of a hidden tab once a minute; awake, heartbeats are faster than that.
-
-https://developer.chrome.com/blog/timer-throttling-in-chrome-88
-"""
 
 WENT_ON = pl.duration(seconds=10)
 """Others that live so much longer were not struck by what silenced this one."""
@@ -117,21 +112,12 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def _concerned(story: Story) -> pl.LazyFrame:
     """The connections of which somebody says, or the wire shows, that a heartbeat did not come."""
-    unanswered = _unanswered(story.signs)
+    said = pl.col("reason").str.contains(_SAID)
+    given_up_by_code = pl.col("code").is_in([1000, 1011]) | (pl.col("code") >= 4000)
     return (
-        with_room(story.connections)
-        .join(_stated(story.signs), on="session", how="left")
-        .join(unanswered, on="session", how="left")
-        .join(_sent_again(story.signs, unanswered), on="session", how="left")
-        .join(_throttled(story.signs), on="session", how="left")
-        .join(_own(story.signs), on="session", how="left")
-        .join(_hidden(story.signs), how="cross")
+        _with_heartbeats(story)
         .with_columns(
-            _stated=pl.col("stated").is_not_null()
-            | (
-                (pl.col("code").is_in([1000, 1011]) | (pl.col("code") >= 4000))
-                & pl.col("reason").str.contains(_SAID)
-            ).fill_null(value=False),
+            _stated=pl.col("stated").is_not_null() | (given_up_by_code & said).fill_null(False),
             _silent=_silence(),
         )
         .filter(pl.col("_stated") | pl.col("_silent"))
@@ -149,22 +135,12 @@ def _concerned(story: Story) -> pl.LazyFrame:
             "vantages",
             "late",
             "throttled",
-            client_owes=(pl.col("_silent") & (pl.col("dir_asked") == "s2c")).fill_null(value=False),
-            normal=((pl.col("code") == 1000) & pl.col("reason").str.contains(_SAID)).fill_null(
-                False
-            ),
+            client_owes=(pl.col("_silent") & (pl.col("dir_asked") == "s2c")).fill_null(False),
+            normal=((pl.col("code") == 1000) & said).fill_null(False),
             # The code that one sends who gives up: its log need not say if the peer answered it.
-            of_application=(pl.col("code") >= 3000).fill_null(value=False),
-            answered=pl.col("vantages").list.contains("network")
-            & (pl.col("pings") > pl.col("own_pings").fill_null(0))
-            & pl.col("open_pings").is_null(),
-            # Only the client beat, it stopped, and it still answered the server's Close at once.
-            asleep=(
-                (pl.col("closed_by") == "server")
-                & (pl.col("pings") == pl.col("own_pings"))
-                & (pl.coalesce("closed", "ended") - pl.col("last_own") > 1.5 * pl.col("pace"))
-                & pl.col("answered_close")
-            ).fill_null(value=False),
+            of_application=(pl.col("code") >= 3000).fill_null(False),
+            answered=_answered(),
+            asleep=_asleep(),
             hidden=pl.col("hidden_at") < pl.coalesce("closed", "ended"),
             together=(
                 (pl.col("_moment") - pl.col("_moment").shift(1)).dt.total_seconds() <= TOGETHER_S
@@ -177,6 +153,42 @@ def _concerned(story: Story) -> pl.LazyFrame:
             ).list.unique(maintain_order=True),
         )
     )
+
+
+def _with_heartbeats(story: Story) -> pl.LazyFrame:
+    """The connections, with all that is known of their heartbeats."""
+    events = story.signs
+    unanswered = endings.unanswered_pings(events)
+    parts = (
+        _stated(events),
+        unanswered,
+        endings.sent_again(events, unanswered),
+        endings.throttled(events),
+        endings.own_pings(events),
+    )
+    rows = with_room(story.connections)
+    for part in parts:
+        rows = rows.join(part, on="session", how="left")
+    return rows.join(_hidden(events), how="cross")
+
+
+def _answered() -> pl.Expr:
+    """Whether the wire shows that a pong came, whatever was said of it."""
+    return (
+        pl.col("vantages").list.contains("network")
+        & (pl.col("pings") > pl.col("own_pings").fill_null(0))
+        & pl.col("open_pings").is_null()
+    )
+
+
+def _asleep() -> pl.Expr:
+    """Whether only the client beat, stopped, and still answered the server's Close at once."""
+    return (
+        (pl.col("closed_by") == "server")
+        & (pl.col("pings") == pl.col("own_pings"))
+        & (pl.coalesce("closed", "ended") - pl.col("last_own") > 1.5 * pl.col("pace"))
+        & pl.col("answered_close")
+    ).fill_null(False)
 
 
 def _with_others(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
@@ -216,114 +228,6 @@ def _stated(events: pl.LazyFrame) -> pl.LazyFrame:
             pl.lit(True).alias("stated"),
             pl.col("ts").min().alias("given_up"),
             SPOT.head(2).alias("stated_at"),
-        )
-    )
-
-
-def _unanswered(events: pl.LazyFrame) -> pl.LazyFrame:
-    """The first ping of the last unanswered run, on the leg whose end is clearest."""
-    beats = events.filter(
-        pl.col("kind").is_in(["ping", "pong"])
-        & pl.col("session").is_not_null()
-        & pl.col("ts").is_not_null()
-    ).with_columns(
-        kind=pl.col("kind").cast(pl.String),
-        # A pong travels against its ping: both belong to the heartbeat of the ping's direction.
-        beat=pl.when(pl.col("kind") == "ping")
-        .then(pl.col("dir").cast(pl.String))
-        .otherwise(pl.col("dir").cast(pl.String).replace({"c2s": "s2c", "s2c": "c2s"})),
-    )
-    # Who sent a Close, or got one, waits for no pong any more, and owes none.
-    closes = events.filter((pl.col("kind") == "close") & pl.col("session").is_not_null())
-    closed = closes.group_by("session", "source", "conn").agg(closed=pl.col("ts").min())
-    over = ("session", "source", "conn", "beat")
-    return (
-        beats.join(closed, on=["session", "source", "conn"], how="left", nulls_equal=True)
-        .filter((pl.col("ts") <= pl.col("closed")).fill_null(value=True))
-        .sort("session", "source", "pos")
-        .with_columns(answered=pl.col("ts").filter(pl.col("kind") == "pong").max().over(over))
-        .group_by(*over, maintain_order=True)
-        .agg(
-            pl.col("answered").first(),
-            pl.col("ts").filter(pl.col("kind") == "ping").diff().median().alias("interval"),
-            _open_pings(pl.col("ts")).min().alias("asked"),
-            _open_pings(pl.col("ts")).len().alias("open_pings"),
-            _open_pings(SPOT).head(2).alias("asked_at"),
-            pl.col("ms").filter(pl.col("kind") == "pong").max().alias("slowest"),
-        )
-        .with_columns(
-            late=pl.col("slowest") / 1000 > pl.col("interval").dt.total_microseconds() / 1e6
-        )
-        .filter(pl.col("open_pings") > 0)
-        .sort("asked")
-        .group_by("session", maintain_order=True)
-        .agg(
-            pl.col("asked", "open_pings", "interval", "asked_at", "late").first(),
-            pl.col("beat").first().alias("dir_asked"),
-        )
-    )
-
-
-def _open_pings(column: pl.Expr) -> pl.Expr:
-    return column.filter(
-        (pl.col("kind") == "ping")
-        & (pl.col("answered").is_null() | (pl.col("ts") > pl.col("answered"))).fill_null(True)
-    )
-
-
-def _sent_again(events: pl.LazyFrame, unanswered: pl.LazyFrame) -> pl.LazyFrame:
-    """How often TCP sent a segment again since the unanswered ping."""
-    return (
-        events.filter((pl.col("kind") == "retransmit") & pl.col("session").is_not_null())
-        .join(unanswered.select("session", "asked"), on="session")
-        .filter(pl.col("ts") >= pl.col("asked"))
-        .group_by("session")
-        .agg(pl.len().alias("sent_again"))
-    )
-
-
-def _throttled(events: pl.LazyFrame) -> pl.LazyFrame:
-    """Clients whose own heartbeat fell to one a minute: a hidden tab's timers run no faster."""
-    gap = pl.col("ts").sort().diff().dt.total_microseconds() / 1e6
-    slow = gap.is_between(*MINUTE_S)
-    return (
-        events.filter(
-            (pl.col("kind") == "ping") & (pl.col("dir") == "c2s") & pl.col("session").is_not_null()
-        )
-        .group_by("session", "source", "conn")
-        .agg(((slow.sum() >= 2) & (gap.filter(~slow).median() <= AWAKE_S)).alias("throttled"))
-        .group_by("session")
-        .agg(pl.col("throttled").any())
-    )
-
-
-def _own(events: pl.LazyFrame) -> pl.LazyFrame:
-    """The heartbeats that a client sends of its own accord, and whether it answered a Close.
-
-    Columns: session, own_pings, last_own, pace (their usual distance), answered_close.
-    """
-    ping = (pl.col("kind") == "ping") & (pl.col("dir") == "c2s")
-    close = (pl.col("kind") == "close") & (pl.col("vantage") == "network")
-    asked, answered = close & (pl.col("dir") == "s2c"), close & (pl.col("dir") == "c2s")
-    at = pl.col("ts")
-    return (
-        events.filter((ping | close) & pl.col("session").is_not_null() & at.is_not_null())
-        .sort("session", "ts")
-        .group_by("session", "source", "conn", maintain_order=True)
-        .agg(
-            own_pings=ping.sum().cast(pl.Int64),
-            last_own=at.filter(ping).max(),
-            pace=at.filter(ping).diff().median(),
-            answered_close=(
-                at.filter(answered).min() - at.filter(asked).min() <= pl.duration(seconds=1)
-            ).fill_null(value=False),
-        )
-        .group_by("session", maintain_order=True)
-        .agg(
-            pl.col("own_pings").max(),
-            pl.col("last_own").max(),
-            pl.col("pace").min(),
-            pl.col("answered_close").any(),
         )
     )
 

@@ -89,42 +89,11 @@ def _sent_again(story: Story) -> pl.LazyFrame:
 
 
 def _dead(story: Story, sent_again: pl.LazyFrame) -> pl.LazyFrame:
-    """Connections on which TCP sent in vain until the end."""
-    dead = sent_again.filter(
-        (pl.col("again") >= RUN)
-        & (pl.col("until") >= pl.col("heard")).fill_null(True)
-        & (pl.col("frameless") | pl.col("heartbeat_timeout") | ~pl.col("gone"))
-        & pl.col("was_open")
-    )
-    rows = (
-        dead.join(_silence_before(story, dead), on="session", how="left")
-        .with_columns(survived=pl.col("longest_gap_s"))
-        .select(
-            "session",
-            "again",
-            "smallest",
-            "said",
-            "silence",
-            full=(pl.col("smallest") >= FULL_BYTES).fill_null(False),
-            started="since",
-            ended=pl.coalesce("ended", "until"),
-            measured="silence",
-            pointers=pl.concat_list("again_at", "closing"),
-        )
-    )
-    others = story.connections.filter("was_open").select(
-        "session", gap="longest_gap_s", fine=~pl.col("frameless")
-    )
-    shortest = rows.select(shortest=pl.col("silence").min())
-    survived = (
-        others.join(shortest, how="cross")
-        .join(rows.select("session"), on="session", how="anti")
-        .select(outlived=(pl.col("gap") > pl.col("shortest")).any())
-    )
+    """One finding over the connections on which TCP sent in vain until the end."""
+    rows = _in_vain(story, sent_again)
     silent = (pl.col("silence") >= SILENT_S).fill_null(False)
-    shortest_silence = pl.col("silence").filter(silent).min()
     return flag(
-        rows.join(survived, how="cross"),
+        rows.join(_outlived(rows, story), how="cross"),
         detector=ID,
         severity=Severity.ERROR,
         confidence=0.9,
@@ -138,9 +107,43 @@ def _dead(story: Story, sent_again: pl.LazyFrame) -> pl.LazyFrame:
             trait("full-size-only", pl.col("full").all() & (pl.col("said") >= 2).any()),
             trait("gone-at-next-send", silent.all()),
             trait("shorter-survived", silent.all() & ~pl.col("outlived").fill_null(False).first()),
-            *timers.marks(shortest_silence, timers.IDLE),
+            *timers.marks(pl.col("silence").filter(silent).min(), timers.IDLE),
         ),
         unit="s",
+    )
+
+
+def _in_vain(story: Story, sent_again: pl.LazyFrame) -> pl.LazyFrame:
+    """The connections after whose last retransmissions nothing more was heard."""
+    dead = sent_again.filter(
+        (pl.col("again") >= RUN)
+        & (pl.col("until") >= pl.col("heard")).fill_null(True)
+        & (pl.col("frameless") | pl.col("heartbeat_timeout") | ~pl.col("gone"))
+        & pl.col("was_open")
+    )
+    return dead.join(_silence_before(story, dead), on="session", how="left").select(
+        "session",
+        "again",
+        "smallest",
+        "said",
+        "silence",
+        full=(pl.col("smallest") >= FULL_BYTES).fill_null(False),
+        started="since",
+        ended=pl.coalesce("ended", "until"),
+        measured="silence",
+        pointers=pl.concat_list("again_at", "closing"),
+    )
+
+
+def _outlived(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:
+    """Whether any other connection survived a longer silence than the shortest of these."""
+    shortest = rows.select(shortest=pl.col("silence").min())
+    return (
+        story.connections.filter("was_open")
+        .select("session", gap="longest_gap_s")
+        .join(shortest, how="cross")
+        .join(rows.select("session"), on="session", how="anti")
+        .select(outlived=(pl.col("gap") > pl.col("shortest")).any())
     )
 
 

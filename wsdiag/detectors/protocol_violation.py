@@ -16,7 +16,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, counted
-from wsdiag.finding import Severity, clause, flag, plural, trait
+from wsdiag.finding import UNMEASURED, Severity, clause, commonest, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import book, stated
 
@@ -70,6 +70,34 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for each kind of violation: one sender's masks are not another's opcodes."""
+    code = commonest(pl.col("code"))
+    at_once = pl.col("ended").max() - pl.col("ended").min() <= AT_ONCE
+    return flag(
+        _with_what(_complaints(story)),
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=0.95,
+        by=["_what", "_rule"],
+        message=pl.format(
+            "{} with broken frames{}{}",
+            plural("connection"),
+            clause(' ("{}")', pl.col("text").drop_nulls().first()),
+            clause(", closed with {}", code),
+        ),
+        traits=(
+            *(
+                trait(mark, (_says(mark) & (pl.col("_what") == kind)).any())
+                for mark, kind in KIND_OF.items()
+            ),
+            pl.format("code-{}", code),
+            pl.format("complaint-of-{}", commonest(pl.col("closed_by"))),
+            trait("at-once", (pl.col("session").n_unique() >= SEVERAL) & at_once),
+        ),
+    )
+
+
+def _complaints(story: Story) -> pl.LazyFrame:
+    """What is said of broken frames, and the ends whose code alone blames them."""
     # A client that closes with 1002 because of the answer to its handshake saw no frame.
     blamed = pl.col("code").is_in(CODES).fill_null(False) & ~pl.col("rejected")
     closed = counted(story.connections.filter(blamed)).select(
@@ -79,7 +107,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         text="reason",
         started="opened",
         ended=pl.coalesce("ended", "closed", "last_seen"),
-        measured=pl.lit(None, dtype=pl.Float64),
+        measured=UNMEASURED,
         pointers="closing",
     )
     # A refusal's reason is the handshake's.
@@ -90,45 +118,25 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         .select(closed.collect_schema().names())
     )
     silent = closed.join(told.select("session"), on="session", how="anti")
-    said = pl.col("text").str.contains
-    rows = pl.concat([told, silent], how="vertical_relaxed").with_columns(
-        _what=pl.coalesce(
-            *(pl.when(said(SAYS[mark])).then(pl.lit(kind)) for mark, kind in KIND_OF.items()),
-            trait("text", pl.col("code") == INVALID_PAYLOAD),
-            trait("frames", pl.col("code") == PROTOCOL_ERROR),
-            pl.format("code {}", "code"),
-        )
+    return pl.concat([told, silent], how="vertical_relaxed")
+
+
+def _with_what(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows, with what is violated (`_what`), and of frames what is broken (`_rule`)."""
+    code, text = pl.col("code"), pl.col("text")
+    what = (
+        *(pl.when(_says(mark)).then(pl.lit(kind)) for mark, kind in KIND_OF.items()),
+        pl.when(code == INVALID_PAYLOAD).then(pl.lit("text")),
+        pl.when(code == PROTOCOL_ERROR).then(pl.lit("frames")),
+        pl.format("code {}", code),
     )
-    rule = pl.coalesce(
-        *(pl.when(said(f"(?i){words}")).then(pl.lit(what)) for what, words in RULES.items())
+    rule = (
+        pl.when(text.str.contains(f"(?i){words}")).then(pl.lit(of)) for of, words in RULES.items()
     )
-    rows = rows.with_columns(_rule=pl.when(pl.col("_what") == "frames").then(rule))
-    code = pl.col("code").drop_nulls().mode().sort().first()
-    who = pl.col("closed_by").drop_nulls().mode().sort().first()
-    text = pl.col("text").drop_nulls().first()
-    return flag(
-        rows,
-        detector=ID,
-        severity=Severity.ERROR,
-        confidence=0.95,
-        by=["_what", "_rule"],
-        message=pl.format(
-            "{} with broken frames{}{}",
-            plural("connection"),
-            clause(' ("{}")', text),
-            clause(", closed with {}", code),
-        ),
-        traits=(
-            *(
-                pl.when((said(SAYS[mark]) & (pl.col("_what") == kind)).any()).then(pl.lit(mark))
-                for mark, kind in KIND_OF.items()
-            ),
-            pl.format("code-{}", code),
-            pl.format("complaint-of-{}", who),
-            trait(
-                "at-once",
-                (pl.col("session").n_unique() >= SEVERAL)
-                & (pl.col("ended").max() - pl.col("ended").min() <= AT_ONCE),
-            ),
-        ),
+    return rows.with_columns(_what=pl.coalesce(*what)).with_columns(
+        _rule=pl.when(pl.col("_what") == "frames").then(pl.coalesce(*rule))
     )
+
+
+def _says(mark: str) -> pl.Expr:
+    return pl.col("text").str.contains(SAYS[mark])

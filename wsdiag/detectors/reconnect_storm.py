@@ -79,23 +79,49 @@ def _attempts(connections: pl.LazyFrame) -> pl.LazyFrame:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over the storm's attempts."""
+    delay, peak = pl.col("delay").first(), pl.col("peak").first()
+    clients = pl.col("clients").first()
+    return flag(
+        _storm(story),
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=pl.when(delay.is_not_null()).then(0.95).otherwise(0.8),
+        message=pl.format(
+            "{} attempts in 10 s from about {} clients, {} each{}",
+            peak,
+            clients,
+            (peak / clients).round(1),
+            clause(", {} s apart without growing", delay.round(2)),
+        ),
+        traits=(
+            trait("no-backoff", delay.is_not_null()),
+            trait("no-jitter", pl.col("jitter").first() == "none"),
+            trait("immediate", pl.col("law").first() == "immediate"),
+            trait("reset-too-early", pl.col("resets").first()),
+            trait("mostly-failed", pl.col("failed").mean() >= MOST),
+        ),
+        target=PER_CLIENT,
+        unit="attempts",
+        measured=peak.cast(pl.Float64),
+    )
+
+
+def _storm(story: Story) -> pl.LazyFrame:
+    """The attempts of the busiest ten seconds, where they are more than the clients explain."""
     attempts = _counted(summarise(story))
     busiest = attempts.sort("here", "tried", descending=[True, False]).select(
         t0=pl.col("tried").first(), peak=pl.col("here").first(), fleet=pl.col("live").max()
     )
-    rows = (
+    who = pl.col("who").n_unique()
+    return (
         attempts.join(busiest, how="cross")
         .filter(pl.col("tried").is_between(pl.col("t0"), pl.col("t0") + WINDOW))
         .join(backoff.law(story.connections), how="cross")
         .with_columns(
             mad=pl.col("who").filter(pl.len().over("who") > PER_CLIENT).n_unique(),
-        )
-        .with_columns(
             clients=pl.max_horizontal(
-                pl.when(pl.col("known").any())
-                .then(pl.col("who").n_unique())
-                .otherwise(pl.max_horizontal("fleet", pl.col("who").n_unique()))
-            )
+                pl.when(pl.col("known").any()).then(who).otherwise(pl.max_horizontal("fleet", who))
+            ),
         )
         .filter(
             (pl.col("clients") >= CLIENTS)
@@ -120,30 +146,6 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             measured=pl.col("peak").cast(pl.Float64),
             pointers="opening",
         )
-    )
-    delay = pl.col("delay").first()
-    return flag(
-        rows,
-        detector=ID,
-        severity=Severity.ERROR,
-        confidence=pl.when(delay.is_not_null()).then(0.95).otherwise(0.8),
-        message=pl.format(
-            "{} attempts in 10 s from about {} clients, {} each{}",
-            pl.col("peak").first(),
-            pl.col("clients").first(),
-            (pl.col("peak").first() / pl.col("clients").first()).round(1),
-            clause(", {} s apart without growing", delay.round(2)),
-        ),
-        traits=(
-            trait("no-backoff", delay.is_not_null()),
-            trait("no-jitter", pl.col("jitter").first() == "none"),
-            trait("immediate", pl.col("law").first() == "immediate"),
-            trait("reset-too-early", pl.col("resets").first()),
-            trait("mostly-failed", pl.col("failed").mean() >= MOST),
-        ),
-        target=PER_CLIENT,
-        unit="attempts",
-        measured=pl.col("peak").first().cast(pl.Float64),
     )
 
 

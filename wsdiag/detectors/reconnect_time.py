@@ -16,7 +16,17 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, by_path, reconnects
-from wsdiag.finding import SPOT, Severity, clause, flag, over_target, plural, trait, within_target
+from wsdiag.finding import (
+    SPOT,
+    UNMEASURED,
+    Severity,
+    clause,
+    flag,
+    over_target,
+    plural,
+    trait,
+    within_target,
+)
 from wsdiag.targets import Goals, Targets
 from wsdiag.wordings import marks, stated
 
@@ -67,15 +77,31 @@ def _slow(values: pl.LazyFrame, targets: Targets, where: str) -> pl.LazyFrame:
 
 
 def _away(story: Story) -> pl.LazyFrame:
-    """Clients that say that they give up, and those whose library does not come back by itself."""
-    events = story.signs
-    said = stated(events.filter(pl.col("kind").is_in(["error", "close", "end"])), ID)
+    """One finding over the clients that do not come back."""
+    said = stated(story.signs.filter(pl.col("kind").is_in(["error", "close", "end"])), ID)
+    return flag(
+        pl.concat([said, _dismissed(story.signs)], how="diagonal_relaxed"),
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=0.8,
+        message=pl.format(
+            "{} not back{}", plural("client"), clause(" ({})", pl.col("text").drop_nulls().first())
+        ),
+        traits=(
+            *marks(ID, pl.col("text")),
+            trait("never-again", pl.col("dismissed").any()),
+        ),
+    )
+
+
+def _dismissed(events: pl.LazyFrame) -> pl.LazyFrame:
+    """The last ends after which a client's library does not come back by itself."""
     tries = (
         events.filter(pl.col("kind").is_in(["attempt", "open", "rejected", "refused"]))
         .group_by("source")
         .agg(pl.col("pos").max().alias("last_try"))
     )
-    dismissed = (
+    return (
         events.filter(
             pl.col("kind").is_in(["close", "end"])
             & (pl.col("vantage") == "client")
@@ -90,28 +116,11 @@ def _away(story: Story) -> pl.LazyFrame:
             "session",
             started="ts",
             ended="ts",
-            measured=pl.lit(None, dtype=pl.Float64),
+            measured=UNMEASURED,
             pointers=pl.concat_list(SPOT),
             text="reason",
             dismissed=pl.lit(True),
         )
-    )
-    rows = pl.concat([said, dismissed], how="diagonal_relaxed")
-    why = pl.col("text").drop_nulls().first()
-    return flag(
-        rows,
-        detector=ID,
-        severity=Severity.ERROR,
-        confidence=0.8,
-        message=pl.format(
-            "{} not back{}",
-            plural("client"),
-            clause(" ({})", why),
-        ),
-        traits=(
-            *marks(ID, pl.col("text")),
-            trait("never-again", pl.col("dismissed").any()),
-        ),
     )
 
 

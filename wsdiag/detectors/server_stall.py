@@ -67,39 +67,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
 
 
 def _shared(story: Story, targets: Targets) -> pl.LazyFrame:
-    narrow = ("session", "started", "ended", "ms", "slow")
-    waits = _slotted(pl.concat(part.select(narrow) for part in _waits(story, targets)), "ended")
-    retransmits = story.signs.filter(pl.col("kind") == "retransmit").select("ts")
-    near = pl.concat(
-        retransmits.with_columns(ts=pl.col("ts") + pl.duration(seconds=away)) for away in AROUND_S
-    )
-    sent_again = _slotted(near, "ts").select(*ON).unique().with_columns(lossy=True)
-    busy = waits.group_by(*ON).agg(
-        pl.col("session").n_unique().alias("busy"),
-        pl.col("session").filter(pl.col("slow")).n_unique().alias("waiting"),
-    )
-    slots = (
-        busy.filter((pl.col("waiting") >= 2) & (pl.col("waiting") >= BUSY * pl.col("busy")))
-        .join(sent_again, on=list(ON), how="left")
-        .filter(pl.col("lossy").is_null())
-    )
-    rows = (
-        _slotted(pl.concat(_slow(story, targets)), "ended")
-        .join(slots, on=list(ON))
-        .sort("ms", descending=True)
-        .group_by("session", maintain_order=True)
-        .agg(
-            pl.col("started").min(),
-            pl.col("ended").max(),
-            pl.col("ms").max().alias("measured"),
-            pl.col("waiting").max(),
-            pl.col("slot").n_unique().alias("slots"),
-            pl.col("pointers").first(),
-        )
-        .with_columns(_n=pl.len())
-        .filter(pl.col("_n") >= 2)
-    )
-    rows = rows.join(_all_along(rows, waits), how="cross")
+    """One finding over the waits that connections shared."""
+    rows = _in_shared_slots(story, targets)
     return flag(
         rows,
         detector=ID,
@@ -118,6 +87,47 @@ def _shared(story: Story, targets: Targets) -> pl.LazyFrame:
         ),
         unit="ms",
     )
+
+
+def _in_shared_slots(story: Story, targets: Targets) -> pl.LazyFrame:
+    """The connections that waited while most of the busy ones did, each with its longest wait."""
+    narrow = ("session", "started", "ended", "ms", "slow")
+    waits = _slotted(pl.concat(part.select(narrow) for part in _waits(story, targets)), "ended")
+    busy = waits.group_by(*ON).agg(
+        pl.col("session").n_unique().alias("busy"),
+        pl.col("session").filter(pl.col("slow")).n_unique().alias("waiting"),
+    )
+    slots = (
+        busy.filter((pl.col("waiting") >= 2) & (pl.col("waiting") >= BUSY * pl.col("busy")))
+        .join(_lossy_slots(story.signs), on=list(ON), how="left")
+        .filter(pl.col("lossy").is_null())
+    )
+    rows = (
+        _slotted(pl.concat(_slow(story, targets)), "ended")
+        .join(slots, on=list(ON))
+        .sort("ms", descending=True)
+        .group_by("session", maintain_order=True)
+        .agg(
+            pl.col("started").min(),
+            pl.col("ended").max(),
+            pl.col("ms").max().alias("measured"),
+            pl.col("waiting").max(),
+            pl.col("slot").n_unique().alias("slots"),
+            pl.col("pointers").first(),
+        )
+        .with_columns(_n=pl.len())
+        .filter(pl.col("_n") >= 2)
+    )
+    return rows.join(_all_along(rows, waits), how="cross")
+
+
+def _lossy_slots(events: pl.LazyFrame) -> pl.LazyFrame:
+    """The slots near a retransmission: a wait there is the network's."""
+    retransmits = events.filter(pl.col("kind") == "retransmit").select("ts")
+    near = pl.concat(
+        retransmits.with_columns(ts=pl.col("ts") + pl.duration(seconds=away)) for away in AROUND_S
+    )
+    return _slotted(near, "ts").select(*ON).unique().with_columns(lossy=True)
 
 
 def _all_along(rows: pl.LazyFrame, waits: pl.LazyFrame) -> pl.LazyFrame:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, counted
-from wsdiag.finding import SPOT, Severity, flag, plural, trait
+from wsdiag.finding import SPOT, Severity, clause, flag, plural, trait
 from wsdiag.targets import Targets
 
 ID = "slow-consumer"
@@ -54,8 +54,36 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all peers concerned."""
+    queued = pl.col("queued").max()
+    kicked = pl.col("shut") & pl.col("gone") & (pl.col("closed_by") == "server")
+    return flag(
+        _slow(story),
+        detector=ID,
+        severity=Severity.ERROR,
+        confidence=pl.when(pl.col("said").any()).then(0.95).otherwise(0.85),
+        message=pl.format(
+            "{} too slow for what was sent{}",
+            plural("connection"),
+            pl.when(queued.is_not_null())
+            .then(pl.format(": up to {} bytes queued", queued.cast(pl.Int64)))
+            .otherwise(clause(": the receiver's window stayed closed", where=pl.col("shut").any())),
+        ),
+        traits=(
+            trait("stated", pl.col("said").any()),
+            trait("queue-full", pl.col("full").any()),
+            trait("zero-window", pl.col("shut").any()),
+            trait("kicked", kicked.any()),
+            trait("client-is-slow", (pl.col("held") == "c2s").any()),
+            trait("server-is-slow", (pl.col("held") == "s2c").any()),
+        ),
+        measured=pl.col("measured").max(),
+    )
+
+
+def _slow(story: Story) -> pl.LazyFrame:
+    """The connections whose queue a sender calls full, or whose window stayed closed."""
     by_code = pl.col("code").is_in(CODES).fill_null(False)
-    rows = (
+    return (
         story.connections.join(_told(story.signs), on="session", how="left")
         .join(_shut(story.signs), on="session", how="left")
         .with_columns(
@@ -82,34 +110,6 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
                 pl.col("told_at").fill_null([]), pl.col("shut_at").fill_null([]), "closing"
             ).list.unique(maintain_order=True),
         )
-    )
-    queued = pl.col("queued").max()
-    return flag(
-        rows,
-        detector=ID,
-        severity=Severity.ERROR,
-        confidence=pl.when(pl.col("said").any()).then(0.95).otherwise(0.85),
-        message=pl.format(
-            "{} too slow for what was sent{}",
-            plural("connection"),
-            pl.when(queued.is_not_null())
-            .then(pl.format(": up to {} bytes queued", queued.cast(pl.Int64)))
-            .when(pl.col("shut").any())
-            .then(pl.lit(": the receiver's window stayed closed"))
-            .otherwise(pl.lit("")),
-        ),
-        traits=(
-            trait("stated", pl.col("said").any()),
-            trait("queue-full", pl.col("full").any()),
-            trait("zero-window", pl.col("shut").any()),
-            trait(
-                "kicked",
-                (pl.col("shut") & pl.col("gone") & (pl.col("closed_by") == "server")).any(),
-            ),
-            trait("client-is-slow", (pl.col("held") == "c2s").any()),
-            trait("server-is-slow", (pl.col("held") == "s2c").any()),
-        ),
-        measured=pl.col("measured").max(),
     )
 
 

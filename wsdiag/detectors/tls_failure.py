@@ -14,7 +14,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story
-from wsdiag.finding import SPOT, Severity, flag, plural, trait
+from wsdiag.finding import SPOT, UNMEASURED, Severity, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import marks, stated
 
@@ -69,7 +69,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.col("objects").first(),
             pl.col("ts").min().alias("started"),
             pl.col("ts").max().alias("ended"),
-            pl.lit(None, dtype=pl.Float64).alias("measured"),
+            UNMEASURED.alias("measured"),
             SPOT.head(3).alias("pointers"),
         )
     )
@@ -87,7 +87,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         traits=(
             *marks(ID, pl.col("text")),
             *(
-                pl.when((pl.col("alert") == mark).any()).then(pl.lit(mark))
+                trait(mark, (pl.col("alert") == mark).any())
                 for mark in sorted(set(ALERTS.values()))
             ),
             trait("alert", pl.col("alert").is_not_null().any()),

@@ -18,8 +18,9 @@ from datetime import timedelta
 import polars as pl
 
 from wsdiag.connections import AUTH_CODES, Story, counted
-from wsdiag.finding import SPOT, Severity, clause, flag, plural, trait
+from wsdiag.finding import SPOT, Severity, clause, commonest, flag, plural, trait
 from wsdiag.targets import Targets
+from wsdiag.wordings import named
 
 ID = "token-expiry"
 TITLE = "A token expires"
@@ -39,8 +40,6 @@ EXPIRED_IN_USE = 3005
 """Centrifugo: the connection's own credential expired, so it had been accepted."""
 
 _LAPSED = "(token|jwt|session|credential|ticket|auth)\\w*.{0,12}\\b(lapsed|(ran|has run|is) out)\\b"
-_OF_A_TIMER = "(?i)time-?(out|r) (has )?expired"
-"""Tomcat's words for an idle session."""
 _SAID = f"(?i)expired|{_LAPSED}"
 _SAYS_EXPIRED = (
     f"(?i){_LAPSED}|(token|jwt|ticket|session|credential|signature|auth|connection)\\w*.{{0,24}}expired"
@@ -60,7 +59,7 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for expiry in mid-connection, one for expired tokens at connect."""
     rows = _concerned(story)
-    code = pl.coalesce("code", "status").drop_nulls().mode().sort().first()
+    code = commonest(pl.coalesce("code", "status"))
     with_code = clause(" ({})", code)
     midstream = pl.col("where").first() == "midstream"
     worn = (pl.col("token").is_not_null() & (pl.col("token").is_duplicated())).any()
@@ -95,49 +94,21 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
 
 def _concerned(story: Story) -> pl.LazyFrame:
     """The connections that an expiry ended, or kept from opening."""
-    said = (
-        story.signs.filter(
-            pl.col("session").is_not_null()
-            & pl.col("reason").str.contains(_SAYS_EXPIRED)
-            & ~pl.col("reason").str.contains(_OF_A_TIMER)
-        )
-        .group_by("session")
-        .agg(pl.len().alias("said"), SPOT.head(2).alias("said_at"))
-    )
-    moment = pl.coalesce("closed", "ended")
     begun = pl.coalesce("opened", "attempted", "first")
-    at_exp = (
-        pl.col("gone")
-        & moment.is_between(pl.col("expires") - EARLY, pl.col("expires") + LATE)
-        & (pl.col("expires") > begun)
-        & ~(pl.col("close_dir") == "c2s").fill_null(False)
-        & pl.col("closed_by").is_in(["server", "unknown"])
-        & ~(pl.col("code").is_in([1001, 1012]).fill_null(False))
-    ).fill_null(False)
     # A code alone, of a connection that began who knows when, tells of no expiry.
     start_known = pl.col("was_open") | pl.col("attempted").is_not_null()
-    failed_early = pl.col("status").is_in([401, 403]).fill_null(False) | (
-        (
-            pl.col("code").is_in([*AUTH_CODES, 1008, 4001, 4403]).fill_null(False)
-            | pl.col("said").is_not_null()
-        )
-        & (moment - begun < pl.duration(seconds=2)).fill_null(True)
-        & ~(pl.col("code") == EXPIRED_IN_USE).fill_null(False)
-    )
-    stale = (pl.col("expires") < begun).fill_null(False) & failed_early
     said_here = pl.col("said").is_not_null()
-    # A client that closes with such a code refuses something of the server's.
-    coded = pl.col("code").is_in(AUTH_CODES).fill_null(False)
-    coded &= (pl.col("closed_by") != "client").fill_null(True)
-    at_connect = stale | (said_here & failed_early)
+    stale = (pl.col("expires") < begun).fill_null(False) & _failed_early()
     rows = (
-        story.connections.join(said, on="session", how="left")
-        .with_columns(_at_connect=at_connect, _at_exp=at_exp & ~stale)
+        story.connections.join(_said(story.signs), on="session", how="left")
+        .with_columns(
+            _at_connect=stale | (said_here & _failed_early()), _at_exp=_at_expiry() & ~stale
+        )
         .filter(
             pl.col("_at_connect")
             | pl.col("_at_exp")
             | said_here
-            | (coded & pl.col("gone") & start_known)
+            | (_coded() & pl.col("gone") & start_known)
         )
         .pipe(counted)
         .select(
@@ -150,7 +121,7 @@ def _concerned(story: Story) -> pl.LazyFrame:
             where=pl.when("_at_connect").then(pl.lit("at-connect")).otherwise(pl.lit("midstream")),
             said=said_here | pl.col("reason").str.contains(_SAID).fill_null(False),
             stale=stale,
-            coded=coded,
+            coded=_coded(),
             started=pl.coalesce("opened", "first"),
             ended=pl.coalesce("closed", "ended", "first"),
             measured=pl.when("_at_connect")
@@ -164,6 +135,46 @@ def _concerned(story: Story) -> pl.LazyFrame:
         )
     )
     return _refused_after(rows, story)
+
+
+def _said(events: pl.LazyFrame) -> pl.LazyFrame:
+    """The connections of which a log says that their credential expired: session, said, said_at."""
+    says_so = named("expired-said").own(pl.col("reason")).str.contains(_SAYS_EXPIRED)
+    return (
+        events.filter(pl.col("session").is_not_null() & says_so)
+        .group_by("session")
+        .agg(pl.len().alias("said"), SPOT.head(2).alias("said_at"))
+    )
+
+
+def _at_expiry() -> pl.Expr:
+    """Whether the connection ended when its credential expired, and not of the client's will."""
+    moment, begun = pl.coalesce("closed", "ended"), pl.coalesce("opened", "attempted", "first")
+    return (
+        pl.col("gone")
+        & moment.is_between(pl.col("expires") - EARLY, pl.col("expires") + LATE)
+        & (pl.col("expires") > begun)
+        & ~(pl.col("close_dir") == "c2s").fill_null(False)
+        & pl.col("closed_by").is_in(["server", "unknown"])
+        & ~(pl.col("code").is_in([1001, 1012]).fill_null(False))
+    ).fill_null(False)
+
+
+def _failed_early() -> pl.Expr:
+    """Whether a credential was refused at the handshake or right behind it."""
+    moment, begun = pl.coalesce("closed", "ended"), pl.coalesce("opened", "attempted", "first")
+    blamed = pl.col("code").is_in([*AUTH_CODES, 1008, 4001, 4403]).fill_null(False)
+    return pl.col("status").is_in([401, 403]).fill_null(False) | (
+        (blamed | pl.col("said").is_not_null())
+        & (moment - begun < pl.duration(seconds=2)).fill_null(True)
+        & ~(pl.col("code") == EXPIRED_IN_USE).fill_null(False)
+    )
+
+
+def _coded() -> pl.Expr:
+    """A code of credentials. A client that closes with one refuses something of the server's."""
+    coded = pl.col("code").is_in(AUTH_CODES).fill_null(False)
+    return coded & (pl.col("closed_by") != "client").fill_null(True)
 
 
 def _refused_after(rows: pl.LazyFrame, story: Story) -> pl.LazyFrame:

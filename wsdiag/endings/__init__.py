@@ -1,11 +1,19 @@
 """Ends by the clocks that tell their cause: silence, age, the proxy's reloads, the last message.
 
 For each end: how long nothing had crossed the connection (either way, from the client, from the
-server), how old it was, what happened at the proxy before it, what the client said last, and how
-many ended with it.
+server), how old it was, which heartbeat was not answered, what happened at the proxy before it,
+what the client said last, and how many ended with it.
 """
 
 from wsdiag.endings.ends import TICK_S, ends
+from wsdiag.endings.heartbeats import (
+    own_pings,
+    pace,
+    sent_again,
+    throttled,
+    unanswered_pings,
+    usual_pace,
+)
 from wsdiag.endings.reloads import after_reload
 from wsdiag.endings.shutdowns import after_stop, by_order
 from wsdiag.endings.spikes import MANY, REPEATED, SURVIVED, by_clock, find_spikes, out_of
@@ -28,7 +36,13 @@ __all__ = [
     "gone_and_back",
     "killed",
     "out_of",
+    "own_pings",
+    "pace",
+    "sent_again",
     "stopped_before",
+    "throttled",
     "together",
     "triggers",
+    "unanswered_pings",
+    "usual_pace",
 ]
