@@ -209,6 +209,26 @@ def test_an_access_log_of_equal_ages_alone() -> None:
     assert "idle-equals-age" in finding["traits"]
 
 
+@pytest.mark.parametrize(
+    ("stops", "found"), [("evidence-stops", 1), (None, 0)], ids=["saw-no-end", "saw-the-end"]
+)
+def test_silences_between_a_clients_view_and_an_access_log(stops: str | None, found: int) -> None:
+    """A HAR shows messages and no ends; where a client saw ends and no lack of a Close frame, that
+    is another matter."""
+    rows = []
+    for n, last in enumerate((8.0, 21.0, 35.0)):
+        began, ended = 200.0 * n, 200.0 * n + last + 60.0
+        rows += [
+            row("open", began, f"*{n}", PROXY, ms=5.0, session=f"s{n}"),
+            row("end", ended, f"*{n}", PROXY, session=f"s{n}"),
+            row("open", began, f"tab{n}", CLIENT, session=f"s{n}"),
+            row("message", began + last, f"tab{n}", CLIENT, dir="s2c", session=f"s{n}"),
+            row("end", began + last if stops else ended, f"tab{n}", CLIENT, reason=stops)
+            | {"session": f"s{n}"},
+        ]
+    assert len(judge(NAME, rows).findings) == found
+
+
 def test_an_access_log_of_different_ages_alone() -> None:
     ages = (12.0, 47.0, 95.0, 180.0)
     rows = [r for n, age in enumerate(ages) for r in life(f"*{n}", n, n + age, source=PROXY)]

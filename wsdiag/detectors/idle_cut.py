@@ -240,7 +240,7 @@ def _unsaid() -> pl.Expr:
         pl.col("stated").is_null()
         & ~by_no_timer.fill_null(False)
         & pl.col("code").is_null()
-        & (pl.col("frameless") | (pl.col("vantages").list.len() == 1))
+        & (pl.col("frameless") | (pl.col("witnesses") <= 1))
         & (pl.col("closed_by") != "client").fill_null(True)
         & ~pl.col("heartbeat_timeout")
         & ~pl.col("expiring")

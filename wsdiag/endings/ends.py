@@ -30,7 +30,8 @@ def ends(story: Story) -> pl.LazyFrame:
     states, `observed_s` also where the line is a bystander's, `said_timeout` a server that closed
     with no more words than that; `by_proxy` and `owner` (haproxy, envoy, else null) tell who it
     was. `idle`, `idle_c2s`, `idle_s2c` and `age` are in seconds, null where nobody saw, and `tick`
-    is how finely. `expiring`: the end is its token's.
+    is how finely. `expiring`: the end is its token's. `witnesses`: from how many vantages the end
+    was seen.
     """
     moment = pl.coalesce("ended", "closed", "last_seen")
     seen = pl.col("idle_s").is_not_null()
@@ -38,6 +39,7 @@ def ends(story: Story) -> pl.LazyFrame:
     return (
         counted(story.connections.filter((pl.col("gone") & ~pl.col("fragment")) | pl.col("timer")))
         .join(_stated(story.signs), on="session", how="left")
+        .join(_unseen(story.signs), on="session", how="left")
         .with_columns(
             # What a log says of an end that it did not make is an observation, not its own timer.
             stated=pl.when(
@@ -68,6 +70,7 @@ def ends(story: Story) -> pl.LazyFrame:
             "pings",
             "said_timeout",
             "end_reason",
+            witnesses=pl.col("vantages").list.len() - pl.col("unseen").fill_null(0),
             by_proxy=(pl.col("by") == "proxy").fill_null(False),
             idle="idle_s",
             **{
@@ -88,6 +91,19 @@ def ends(story: Story) -> pl.LazyFrame:
             ended=pl.when("gone").then(moment),
             pointers="closing",
         )
+    )
+
+
+def _unseen(events: pl.LazyFrame) -> pl.LazyFrame:
+    """From how many vantages of each session the evidence stops before its end, as a HAR does."""
+    over = pl.col("kind").is_in(["close", "end"])
+    stops = (pl.col("reason") == "evidence-stops").fill_null(value=False)
+    return (
+        events.filter(over & pl.col("session").is_not_null())
+        .group_by("session", "vantage")
+        .agg(_stops=stops.all())
+        .group_by("session")
+        .agg(unseen=pl.col("_stops").sum())
     )
 
 
