@@ -72,6 +72,7 @@ def _context(
         "troubled": len(sessions(case.frame)),
         "share": candidate.share,
         "found": found,
+        "again": _again(sum(one.detector == "mass-close" for one in candidate.findings)),
         "marks": set(terms),
         "stacks": set(case.stacks),
         "targets": case.targets,
@@ -100,6 +101,12 @@ def ping_every(silence: float | None) -> int:
     if silence is None:
         return USUAL_PING_S
     return max(SHORTEST_PING_S, min(USUAL_PING_S, int(silence / 2)))
+
+
+def _again(moments: int) -> str:
+    """What follows the first of several moments at which many connections ended."""
+    more = {2: "once", 3: "twice"}.get(moments, f"{moments - 1} times")
+    return f" and {more} more" if moments > 1 else ""
 
 
 def _lasting(silence: float | None, *, at_most: bool) -> str:
