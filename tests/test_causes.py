@@ -270,7 +270,7 @@ def everything(**known: object) -> dict[str, object]:
         "facts": facts,
         "explained": 41,
         "them": "41 connections",
-        "again": " and twice more",
+        "again": " (1 of 3)",
         "troubled": 63,
         "share": 41 / 63,
         "found": {detector: finding(detector) for detector in DETECTORS},

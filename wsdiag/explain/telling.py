@@ -105,8 +105,7 @@ def ping_every(silence: float | None) -> int:
 
 def _again(moments: int) -> str:
     """What follows the first of several moments at which many connections ended."""
-    more = {2: "once", 3: "twice"}.get(moments, f"{moments - 1} times")
-    return f" and {more} more" if moments > 1 else ""
+    return f" (1 of {moments})" if moments > 1 else ""
 
 
 def _lasting(silence: float | None, *, at_most: bool) -> str:
