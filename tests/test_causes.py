@@ -136,6 +136,7 @@ DETECTORS = [
 ]
 
 MARKS = {
+    "abnormal-close:application-unknown",
     "connection-refused:backend",
     "connection-refused:lasting",
     "connection-refused:name-unknown",
@@ -146,6 +147,7 @@ MARKS = {
     "connection-refused:server-stopped",
     "handshake-rejected:insecure-page",
     "handshake-rejected:library-missing",
+    "handshake-rejected:not-to-take-over",
     "handshake-rejected:sid-unknown",
     "handshake-rejected:sid-served-elsewhere",
     "handshake-rejected:status-401",

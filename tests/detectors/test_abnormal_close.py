@@ -177,6 +177,22 @@ def test_ended_for_a_newer_one_whatever_the_code() -> None:
     assert judge(NAME, [row("close", 9, "a", SERVER, reason="bye")]).findings == []
 
 
+@pytest.mark.parametrize(
+    ("reason", "code", "trait"),
+    [
+        ("Did not receive auth message within 10 seconds", None, "auth-late"),
+        ("Could not find app key k1", None, "application-unknown"),
+        ("CloudFlare WebSocket proxy restarting", 1001, "edge-restarts"),
+    ],
+)
+def test_a_reason_that_blames_makes_any_close_abnormal(
+    reason: str, code: int | None, trait: str
+) -> None:
+    said = judge(NAME, [row("close", 9, "a", SERVER, reason=reason, code=code)])
+    assert trait in said.traits
+    assert judge(NAME, [row("close", 9, "a", SERVER, reason="bye", code=code)]).findings == []
+
+
 def test_who_ended_them_is_counted() -> None:
     rows = [r for n, by in enumerate(["s2c", "c2s", "c2s"]) for r in life(f"c{n}", n, 30, by=by)]
     (finding,) = judge(NAME, rows).findings

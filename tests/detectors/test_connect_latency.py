@@ -67,6 +67,22 @@ def test_a_client_log_without_figures_still_has_two_moments() -> None:
     assert judge(NAME, rows).findings[0]["measured"] == pytest.approx(400)
 
 
+@pytest.mark.parametrize(("tried", "opened", "measured"), [(0, 1, None), (3, 5, 2000.0)])
+def test_neighbouring_whole_seconds_are_no_measure(
+    tried: int, opened: int, measured: float | None
+) -> None:
+    """A log of whole seconds: from one to the next may be a millisecond."""
+    rows = [row("attempt", tried, "c00", CLIENT), row("open", opened, "c00", CLIENT)]
+    assert [one["measured"] for one in judge(NAME, rows).findings] == (
+        [measured] if measured else []
+    )
+
+
+def test_a_second_and_its_parts_are_a_measure() -> None:
+    rows = [row("attempt", 0.25, "c00", CLIENT), row("open", 1.25, "c00", CLIENT)]
+    assert judge(NAME, rows).findings[0]["measured"] == 1000.0
+
+
 def test_both_legs_are_one_handshake() -> None:
     said = judge(NAME, proxied("a", 0, 9, ms=130.0))
     assert said.count == 1

@@ -716,6 +716,130 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
     ),
     ("watchdog: timer came 9955 ms late", {}, [{"kind": "stall", "ms": 9955.0}]),
     ("till-07: shop unavailable: certificate has expired", {}, [{"kind": "error"}]),
+    # -- handshakes that phones, Kubernetes and Go turn down --
+    (
+        'WSError(type: ErrorType.upgradeError, message: "Invalid HTTP upgrade", code: 429)',
+        {},
+        [{"kind": "rejected", "code": 429}],
+    ),
+    (
+        'Error Domain=WebSocket Code=404 "Invalid HTTP upgrade" UserInfo={}',
+        {},
+        [{"kind": "rejected", "code": 404}],
+    ),
+    ('Error Domain=Websocket Code=1 "Invalid HTTP upgrade"', {}, [{"kind": "rejected"}]),
+    ("HTTPUpgradeError.notAnUpgrade(403)", {}, [{"kind": "rejected", "code": 403}]),
+    (
+        "error: unable to upgrade connection: 404 page not found",
+        {},
+        [{"kind": "rejected", "code": 404, "reason": "404 page not found"}],
+    ),
+    (
+        'unable to upgrade connection: container not found ("app")',
+        {},
+        [{"kind": "rejected", "code": None, "reason": 'container not found ("app")'}],
+    ),
+    (
+        "Unable to hijack the connection: the ResponseWriter doesn't support the Hijacker",
+        {},
+        [{"kind": "rejected"}],
+    ),
+    (
+        "upgrade: websocket: response does not implement http.Hijacker",
+        {},
+        [{"kind": "rejected", "reason": "response does not implement http.Hijacker"}],
+    ),
+    (
+        'lvl=warn msg="Request Origin is not authorized" logger=live origin=http://10.0.0.5:3000',
+        {},
+        [{"kind": "rejected", "code": 403, "reason": "Request Origin is not authorized"}],
+    ),
+    # -- the Pusher protocol --
+    (
+        'sends {"event":"pusher:error","data":{"message":"Over quota","code":4004}}',
+        {},
+        [{"kind": "close", "code": 4004, "dir": "s2c", "reason": "Over quota"}],
+    ),
+    (
+        r'{"event":"pusher:error","data":"{\"code\":4001,\"message\":\"Unknown app key\"}"}',
+        {},
+        [{"kind": "close", "code": 4001, "reason": "Unknown app key"}],
+    ),
+    (
+        "",
+        {"event": "pusher:error", "data.code": 4001, "data.message": "App key k1 does not exist"},
+        [{"kind": "close", "code": 4001, "dir": "s2c", "reason": "App key k1 does not exist"}],
+    ),
+    # -- how it ended, as libraries and programs write it --
+    (
+        "[139984005164640] Ann from 10.0.0.5 (Home Assistant/2026.1 (Android 15)): Disconnected: "
+        "Did not receive auth message within 10 seconds",
+        {},
+        [
+            {"kind": "close", "dir": "s2c", "conn": "139984005164640"},
+            {"kind": "timeout", "ms": 10000.0},
+        ],
+    ),
+    (
+        r"receiveFrame(CLOSE@5a[len=5,fin=true,m=0]DirectByteBuffer@7f[p=0]={<<<\x03\xE9bye>>>}"
+        ":{1001=SHUTDOWN,bye}, Connection$1@30) - state=SessionState@5b{OPEN,c=null}",
+        {},
+        [{"kind": "close", "code": 1001, "reason": "bye"}],
+    ),
+    (
+        "Fatal|WebSocketException: The header of a frame cannot be read from the stream.",
+        {},
+        [{"kind": "end", "reason": "eof"}],
+    ),
+    (
+        "stream ended",
+        {"error": "failed to get reader: failed to read frame header: EOF"},
+        [{"kind": "end", "reason": "eof"}],
+    ),
+    (
+        "Ranch listener 'mqtt:ws' had connection process started with cowboy_clear:start_link/4 "
+        "at <0.17.0> exit with reason: {error,remote}",
+        {},
+        [{"kind": "end", "conn": "0.17.0"}],
+    ),
+    (
+        "Ranch listener http had connection process started with cowboy_clear:start_link/3 "
+        "at <0.450.0> exit with reason: {{badmatch,7},[{cowboy_websocket,call,6}]}",
+        {},
+        [{"kind": "error", "conn": "0.450.0"}],
+    ),
+    (
+        "crasher: initial call: cowboy_clear:connection_process/4, pid: <0.450.0>, "
+        "registered_name: [], error: {function_clause,[{cowboy_websocket,call,6,[]}]}",
+        {},
+        [{"kind": "error", "conn": "0.450.0"}],
+    ),
+    (
+        'WebSocket send: Error Domain=NSPOSIXErrorDomain Code=57 "Socket is not connected"',
+        {},
+        [{"kind": "error", "reason": "Socket is not connected"}],
+    ),
+    (
+        "/gems/actioncable-7.0/lib/action_cable/subscription_adapter/redis.rb:72:in `listen'",
+        {},
+        [{"kind": "error"}],
+    ),
+    # -- other programs --
+    ("New connection to session from 203.0.113.4", {}, [{"kind": "open"}]),
+    ("WebSocket from 203.0.113.4 for session closed", {}, [{"kind": "end"}]),
+    ("[HPM] Upgrading to WebSocket", {}, [{"kind": "attempt"}]),
+    ("Opening websockets listen socket on port 9001.", {}, [{"kind": "server_start"}]),
+    ("Out of memory: Kill process 2211 (node) score 812", {}, [{"kind": "server_stop"}]),
+    (
+        "Killed process 2211 (node) total-vm:1034232kB, anon-rss:801220kB, file-rss:0kB",
+        {},
+        [
+            {
+                "kind": "server_stop",
+                "reason": "Killed process 2211 (node) total-vm:1034232kB, anon-rss",
+            }
+        ],
+    ),
 ]
 
 # What the same program says once more in another layer, and schedules of tries to come.
@@ -737,6 +861,15 @@ SILENT = [
 
 NOISE = """\
 kernel: eth0: link up
+unable to upgrade the database connection
+the plan could not be upgraded: Invalid plan upgrade
+Opening ipv4 listen socket on port 1883.
+Starting websocket server listener
+connection process started with esockd:start_link/3 at <0.7.0> exit with reason: {badarg,[]}
+DEPRECATION: pool (called from action_cable/subscription_adapter/redis.rb:12:in `initialize')
+RuntimeError at action_cable/channel/base.rb:72:in `listen_to_others'
+New connection to database session from 10.0.0.5
+{"event":"pusher:error","data":{"message":"Client event rejected","code":4301}}
 node 3 joined the cluster
 consumer 4 left group, code 1001
 driver 77 finished ride, status 4512
@@ -1015,6 +1148,7 @@ def test_pairs_are_split(message: str, expected: dict[str, str]) -> None:
         "connecting to wss://chat.example.com/ws",
         "retrying in 3s",
         "Error: Unexpected server response: 403",
+        'Error Domain=NSPOSIXErrorDomain Code=57 "Socket is not connected"',
         "kick disconnect undefined io server disconnect undefined",
     ],
 )

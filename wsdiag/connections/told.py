@@ -151,12 +151,16 @@ def _handshake(opens: pl.DataFrame) -> pl.DataFrame:
 def _client_took(rows: pl.DataFrame) -> pl.DataFrame:
     """From the client's first attempt to its first open, in milliseconds.
 
-    Nothing where both bear one time: its source did not measure it, as a HAR by Playwright.
+    Nothing where both bear one time: its source did not measure it, as a HAR by Playwright. Nothing
+    either where one second follows the other and the log tells no parts of them: that may be a
+    millisecond as well as two seconds.
     """
     ts = pl.col("ts")
-    took = (ts.filter(OPEN).min() - ts.filter(ATTEMPT).min()).dt.total_microseconds()
+    opened, tried = ts.filter(OPEN).min(), ts.filter(ATTEMPT).min()
+    took = (opened - tried).dt.total_microseconds()
+    coarse = (took == 1_000_000) & (opened.dt.microsecond() == 0)
     return rows.group_by("_place", maintain_order=True).agg(
-        pl.when(took != 0).then(took / 1000).alias("_client_took_ms")
+        pl.when((took != 0) & ~coarse).then(took / 1000).alias("_client_took_ms")
     )
 
 

@@ -48,7 +48,9 @@ TRACEBACK_LINES = 100
 
 SAYS = {wording.mark: wording.pattern for wording in book() if wording.detector == ID}
 HANDLER, TO_THE_GONE = SAYS["handler-failed"], SAYS["spoke-to-the-gone"]
-ON_PURPOSE = f"{SAYS['displaced']}|{SAYS['ended-on-purpose'][4:]}"
+_ON_PURPOSE = ("displaced", "ended-on-purpose", "auth-late", "application-unknown")
+ON_PURPOSE = "(?i)" + "|".join(f"(?:{SAYS[mark][4:]})" for mark in _ON_PURPOSE)
+AT_THE_EDGE = SAYS["edge-restarts"]
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -108,6 +110,7 @@ def _abnormal(story: Story) -> pl.LazyFrame:
         pl.col("frameless")
         | (pl.col("code").is_not_null() & ~announced)
         | (pl.col("code").is_null() & pl.col("reason").str.contains(ON_PURPOSE)).fill_null(False)
+        | pl.col("reason").str.contains(AT_THE_EDGE).fill_null(False)
     )
     connections = with_room(story.connections).with_columns(well=_well_meanwhile())
     closed = counted(connections.filter(pl.col("gone") & abnormal & may_have_lived())).select(

@@ -8,7 +8,7 @@ STATUS = ("httpstatus", "responsestatus", "statuscode", "status", "code")
 REASON = (
     *("closereason", "disconnectreason", "closedescription", "closestatusdescription"),
     *("wsreason", "reason", "description", "why", "note", "closetext", "reasontext", "whytext"),
-    "whytxt",
+    *("whytxt", "datamessage"),
 )
 ERROR = ("errmessage", "errormessage", "err", "error", "exception", "exc", "cause", "errmsg")
 WHERE = ("logger", "loggername", "component", "module", "subsystem", "target", "system")

@@ -36,7 +36,10 @@ CLIENT_ID = re.compile(
 """A sentence that names one connection or its client."""
 _IDS = (
     # Home Assistant: the id of a Python object; mosquitto; engine.io in Python
-    re.compile(r"^\[(?P<id>\d{6,20})\] (?=(?:dis)?connect|auth|did not|client)", re.IGNORECASE),
+    re.compile(
+        r"^\[(?P<id>\d{6,20})\] (?=(?:dis)?connect|auth|did not|client|(?:\S+ )?from )",
+        re.IGNORECASE,
+    ),
     re.compile(r"\bconnected from \S+ as (?P<id>[\w.-]{1,64}) \(p\d"),
     re.compile(
         r"^(?P<id>[\w-]{4,40}): (?=client is gone|sending packet|received packet|upgrade to"
