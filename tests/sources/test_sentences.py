@@ -808,6 +808,12 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         {},
         [{"kind": "error", "conn": "0.450.0"}],
     ),
+    (  # what is written to a socket that has gone breaks the process: its end came first
+        "Ranch listener http had connection process started with cowboy_clear:start_link/3 "
+        "at <0.451.0> exit with reason: {{badmatch,{error,closed}},[{cowboy_websocket,reply,3}]}",
+        {},
+        [{"kind": "end", "conn": "0.451.0"}],
+    ),
     (
         "crasher: initial call: cowboy_clear:connection_process/4, pid: <0.450.0>, "
         "registered_name: [], error: {function_clause,[{cowboy_websocket,call,6,[]}]}",
@@ -826,6 +832,17 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
     ),
     # -- other programs --
     ("New connection to session from 203.0.113.4", {}, [{"kind": "open"}]),
+    (
+        "Socket error on client mqttjs_7f01, disconnecting.",
+        {},
+        [{"kind": "end", "conn": "mqttjs_7f01"}],
+    ),
+    ("Socket error on client <unknown>, disconnecting.", {}, [{"kind": "end", "conn": None}]),
+    (
+        'Tungstenite(Io(Os { code: 104, message: "Connection reset by peer" }))',
+        {},
+        [{"kind": "end", "reason": "rst"}],
+    ),
     ("WebSocket from 203.0.113.4 for session closed", {}, [{"kind": "end"}]),
     ("[HPM] Upgrading to WebSocket", {}, [{"kind": "attempt"}]),
     ("Opening websockets listen socket on port 9001.", {}, [{"kind": "server_start"}]),
@@ -865,6 +882,7 @@ unable to upgrade the database connection
 the plan could not be upgraded: Invalid plan upgrade
 Opening ipv4 listen socket on port 1883.
 Starting websocket server listener
+crasher: initial call: cowboy_clear:init/4, pid: <0.7.0>, error: {{badmatch,{error,closed}},[]}
 connection process started with esockd:start_link/3 at <0.7.0> exit with reason: {badarg,[]}
 DEPRECATION: pool (called from action_cable/subscription_adapter/redis.rb:12:in `initialize')
 RuntimeError at action_cable/channel/base.rb:72:in `listen_to_others'

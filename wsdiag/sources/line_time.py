@@ -6,11 +6,12 @@ A stamp is what stands in the line and nothing more: it may lack the year (syslo
 Forms: RFC 3339 and its relatives (`2026-11-22T23:45:36.5Z`, `2026-11-22 23:45:36,500 +0100`,
 `2026/11/22 23:45:36`), Common Log Format (`22/Nov/2026:23:45:36 +0000`; Django puts a space for the
 colon), syslog RFC 3164 (`Nov 22 23:45:36`), C and JavaScript dates (`Sun Nov 22 23:45:36.5 2026`,
-`Sun Nov 22 2026 23:45:36 GMT+0000`), RFC 1123 (`22 Nov 2026 23:45:36`), Android
-(`11-22 23:45:36.5`), klog (`I1122 23:45:36.5`), tornado (`261122 23:45:36`), Chrome
-(`1122/234536.5`), American (`11/22/2026, 11:45:36 PM`; without AM or PM nobody knows which is the
-month) and German (`22.11.2026 23:45:36`) dates, Unix seconds, milliseconds, microseconds and
-nanoseconds, and a bare time of day, also with AM or PM.
+`Sun Nov 22 2026 23:45:36 GMT+0000`), RFC 1123 (`22 Nov 2026 23:45:36`), Erlang
+(`22-Nov-2026::23:45:36.5`), Android (`11-22 23:45:36.5`; log15 puts a bar for the blank), klog
+(`I1122 23:45:36.5`), tornado (`261122 23:45:36`), Chrome (`1122/234536.5`), American (`11/22/2026,
+11:45:36 PM`; without AM or PM nobody knows which is the month) and German (`22.11.2026 23:45:36`)
+dates, Unix seconds, milliseconds, microseconds and nanoseconds, and a bare time of day, also with
+AM or PM.
 """
 
 from __future__ import annotations
@@ -73,9 +74,9 @@ _FORMS = {
     + _ZONE.format("j"),
     "r": r"(?P<rd>\d{1,2})[ -](?P<rm>"
     + _MONTH
-    + r")[ -](?P<rY>\d{4}) "
+    + r")[ -](?P<rY>\d{4})(?: |::)"
     + (_TIME + _FRACTION + _ZONE).format("r"),
-    "a": r"(?<!-)(?P<am>[01]\d)-(?P<ad>[0-3]\d) " + (_TIME + _FRACTION).format("a"),
+    "a": r"(?<!-)(?P<am>[01]\d)-(?P<ad>[0-3]\d)[ |]" + (_TIME + _FRACTION).format("a"),
     "k": r"[IWEFD](?P<km>[01]\d)(?P<kd>[0-3]\d) " + (_TIME + _FRACTION).format("k"),
     "t": r"(?P<tY>\d\d)(?P<tm>[01]\d)(?P<td>[0-3]\d) " + (_TIME + _FRACTION).format("t"),
     "u": r"(?P<um>\d{1,2})/(?P<ud>\d{1,2})/(?P<uY>\d{4}),? (?P<uH>[01]?\d):(?P<uM>[0-5]\d)"
