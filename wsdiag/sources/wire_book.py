@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import polars as pl
 
 from wsdiag import contents
 from wsdiag.capture.batch import Ints
-from wsdiag.capture.flow import Sent
 from wsdiag.capture.handshake import BODY_BYTES
 from wsdiag.capture.payload import Masking
+from wsdiag.capture.streams import Connection, TcpFact
 from wsdiag.contents import Notebook
 from wsdiag.event import EVENTS, Dir, Kind, Vantage
 from wsdiag.redact import Redactor
 from wsdiag.sources.wire_echoes import Echoes
 from wsdiag.sources.wire_tls import Encrypted
 
-if TYPE_CHECKING:
-    from wsdiag.sources.wire_story import Story
-
 BATCH_ROWS = 50_000
 """Rows are packed into a frame in batches of this size, to bound memory."""
 
 _END_US = 253_402_300_800_000_000  # the year 10000, which no datetime reaches
+
+
+class Locked(Protocol):
+    """A connection that keys may open."""
+
+    conn: Connection
+
+    @property
+    def client(self) -> int:
+        """The side that asks."""
+
+    def reveal(self, facts: Sequence[TcpFact], /) -> None:
+        """Read what was opened."""
 
 
 class Book:
@@ -40,9 +50,8 @@ class Book:
         self.unreadable = self.lost_bytes = self.lossy = self.over_http2 = 0
         self.encrypted = Encrypted()
         self.echoes = Echoes()
-        self.keyed: list[Story] | None = None  # to be opened; None: there are no keys
+        self.keyed: list[Locked] | None = None  # to be opened; None: there are no keys
         self.turn = 0  # of the rows that are added: when what they tell of happened
-        self.sent: Callable[[int, int], Sent | None] | None = None  # where many are read at once
         self._rows: list[dict[str, object]] = []
         self._round: list[pl.DataFrame] = []  # of this round, each row with its turn
         self._packed: list[pl.DataFrame] = []  # of the rounds before, each with its place instead

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from wsdiag import redact
 from wsdiag.capture import payload
 from wsdiag.capture.flow import Sent
@@ -14,24 +16,27 @@ MAX_PINGS = 64
 """So many pings of one connection wait for their pong."""
 
 
+Bringer = Callable[[int], Sent | None]
+"""The packet that brought the bytes which became available at this one, where it is known."""
+
+
 class Frames:
     """The frames of one connection."""
 
     def __init__(self, page: Page) -> None:
         self.engine_io = False
-        self.brought: tuple[int, Sent | None] = (0, None)  # pos of the latest bytes, their packet
         self._page = page
         self._pings: dict[tuple[int, str | None, str | None], int] = {}
         self._broken_rules: list[tuple[int, str]] = []  # by side; few
         self._closes: dict[int, Sent | None] = {}  # by side
 
-    def tell(self, fact: Frame | Message) -> None:
+    def tell(self, fact: Frame | Message, brought: Bringer) -> None:
         """A frame or a message is complete."""
         self.violations(fact)
         if isinstance(fact, Message):
             self._message(fact)
         elif fact.opcode == CLOSE:
-            self._close(fact)
+            self._close(fact, brought(fact.pos))
         elif fact.opcode in (PING, PONG):
             content = ping_content(fact.payload) if fact.payload else None
             what = Kind.PING if fact.opcode == PING else Kind.PONG
@@ -113,29 +118,20 @@ class Frames:
         at = (fact.side, fact.pos, fact.ts)
         self._page.row(what, *at, bytes=fact.size, name=name, trace=trace_id, ms=ms)
 
-    def _close(self, frame: Frame) -> None:
-        """A Close frame, and which of two was sent first.
+    def _close(self, frame: Frame, sent: Sent | None) -> None:
+        """A Close frame, the packet that carries its end, and which of two was sent first.
 
         Who answers a Close acknowledges it by the same packet. That may be available before what it
         answers, which waited for bytes before it. Neither acknowledges the other where both sides
         closed before they could know of it.
         """
-        sent, other = self._sent(frame), self._closes.get(1 - frame.side)
-        name = None
+        other, name = self._closes.get(1 - frame.side), None
         if sent and other and not sent.knew(other):
             name = SENT_FIRST if other.knew(sent) else CROSSED
         self._closes.setdefault(frame.side, sent)
         reason = self._page.book.redactor.reason(frame.reason)
         at = (frame.side, frame.pos, frame.ts)
         self._page.row(Kind.CLOSE, *at, code=frame.code, reason=reason, bytes=frame.size, name=name)
-
-    def _sent(self, frame: Frame) -> Sent | None:
-        """The packet that carries the end of a frame, where it is known."""
-        book = self._page.book
-        if book.sent is not None:
-            return book.sent(book.turn, frame.pos)
-        pos, sent = self.brought
-        return sent if pos == frame.pos else None
 
 
 ping_content = redact.remembered(4096)(redact.ping_payload)

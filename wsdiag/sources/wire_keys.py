@@ -10,13 +10,13 @@ from wsdiag.capture.cut import cut
 from wsdiag.capture.packets import Endpoint
 from wsdiag.capture.streams import TcpFact, What
 from wsdiag.sources import tshark
-from wsdiag.sources.wire_story import Story
+from wsdiag.sources.wire_book import Locked
 
-Opened = dict[Story, list[TcpFact]]
+Opened = dict[Locked, list[TcpFact]]
 """What was found in TLS, by connection: its bytes, and that a side is done."""
 
 
-def read(path: Path, stories: Sequence[Story], keys: bytes) -> list[str]:
+def read(path: Path, stories: Sequence[Locked], keys: bytes) -> list[str]:
     """Read stories in TLS from the capture they are of; remarks on what hinders it."""
     told, hindered = opened(path, stories, keys)
     for story in stories:
@@ -24,16 +24,16 @@ def read(path: Path, stories: Sequence[Story], keys: bytes) -> list[str]:
     return hindered
 
 
-def opened(path: Path, stories: Sequence[Story], keys: bytes) -> tuple[Opened, list[str]]:
+def opened(path: Path, stories: Sequence[Locked], keys: bytes) -> tuple[Opened, list[str]]:
     """What is in the TLS of stories from this capture; remarks on what hinders it."""
-    lanes, of_lane = dict[tuple[Endpoint, Endpoint], int](), list[list[Story]]()
+    lanes, of_lane = dict[tuple[Endpoint, Endpoint], int](), list[list[Locked]]()
     for story in sorted(stories, key=lambda story: story.conn.begun):
         one, other = story.conn.ends
         for ends in ((one, other), (other, one)):
             if lanes.setdefault(ends, len(of_lane)) == len(of_lane):
                 of_lane.append([])
             of_lane[lanes[ends]].append(story)
-    ports = sorted({story.conn.ends[1 - story.page.client].port for story in stories})
+    ports = sorted({story.conn.ends[1 - story.client].port for story in stories})
     told, hindered = Opened(), list[str]()
     try:
         tshark.found()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from operator import itemgetter
 
 import numpy as np
@@ -16,7 +17,7 @@ from wsdiag.capture.batch import Ints
 from wsdiag.capture.framing import Stream, frames
 from wsdiag.capture.headers import Traffic
 from wsdiag.capture.messages import assemble, lawless, take_apart
-from wsdiag.capture.order import Chunks, Ordered, order
+from wsdiag.capture.order import Ordered, order
 from wsdiag.capture.streams import TcpFact, What
 from wsdiag.capture.websocket import TEXT, Frame, Message, Reader
 from wsdiag.sources.wire_book import Book
@@ -38,9 +39,10 @@ def read_together(
     odd.update(_beyond_end(stories, ordered))
     odd |= {lane >> 1 for lane in lawless(parts, framed.frames.head & 0x7F, readers)}
     told: list[Told] = [
-        (number, turn, stories[number].take, fact) for number, turn, fact in ordered.facts
+        (number, turn, partial(stories[number].take, brought=partial(ordered.sent, turn)), fact)
+        for number, turn, fact in ordered.facts
     ]
-    told += _odd_bytes(stories, odd, ordered.chunks, stream)
+    told += _odd_bytes(stories, odd, ordered, stream)
     if odd:
         plain = ~np.isin(parts.lane >> 1, list(odd))
         parts = parts.of(plain)
@@ -48,7 +50,7 @@ def read_together(
         if of >> 1 not in odd:
             story, (begin, _) = stories[of >> 1], stream.lane(of)
             told += [
-                (of >> 1, turn, story.tell, facts)
+                (of >> 1, turn, partial(story.tell, brought=partial(ordered.sent, turn)), facts)
                 for turn, facts in _feed(readers[of], stream, begin, end)
             ]
     for of in framed.headed:
@@ -59,19 +61,17 @@ def read_together(
         if of >> 1 not in odd:
             for _ in _feed(readers[of], stream, begin, stream.lane(of)[1]):
                 pass
-    told += _each(stories, assembled.several)
+    told += _each(stories, ordered, assembled.several)
     beats = {number for number, _, _, what in told if isinstance(what, list)}
     messages = Messages(stories, parts, assembled)
     told += [*messages.told(), *messages.without_ids(_talking(stories, told))]
     beats |= messages.beating
     quiet = assembled.control.quiet(beats)
-    told += _each(stories, assembled.control.some(~quiet).each(readers))
+    told += _each(stories, ordered, assembled.control.some(~quiet).each(readers))
     many = messages.rows(book), heartbeats(stories, assembled.control.some(quiet))
-    book.sent = ordered.sent
     for _, turn, tell, what in sorted(told, key=itemgetter(0, 1)):
         book.turn = turn
         tell(what)
-    book.sent = None
     book.add_many(*many)
 
 
@@ -89,15 +89,16 @@ def _beyond_end(stories: Sequence[Story], ordered: Ordered) -> Iterator[int]:
 
 
 def _odd_bytes(
-    stories: Sequence[Story], odd: set[int], chunks: Chunks, stream: Stream
+    stories: Sequence[Story], odd: set[int], ordered: Ordered, stream: Stream
 ) -> Iterator[Told]:
     """The bytes in order of the stories that are not plain."""
+    chunks = ordered.chunks
     for row in np.flatnonzero(np.isin(chunks.lane >> 1, list(odd))).tolist():
         lane, turn, pos, ts, _, size = (int(column[row]) for column in chunks)
         story, side = stories[lane >> 1], lane & 1
         data = stream.bytes(stream.places[row], stream.places[row + 1])
         fact = TcpFact(What.DATA, story.conn, side, pos, ts, size, data)
-        yield lane >> 1, turn, story.take, fact
+        yield lane >> 1, turn, partial(story.take, brought=partial(ordered.sent, turn)), fact
 
 
 def _feed(
@@ -113,10 +114,12 @@ def _feed(
 
 
 def _each(
-    stories: Sequence[Story], facts: Iterable[tuple[int, int, Frame | Message]]
+    stories: Sequence[Story], ordered: Ordered, facts: Iterable[tuple[int, int, Frame | Message]]
 ) -> Iterator[Told]:
     """Frames and messages with their lanes and turns, to be told one by one."""
-    return ((lane >> 1, turn, stories[lane >> 1].tell, [fact]) for lane, turn, fact in facts)
+    for lane, turn, fact in facts:
+        tell = stories[lane >> 1].tell
+        yield lane >> 1, turn, partial(tell, brought=partial(ordered.sent, turn)), [fact]
 
 
 def _talking(stories: Sequence[Story], told: Iterable[Told]) -> set[int]:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 from wsdiag.capture import payload
 from wsdiag.capture.conversation import Conversation, Fact
+from wsdiag.capture.flow import Sent
 from wsdiag.capture.handshake import Request, Response
 from wsdiag.capture.streams import Connection, TcpFact, What
 from wsdiag.capture.tls import ALERTS, FATAL, Tls
@@ -17,7 +18,7 @@ from wsdiag.capture.websocket import Reader
 from wsdiag.event import Kind
 from wsdiag.sources import wire_http, wire_transport
 from wsdiag.sources.wire_book import Book
-from wsdiag.sources.wire_frames import Frames
+from wsdiag.sources.wire_frames import Bringer, Frames
 from wsdiag.sources.wire_page import Page
 from wsdiag.sources.wire_transport import Transport
 
@@ -36,9 +37,15 @@ class Story:
         self._awaiting = False  # an upgrade has no answer yet
         self._done: set[int] = set()  # sides
         self._lost = 0
+        self._latest: tuple[int, Sent | None] = (0, None)  # pos of the latest bytes, their packet
         self._tls: Tls | None = None
         self._stops = (0, 0)  # pos, ts where the evidence does
         self._end: tuple[int, str, int] | None = None  # side, name and time of the first
+
+    @property
+    def client(self) -> int:
+        """The side that asks."""
+        return self.page.client
 
     @property
     def readers(self) -> tuple[Reader, Reader] | None:
@@ -67,7 +74,7 @@ class Story:
         conn = self.conn
         return not conn.wanted and all(flow.start is not None for flow in conn.flows)
 
-    def take(self, fact: TcpFact) -> None:
+    def take(self, fact: TcpFact, brought: Bringer | None = None) -> None:
         """Something happened on the connection."""
         if fact.what in ENDS:
             self._end = self._end or (fact.side, fact.what.name, fact.ts)
@@ -85,11 +92,11 @@ class Story:
                 asks = 0 if self.conn.handshake_seen else None
                 talk = self.page.talk = Conversation(asks, keep=self._book.keep)
             if fact.what is What.DATA:
-                self.frames.brought = fact.pos, fact.sent
-                self.tell(talk.feed(fact.side, fact.data, fact.pos, fact.ts))
+                self._latest = fact.pos, fact.sent
+                self.tell(talk.feed(fact.side, fact.data, fact.pos, fact.ts), brought)
             else:
                 self._lost += fact.size
-                self.tell(talk.lose(fact.side, fact.size, fact.pos, fact.ts))
+                self.tell(talk.lose(fact.side, fact.size, fact.pos, fact.ts), brought)
             if talk.is_tls:
                 self._encrypted(fact)
             elif talk.is_other and not self._transport.is_shown:
@@ -117,8 +124,8 @@ class Story:
         self._transport.forget()
         self.conn.ignore()
 
-    def tell(self, facts: Sequence[Fact]) -> None:
-        """Both sides said something."""
+    def tell(self, facts: Sequence[Fact], brought: Bringer | None = None) -> None:
+        """Both sides said something; if nothing else `brought` it, the latest bytes did."""
         for fact in facts:
             if isinstance(fact, Request):
                 self._request(fact)
@@ -128,7 +135,11 @@ class Story:
             else:
                 if not self._transport.is_shown:
                     self._show_frames()
-                self.frames.tell(fact)
+                self.frames.tell(fact, brought or self._brought)
+
+    def _brought(self, pos: int) -> Sent | None:
+        latest, sent = self._latest
+        return sent if latest == pos else None
 
     def _request(self, request: Request) -> None:
         self._requests += 1
