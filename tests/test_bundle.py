@@ -24,7 +24,7 @@ from wsdiag.bundle.packing import Packer
 from wsdiag.capture import payload
 from wsdiag.capture.conversation import Conversation
 from wsdiag.capture.deflate import Inflater
-from wsdiag.capture.handshake import RequestReader
+from wsdiag.capture.http1 import RequestReader
 from wsdiag.capture.packets import segments
 from wsdiag.capture.records import Notes, records
 from wsdiag.capture.streams import What, follow

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from test_corpus import CORPUS, heard
 
-from wsdiag.capture.handshake import Response, broken_rules
+from wsdiag.capture.handshake import broken_rules
+from wsdiag.capture.http1 import Response
 from wsdiag.capture.websocket import NAMES, Frame
 
 ZEEK, SURICATA = CORPUS / "pcap" / "zeek", CORPUS / "pcap" / "suricata-verify"

@@ -10,11 +10,12 @@ from craft import ACK, C2S, FIN, PSH, S2C, SYN, Wire, close, frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsdiag.capture.conversation import MAX_FAILURES, Conversation, Fact
-from wsdiag.capture.handshake import Request, Response
+from wsdiag.capture.conversation import Conversation, Fact
+from wsdiag.capture.http1 import Request, Response
 from wsdiag.capture.packets import segments
 from wsdiag.capture.records import Notes, records
 from wsdiag.capture.streams import What, follow
+from wsdiag.capture.trials import MAX_FAILURES
 from wsdiag.capture.websocket import Frame, Message
 
 

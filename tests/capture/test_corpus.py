@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wsdiag.capture.conversation import Conversation, Fact
-from wsdiag.capture.handshake import Response
+from wsdiag.capture.http1 import Response
 from wsdiag.capture.packets import segments
 from wsdiag.capture.records import Notes, records
 from wsdiag.capture.streams import Connection, What, follow

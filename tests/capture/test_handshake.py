@@ -12,16 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsdiag import redact
-from wsdiag.capture.handshake import (
-    Request,
-    RequestReader,
-    Response,
-    ResponseReader,
-    UnreadableError,
-    broken_rules,
-    credential,
-    trace,
-)
+from wsdiag.capture.handshake import broken_rules, credential, trace
+from wsdiag.capture.http1 import Request, RequestReader, Response, ResponseReader, UnreadableError
 from wsdiag.redact import Redactor
 
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsdiag.capture.deflate import KEPT_BYTES, Deflate, negotiated
-from wsdiag.capture.websocket import Frame, Message, Reader
+from wsdiag.capture.frame_reader import Reader
+from wsdiag.capture.websocket import Frame, Message
 
 
 def feed(

@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 from wsdiag import redact
 from wsdiag.bundle.stream import Talk, Taped, place
 from wsdiag.capture.conversation import Conversation, Fact
-from wsdiag.capture.handshake import Request
+from wsdiag.capture.http1 import Request
 from wsdiag.capture.numbers import ETHERNET, TCP
 from wsdiag.capture.packets import FIN, RST, SYN, Endpoint, Segment, segment_of
 from wsdiag.capture.payload import is_engine_io

@@ -2,8 +2,8 @@
 
 Requests and answers are read in turns: what a side sends out of turn waits. Where the capture
 begins in the middle of a connection, or lost the handshake or the boundary of the next frame,
-frames are looked for at the starts of segments and believed only when enough of them fit. Of heads
-that the snaplen cut off, what stands in their first bytes is told.
+frames are looked for (trials.py). Of heads that the snaplen cut off, what stands in their first
+bytes is told.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 from wsdiag.capture import tls
 from wsdiag.capture.deflate import Deflate, negotiated
-from wsdiag.capture.handshake import (
+from wsdiag.capture.frame_reader import Reader
+from wsdiag.capture.http1 import (
     BODY_BYTES,
     Request,
     RequestReader,
@@ -23,7 +24,8 @@ from wsdiag.capture.handshake import (
     UnreadableError,
 )
 from wsdiag.capture.http2 import PREFACE, Http2
-from wsdiag.capture.websocket import Frame, Message, Reader
+from wsdiag.capture.trials import FRAGMENT_STARTS, FRAME_STARTS, Trials
+from wsdiag.capture.websocket import Frame, Message
 
 Fact = Request | Response | Frame | Message
 
@@ -33,14 +35,7 @@ MakeReader = Callable[[int, bool, Deflate | None], Reader]
 MAX_WAITING = 1024 * 1024
 """Bytes out of turn that are kept before the connection is given up as HTTP."""
 
-MAX_FAILURES = 200
-"""Segments that did not start a frame before a connection is given up as WebSocket."""
-
 _REQUEST = re.compile(rb"[A-Z]{3,7} \S+ HTTP/1|(?:GET|POST|CONNECT) ")
-_FRAME_STARTS = frozenset(b"\x81\x82\xc1\xc2\x88\x89\x8a")
-_FRAGMENT_STARTS = frozenset(b"\x01\x02\x41\x42")  # of a message, where frames are sure to come
-# Frames without a fault, the last of which ends with its segment, that one side has to show.
-_ENOUGH, _ENOUGH_OF_KNOWN = 3, 2
 
 
 class Conversation:
@@ -67,9 +62,8 @@ class Conversation:
         self._waiting: tuple[deque[tuple[bytes, int, int]], ...] = (deque(), deque())
         self._waiting_bytes = 0
         self._seeking = client is None
-        self._failures = 0
         self.readers: list[Reader | None] = [None, None]
-        self._trials: list[_Trial | None] = [None, None]
+        self._trials = Trials(self._try)
 
     @property
     def pending(self) -> Request | None:
@@ -105,9 +99,7 @@ class Conversation:
             if reader.broken:
                 self.readers[side], self._seeking = None, True
             return facts
-        if (trial := self._trials[side]) is not None:
-            fits = trial.lose(size, pos, ts)
-            self._trials[side] = trial if fits else None
+        if (fits := self._trials.lose(side, size, pos, ts)) is not None:
             return self._believe() if fits else []
         if self.http2 is not None:
             self._give_up()
@@ -281,45 +273,35 @@ class Conversation:
         """Look for a request or for frames where nothing is known of the connection."""
         if not self.is_websocket and self.client in (None, side) and _REQUEST.match(data):
             self.client, self._seeking, self._request = side, False, None
-            self._trials = [None, None]
+            self._trials.forget()
             return self.feed(side, data, pos, ts)
         if not self.is_websocket and tls.starts(data):
             self.is_tls = True
             self._give_up()
             return []
-        trial = self._trials[side]
-        if trial is None:
-            trial = self._try(side, data)
-        if trial is None or not trial.feed(data, pos, ts):
-            self._trials[side] = None
-            self._failures += 1
-            self.is_other = self._failures > MAX_FAILURES and not self.is_websocket
-            return []
-        self._trials[side] = trial
-        return self._believe()
+        if self._trials.feed(side, data, pos, ts):
+            return self._believe()
+        self.is_other = self._trials.are_hopeless and not self.is_websocket
+        return []
 
-    def _try(self, side: int, data: bytes) -> _Trial | None:
-        """A trial where `data` may start with the header of a frame that begins a message."""
-        known = self.upgrade is not None and data[:1] and data[0] in _FRAGMENT_STARTS
-        if len(data) < 2 or (data[0] not in _FRAME_STARTS and not known):
+    def _try(self, side: int, data: bytes) -> Reader | None:
+        """A reader where `data` may start with the header of a frame that begins a message."""
+        known = self.upgrade is not None and data[:1] and data[0] in FRAGMENT_STARTS
+        if len(data) < 2 or (data[0] not in FRAME_STARTS and not known):
             return None
         masked = data[1] >= 0x80
         if self.client is not None and masked != (side == self.client):
             return None
         deflate = self._deflate(masked) if self.upgrade else Deflate()
-        return _Trial(self._reader(side, masked, deflate))
+        return self._reader(side, masked, deflate)
 
     def _believe(self, at_least: int | None = None) -> list[Fact]:
         """What the trials found, once it is enough to be sure."""
-        enough = at_least or (_ENOUGH if self.client is None else _ENOUGH_OF_KNOWN)
-        fitting = [trial for trial in self._trials if trial is not None and trial.fitting]
-        both = len(fitting) == 2 and fitting[0].from_client != fitting[1].from_client
         facts: list[Fact] = []
-        for trial in fitting if both else [t for t in fitting if t.fitting >= enough][:1]:
+        for trial in self._trials.believed(known=self.client is not None, at_least=at_least):
             self.is_websocket = True
             self.client = trial.side if trial.from_client else 1 - trial.side
             self.readers[trial.side] = trial.reader
-            self._trials[trial.side] = None
             facts.extend(trial.facts)
         return facts
 
@@ -331,27 +313,3 @@ def _told(answer: Response) -> list[Fact]:
         return [answer]
     request = request._replace(headers={**request.headers, "upgrade": "websocket"})
     return [request, answer._replace(request=request)]
-
-
-class _Trial:
-    """A side read as frames from the start of a segment on, until it fits or fails."""
-
-    def __init__(self, reader: Reader) -> None:
-        self.side, self.from_client = reader.side, reader.from_client
-        self.reader = reader
-        self.facts: list[Frame | Message] = []
-        self.fitting = 0  # frames, counted where one ends with its segment
-
-    def feed(self, data: bytes, pos: int, ts: int) -> bool:
-        """Whether everything is still as it should be."""
-        return self._goes_on(self.reader.feed(data, pos, ts))
-
-    def lose(self, size: int, pos: int, ts: int) -> bool:
-        """Pass over bytes that are not in the capture; the same."""
-        return self._goes_on(self.reader.lose(size, pos, ts))
-
-    def _goes_on(self, new: list[Frame | Message]) -> bool:
-        self.facts.extend(new)
-        if self.reader.between_frames:
-            self.fitting = sum(isinstance(fact, Frame) for fact in self.facts)
-        return not (self.reader.broken or any(fact.violations for fact in new))

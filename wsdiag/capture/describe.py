@@ -11,8 +11,8 @@ import numpy as np
 from wsdiag.capture.batch import Ints
 from wsdiag.capture.batches import FEW_BYTES, batches
 from wsdiag.capture.conversation import Conversation, Fact
-from wsdiag.capture.handshake import Request, Response
 from wsdiag.capture.headers import between
+from wsdiag.capture.http1 import Request, Response
 from wsdiag.capture.packets import ACK, FIN, RST, SYN, Endpoint, Segment, segment_of
 from wsdiag.capture.records import Notes, Record
 from wsdiag.capture.streams import Connection, TcpFact, What, follow

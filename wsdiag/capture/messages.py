@@ -15,6 +15,7 @@ import numpy as np
 
 from wsdiag.capture.batch import Ints
 from wsdiag.capture.deflate import FLUSH, KEPT_BYTES
+from wsdiag.capture.frame_reader import Reader
 from wsdiag.capture.framing import Frames, Stream
 from wsdiag.capture.headers import Mask
 from wsdiag.capture.order import PLACE_BITS
@@ -27,7 +28,6 @@ from wsdiag.capture.websocket import (
     TEXT,
     Frame,
     Message,
-    Reader,
     close_violations,
     unmask,
 )

@@ -19,7 +19,8 @@ import polars as pl
 
 from wsdiag import evidence
 from wsdiag.capture import payload
-from wsdiag.capture.handshake import Request, credential, trace
+from wsdiag.capture.handshake import credential, trace
+from wsdiag.capture.http1 import Request
 from wsdiag.config import Config
 from wsdiag.event import Kind, Vantage, events
 from wsdiag.evidence import InputFile, Reading

@@ -10,7 +10,7 @@ import polars as pl
 
 from wsdiag import contents
 from wsdiag.capture.batch import Ints
-from wsdiag.capture.handshake import BODY_BYTES
+from wsdiag.capture.http1 import BODY_BYTES
 from wsdiag.capture.payload import Masking
 from wsdiag.capture.streams import Connection, TcpFact
 from wsdiag.contents import Notebook

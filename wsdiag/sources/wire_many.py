@@ -14,12 +14,13 @@ from operator import itemgetter
 import numpy as np
 
 from wsdiag.capture.batch import Ints
+from wsdiag.capture.frame_reader import Reader
 from wsdiag.capture.framing import Stream, frames
 from wsdiag.capture.headers import Traffic
 from wsdiag.capture.messages import assemble, lawless, take_apart
 from wsdiag.capture.order import Ordered, order
 from wsdiag.capture.streams import TcpFact, What
-from wsdiag.capture.websocket import TEXT, Frame, Message, Reader
+from wsdiag.capture.websocket import TEXT, Frame, Message
 from wsdiag.sources.wire_book import Book
 from wsdiag.sources.wire_columns import heartbeats
 from wsdiag.sources.wire_story import ENDS, Story

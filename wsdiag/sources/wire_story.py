@@ -11,10 +11,10 @@ from collections.abc import Collection, Sequence
 from wsdiag.capture import payload
 from wsdiag.capture.conversation import Conversation, Fact
 from wsdiag.capture.flow import Sent
-from wsdiag.capture.handshake import Request, Response
+from wsdiag.capture.frame_reader import Reader
+from wsdiag.capture.http1 import Request, Response
 from wsdiag.capture.streams import Connection, TcpFact, What
 from wsdiag.capture.tls import ALERTS, FATAL, Tls
-from wsdiag.capture.websocket import Reader
 from wsdiag.event import Kind
 from wsdiag.sources import wire_http, wire_transport
 from wsdiag.sources.wire_book import Book
