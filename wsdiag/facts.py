@@ -33,71 +33,98 @@ class Measured(NamedTuple):
 
 def measure(story: Story) -> Measured:
     """Count and measure; each connection once, however many sources tell of it."""
-    # Where nothing opened, a nameless end counts; a nameless message or ping never does.
-    # An attempt that never opened is no connection, and nothing of it ends.
-    tried_here = pl.col("attempted").is_not_null()
-    whole = ~pl.col("fragment") | (pl.col("gone") & ~pl.col("was_open").any())
-    everything = story.connections.filter(whole)
-    opened, ended, rejected, refused, tried, known = pl.collect_all(
-        [
-            counted(
-                everything.filter(may_have_lived() & (pl.col("was_open") | pl.col("gone")))
-            ).select("gone", "end_reason", "handshake_ms", "opened", "ended", "closed"),
-            counted(
-                with_room(story.connections).filter(
-                    pl.col("gone")
-                    & (pl.col("was_open") | ~(pl.col("rejected") | tried_here))
-                    & (pl.col("code").is_not_null() | pl.col("frameless"))
-                )
-            ).select("code"),
-            counted(story.connections.filter(pl.col("rejected"))).select("status"),
-            counted(story.connections.filter("refused")).select("session"),
-            counted(everything).select(_tried()),
-            counted(everything.filter(pl.col("client").is_not_null())).select(_tried(), "client"),
-        ]
-    )
-    beats, trips, gaps = pl.collect_all(
-        [
-            story.signs.filter((pl.col("kind") == "pong") & pl.col("ms").is_not_null()).select(
-                "ms"
-            ),
-            story.trips.select("ended", "ms", "how"),
-            reconnects(story.connections).select("reopened", "reconnect_s"),
-        ]
-    )
+    told = _tables(story)
     numbers = Facts(
-        connections=len(opened),
-        attempts=len(tried),
-        rejections=_counts(rejected["status"].cast(pl.String).fill_null("unknown")),
-        refused=len(refused),
-        close_codes=_close_codes(ended),
-        ends=_counts(
-            opened.filter("gone")["end_reason"].drop_nulls().str.replace(f"^{NOT_CUT}.*$", "normal")
-        ),
-        reconnects=len(gaps),
-        attempts_max_per_10s=_burst(tried),
-        attempts_max_per_10s_one_client=_burst(known, by="client"),
-        connect_ms=quantiles(opened["handshake_ms"]),
-        message_ms=quantiles(trips["ms"]),
-        message_how_ms=_by_how(trips),
-        pong_ms=quantiles(beats["ms"]),
-        reconnect_s=quantiles(gaps["reconnect_s"]),
+        connections=len(told.opened),
+        attempts=len(told.tried),
+        rejections=_counts(told.rejected["status"].cast(pl.String).fill_null("unknown")),
+        refused=len(told.refused),
+        close_codes=_close_codes(told.ended),
+        ends=_ends(told.opened),
+        reconnects=len(told.gaps),
+        attempts_max_per_10s=_burst(told.tried),
+        attempts_max_per_10s_one_client=_burst(told.known, by="client"),
+        connect_ms=quantiles(told.opened["handshake_ms"]),
+        message_ms=quantiles(told.trips["ms"]),
+        message_how_ms=_by_how(told.trips),
+        pong_ms=quantiles(told.pongs["ms"]),
+        reconnect_s=quantiles(told.gaps["reconnect_s"]),
         backoff=_backoff(story),
         memory=_memory(story),
         left_apart=left_apart(story.connections),
     )
-    course = series.over_time(
+    return Measured(numbers, _course(told))
+
+
+class _Tables(NamedTuple):
+    """What is counted and measured: connections, ends and attempts, each once; and values."""
+
+    opened: pl.DataFrame
+    ended: pl.DataFrame
+    rejected: pl.DataFrame
+    refused: pl.DataFrame
+    tried: pl.DataFrame
+    known: pl.DataFrame  # the attempts of clients that are known
+    pongs: pl.DataFrame
+    trips: pl.DataFrame
+    gaps: pl.DataFrame
+
+
+def _tables(story: Story) -> _Tables:
+    # Where nothing opened, a nameless end counts; a nameless message or ping never does.
+    whole = ~pl.col("fragment") | (pl.col("gone") & ~pl.col("was_open").any())
+    everything = story.connections.filter(whole)
+    lived = may_have_lived() & (pl.col("was_open") | pl.col("gone"))
+    # An attempt that never opened is no connection, and nothing of it ends.
+    tried_here = pl.col("attempted").is_not_null()
+    ended = (
+        pl.col("gone")
+        & (pl.col("was_open") | ~(pl.col("rejected") | tried_here))
+        & (pl.col("code").is_not_null() | pl.col("frameless"))
+    )
+    tried = pl.coalesce("attempted", "opened", "first").alias("tried")
+    pongs = (pl.col("kind") == "pong") & pl.col("ms").is_not_null()
+    counted_once = pl.collect_all(
+        [
+            counted(everything.filter(lived)).select(
+                "gone", "end_reason", "handshake_ms", "opened", "ended", "closed"
+            ),
+            counted(with_room(story.connections).filter(ended)).select("code"),
+            counted(story.connections.filter(pl.col("rejected"))).select("status"),
+            counted(story.connections.filter("refused")).select("session"),
+            counted(everything).select(tried),
+            counted(everything.filter(pl.col("client").is_not_null())).select(tried, "client"),
+        ]
+    )
+    values = pl.collect_all(
+        [
+            story.signs.filter(pongs).select("ms"),
+            story.trips.select("ended", "ms", "how"),
+            reconnects(story.connections).select("reopened", "reconnect_s"),
+        ]
+    )
+    return _Tables(*counted_once, *values)
+
+
+def _course(told: _Tables) -> list[Series]:
+    """How many opened and closed, and how long things took, over time."""
+    return series.over_time(
         {
-            "opens": opened["opened"],
-            "closes": opened.select(pl.coalesce("ended", "closed"))["ended"],
+            "opens": told.opened["opened"],
+            "closes": told.opened.select(pl.coalesce("ended", "closed"))["ended"],
         },
         {
-            "connect_ms": opened.select("opened", "handshake_ms"),
-            "message_ms": trips.select("ended", "ms"),
-            "reconnect_s": gaps,
+            "connect_ms": told.opened.select("opened", "handshake_ms"),
+            "message_ms": told.trips.select("ended", "ms"),
+            "reconnect_s": told.gaps,
         },
     )
-    return Measured(numbers, course)
+
+
+def _ends(opened: pl.DataFrame) -> dict[str, int]:
+    """Connections by how they ended; the ways in which nobody cut them are one."""
+    reasons = opened.filter("gone")["end_reason"].drop_nulls()
+    return _counts(reasons.str.replace(f"^{NOT_CUT}.*$", "normal"))
 
 
 def _backoff(story: Story) -> Backoff:
@@ -120,10 +147,6 @@ def _memory(story: Story) -> MemoryCost:
         per_connect_bytes=_rounded(row["per_connect"]),
         per_subscription_bytes=_rounded(row["per_subscription"]),
     )
-
-
-def _tried() -> pl.Expr:
-    return pl.coalesce("attempted", "opened", "first").alias("tried")
 
 
 def _by_how(trips: pl.DataFrame) -> dict[str, Quantiles]:

@@ -80,23 +80,13 @@ def _shift(
 def moments(events: pl.DataFrame, sources: Sequence[str]) -> dict[str, pl.DataFrame]:
     """What each of these sources saw: kind, ts, pos, what, dir, place and `alike`, equal in things
     alike; on two legs of one connection, the client's."""
-    kind, code = pl.col("kind").cast(pl.String), pl.col("code")
-    coded = code.is_not_null() & ~code.is_in(list(LOCAL_CODES))
-    stops = (pl.col("reason") == "evidence-stops").fill_null(value=False)
-    gone = ((kind == "end") & ~stops) | ((kind == "close") & ~coded)
-    told = pl.when(gone).then(pl.lit("gone")).otherwise(kind)
-    key = pl.col("key").drop_nulls().first().over("source", "conn")
-    name = pl.coalesce(
-        key,
-        pl.when(pl.col("vantage") == "network").then("conn"),
-        pl.concat_str(pl.lit("row "), pl.col("pos")),
-    )
+    kind, told = pl.col("kind").cast(pl.String), _told()
     # The client's leg is asked first and answered last.
     earliest, latest = pl.col("ts").arg_min(), pl.col("ts").arg_max()
     opened = pl.col("kind").first() == "open"
     seen = (
-        events.filter(pl.col("ts").is_not_null() & ~stops)
-        .with_columns(_name=name, source=pl.col("source").cast(pl.String))
+        events.filter(pl.col("ts").is_not_null() & ~_stops())
+        .with_columns(_name=_name(), source=pl.col("source").cast(pl.String))
         .filter(
             pl.col("source").is_in(sources)
             & (kind.is_in(["attempt", "open", "close", "end", "rejected"]) | SIZED)
@@ -105,20 +95,8 @@ def moments(events: pl.DataFrame, sources: Sequence[str]) -> dict[str, pl.DataFr
         .with_columns(
             kind=told,
             what=pl.when(kind == "open").then(pl.lit(HANDSHAKE)).otherwise(told),
-            # Who began to close is told by few logs: no log's time of it bounds the other's.
-            dir=pl.when(kind.is_in(["open", "rejected"]))
-            .then(pl.lit("s2c"))
-            .when(kind == "attempt")
-            .then(pl.lit("c2s"))
-            .when(kind == "message")
-            .then(pl.col("dir").cast(pl.String)),
-            alike=pl.when(told == "rejected")
-            .then(pl.format("rejected {}", code.fill_null(0)))
-            .when(told == "close")
-            .then(pl.format("close {} {}", code.fill_null(0), pl.col("reason").fill_null("")))
-            .when(told == "message")
-            .then(pl.format("message {} {}", "dir", pl.col("bytes").fill_null(0)))
-            .otherwise(told),
+            dir=_way(),
+            alike=_alike(),
             _once=pl.when(told == "message")
             .then(pl.format("{} {}", kind, "pos"))
             .otherwise(pl.format("{} {}", told, "_name")),
@@ -139,3 +117,53 @@ def moments(events: pl.DataFrame, sources: Sequence[str]) -> dict[str, pl.DataFr
     parts = seen.partition_by("source", as_dict=True, include_key=False)
     nothing = seen.drop("source").clear()
     return {source: parts.get((source,), nothing) for source in sources}
+
+
+def _stops() -> pl.Expr:
+    """Whether it is only the evidence that ends."""
+    return (pl.col("reason") == "evidence-stops").fill_null(value=False)
+
+
+def _told() -> pl.Expr:
+    """The kind of a moment; ends without a code of the other side's are all `gone`."""
+    kind, code = pl.col("kind").cast(pl.String), pl.col("code")
+    coded = code.is_not_null() & ~code.is_in(list(LOCAL_CODES))
+    gone = ((kind == "end") & ~_stops()) | ((kind == "close") & ~coded)
+    return pl.when(gone).then(pl.lit("gone")).otherwise(kind)
+
+
+def _name() -> pl.Expr:
+    """By what the rows of one connection are known."""
+    return pl.coalesce(
+        pl.col("key").drop_nulls().first().over("source", "conn"),
+        pl.when(pl.col("vantage") == "network").then("conn"),
+        pl.concat_str(pl.lit("row "), pl.col("pos")),
+    )
+
+
+def _way() -> pl.Expr:
+    """The direction. Who began to close is told by few logs: no log's time of it bounds the
+    other's."""
+    kind = pl.col("kind").cast(pl.String)
+    return (
+        pl.when(kind.is_in(["open", "rejected"]))
+        .then(pl.lit("s2c"))
+        .when(kind == "attempt")
+        .then(pl.lit("c2s"))
+        .when(kind == "message")
+        .then(pl.col("dir").cast(pl.String))
+    )
+
+
+def _alike() -> pl.Expr:
+    """What a moment shares with those that it may be compared with, in words."""
+    told, code = _told(), pl.col("code").fill_null(0)
+    return (
+        pl.when(told == "rejected")
+        .then(pl.format("rejected {}", code))
+        .when(told == "close")
+        .then(pl.format("close {} {}", code, pl.col("reason").fill_null("")))
+        .when(told == "message")
+        .then(pl.format("message {} {}", "dir", pl.col("bytes").fill_null(0)))
+        .otherwise(told)
+    )

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from wsdiag.beyond import over_target, within_target
 from wsdiag.connections import Story, by_path, counted
-from wsdiag.finding import Severity, over_target, within_target
+from wsdiag.finding import Severity
 from wsdiag.targets import Goals, Targets
 
 ID = "connect-latency"

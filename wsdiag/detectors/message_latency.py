@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from wsdiag.beyond import over_target, within_target
 from wsdiag.connections import Story, by_path, proofs, said_how
 from wsdiag.connections.slowness import ACK_SHARE, shapes
-from wsdiag.finding import Severity, over_target, trait, within_target
+from wsdiag.finding import Severity, trait
 from wsdiag.targets import Goals, Targets
 
 ID = "message-latency"

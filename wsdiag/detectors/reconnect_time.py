@@ -15,18 +15,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from wsdiag.beyond import over_target, within_target
 from wsdiag.connections import Story, by_path, reconnects
-from wsdiag.finding import (
-    SPOT,
-    UNMEASURED,
-    Severity,
-    clause,
-    flag,
-    over_target,
-    plural,
-    trait,
-    within_target,
-)
+from wsdiag.finding import SPOT, UNMEASURED, Severity, clause, flag, plural, trait
 from wsdiag.targets import Goals, Targets
 from wsdiag.wordings import marks, stated
 

@@ -34,27 +34,24 @@ def ends(story: Story) -> pl.LazyFrame:
     was seen.
     """
     moment = pl.coalesce("ended", "closed", "last_seen")
-    seen = pl.col("idle_s").is_not_null()
-    coarse = (pl.col("ended").dt.microsecond() == 0) & (pl.col("opened").dt.microsecond() == 0)
+    # What a log says of an end that it did not make is an observation, not its own timer.
+    bystander = (
+        (pl.col("by") == "server")
+        & pl.col("frameless")
+        & (pl.col("end_reason") == "eof").fill_null(False)
+    )
+    from_expiry_s = (moment - pl.col("expires")).dt.total_microseconds().abs() / 1e6
     return (
         counted(story.connections.filter((pl.col("gone") & ~pl.col("fragment")) | pl.col("timer")))
         .join(_stated(story.signs), on="session", how="left")
         .join(_unseen(story.signs), on="session", how="left")
         .with_columns(
-            # What a log says of an end that it did not make is an observation, not its own timer.
-            stated=pl.when(
-                ~(
-                    (pl.col("by") == "server")
-                    & pl.col("frameless")
-                    & (pl.col("end_reason") == "eof").fill_null(False)
-                )
-            ).then("stated"),
+            stated=pl.when(~bystander).then("stated"),
             observed_s=pl.col("stated_s"),
             # A server's reason for closing is its own word, whatever the source that shows it.
             said_timeout=pl.col("reason").str.contains(_BARE_TIMEOUT).fill_null(False)
             & (pl.col("closed_by") == "server"),
-            _near_expiry=(moment - pl.col("expires")).dt.total_microseconds().abs() / 1e6
-            <= NEAR_EXPIRY_S,
+            _near_expiry=from_expiry_s <= NEAR_EXPIRY_S,
         )
         .select(
             "session",
@@ -73,17 +70,10 @@ def ends(story: Story) -> pl.LazyFrame:
             witnesses=pl.col("vantages").list.len() - pl.col("unseen").fill_null(0),
             by_proxy=(pl.col("by") == "proxy").fill_null(False),
             idle="idle_s",
-            **{
-                f"idle_{way}": pl.when(seen).then(
-                    (moment - pl.max_horizontal(f"last_{way}", "opened")).dt.total_microseconds()
-                    / 1e6
-                )
-                for way in ("c2s", "s2c")
-            },
+            idle_c2s=_silent_s("c2s", moment),
+            idle_s2c=_silent_s("s2c", moment),
             age="age_s",
-            tick=pl.when(coarse.fill_null(False) & ~pl.col("vantages").list.contains("network"))
-            .then(COARSE_TICK_S)
-            .otherwise(TICK_S),
+            tick=_tick(),
             proxied=pl.col("vantages").list.contains("proxy") | (pl.col("legs") > 1),
             expiring=pl.col("_near_expiry").fill_null(False)
             | pl.col("code").is_in(AUTH_CODES).fill_null(False),
@@ -105,6 +95,20 @@ def _unseen(events: pl.LazyFrame) -> pl.LazyFrame:
         .group_by("session")
         .agg(unseen=pl.col("_stops").sum())
     )
+
+
+def _silent_s(way: str, until: pl.Expr) -> pl.Expr:
+    """For how long nothing had come this way, in seconds; null where nobody saw the traffic."""
+    since = pl.max_horizontal(f"last_{way}", "opened")
+    silent = (until - since).dt.total_microseconds() / 1e6
+    return pl.when(pl.col("idle_s").is_not_null()).then(silent)
+
+
+def _tick() -> pl.Expr:
+    """How finely the times of a connection are told, in seconds."""
+    whole = (pl.col("ended").dt.microsecond() == 0) & (pl.col("opened").dt.microsecond() == 0)
+    coarse = whole.fill_null(False) & ~pl.col("vantages").list.contains("network")
+    return pl.when(coarse).then(COARSE_TICK_S).otherwise(TICK_S)
 
 
 def _stated(events: pl.LazyFrame) -> pl.LazyFrame:

@@ -96,15 +96,55 @@ def around(
     Columns: wave; stopped, killed, proxy_stopped, started_again, refusing, starts_told, reloaded,
     just_reloaded (Boolean); told_at (the pointers of two lines that say so).
     """
-
-    def off(source: pl.Expr) -> pl.Expr:
-        return source.replace_strict(
-            list(clock_errors_s),
-            list(clock_errors_s.values()),
-            default=None,
-            return_dtype=pl.Float64,
+    t0, t1, ts = pl.col("t0"), pl.col("t1"), pl.col("ts")
+    near = ts.is_between(t0 - AROUND, t1 + AROUND)
+    after = ts.is_between(t0, t1 + AFTER)
+    at_once = ts.is_between(t0 - AT_ONCE, t1 + AT_ONCE)
+    before = ts.is_between(t0 - RELOAD_BEFORE, t1 + SAID_WHEN_DONE)
+    shortly = ts.is_between(t0 - SHORTLY, t1 + SAID_WHEN_DONE)
+    told_to = near & (ts <= t1 + SAID_WHEN_DONE + _late())
+    kind, dead = pl.col("kind"), pl.col("dead")
+    stop, start, reload = kind == "server_stop", kind == "server_start", kind == "reload"
+    by_server, halts, refuses = ~pl.col("proxy"), pl.col("halts"), pl.col("refuses")
+    said = {
+        "stopped": told_to & stop & ~dead & by_server,
+        "killed": near & kind.is_in(["server_stop", "error"]) & dead,
+        "proxy_stopped": at_once & halts,
+        "started_again": after & start & by_server,
+        "refusing": after & refuses,
+        "starts_told": (ts < t0) & start & by_server,
+        "reloaded": before & reload,
+        "just_reloaded": shortly & reload,
+    }
+    telling = (
+        (stop & ((told_to & by_server) | (near & dead)))
+        | (stop & after & refuses)
+        | (at_once & halts)
+        | (before & reload)
+    )
+    return (
+        _moments(waves, clock_errors_s)
+        .join(_marks(events, clock_errors_s), how="cross")
+        .group_by("wave")
+        .agg(
+            *(holds.any().alias(name) for name, holds in said.items()),
+            pl.col("spot").filter(telling).head(2).alias("told_at"),
         )
+    )
 
+
+def _late() -> pl.Expr:
+    """How far behind the ends the line may stand that made them: as far as the clocks may be off;
+    in the log that tells of the ends, not at all."""
+    own_log = pl.col("told_in").is_in(pl.col("told_by"))
+    apart = pl.duration(
+        microseconds=((pl.col("mark_off") + pl.col("ends_off")) * 1e6).cast(pl.Int64)
+    )
+    return pl.when(own_log).then(pl.duration(seconds=0)).otherwise(pl.coalesce(apart, AROUND))
+
+
+def _moments(waves: pl.LazyFrame, clock_errors_s: Mapping[str, float]) -> pl.LazyFrame:
+    """Each wave: from `t0` to `t1`, `told_by` these inputs, whose clocks are `ends_off` at most."""
     moments = waves.group_by("wave").agg(
         pl.col("ended").min().alias("t0"),
         pl.col("ended").max().alias("t1"),
@@ -113,14 +153,19 @@ def around(
     tellers = (
         moments.select("wave", "told_by")
         .explode("told_by")
-        .with_columns(_off=off(pl.col("told_by").cast(pl.String)))
+        .with_columns(_off=_off(pl.col("told_by").cast(pl.String), clock_errors_s))
     )
     # One whose clock nothing ties to the others may be off by any time.
     worst = tellers.group_by("wave").agg(
         ends_off=pl.when(pl.col("_off").null_count() == 0).then(pl.col("_off").max())
     )
+    return moments.join(worst, on="wave", how="left")
+
+
+def _marks(events: pl.LazyFrame, clock_errors_s: Mapping[str, float]) -> pl.LazyFrame:
+    """The lines that may tell why connections end, each with what it says."""
     told_in = pl.col("source").cast(pl.String)
-    marks = events.filter(
+    return events.filter(
         pl.col("kind").is_in(["server_stop", "server_start", "reload", "error", "refused"])
         # A worker of nginx exits when its last connection leaves, and when all stops.
         & (pl.col("reason") != "worker exiting").fill_null(value=True)
@@ -133,48 +178,15 @@ def around(
         halts=_halts(),
         refuses=_refuses(),
         told_in=told_in,
-        mark_off=off(told_in),
+        mark_off=_off(told_in, clock_errors_s),
         spot=SPOT,
     )
-    near = pl.col("ts").is_between(pl.col("t0") - AROUND, pl.col("t1") + AROUND)
-    after = pl.col("ts").is_between(pl.col("t0"), pl.col("t1") + AFTER)
-    by_then = pl.col("t1") + SAID_WHEN_DONE
-    own_log = pl.col("told_in").is_in(pl.col("told_by"))
-    apart = pl.duration(
-        microseconds=((pl.col("mark_off") + pl.col("ends_off")) * 1e6).cast(pl.Int64)
-    )
-    late = pl.when(own_log).then(pl.duration(seconds=0)).otherwise(pl.coalesce(apart, AROUND))
-    told_to = near & (pl.col("ts") <= by_then + late)
-    at_once = pl.col("ts").is_between(pl.col("t0") - AT_ONCE, pl.col("t1") + AT_ONCE)
-    before = pl.col("ts").is_between(pl.col("t0") - RELOAD_BEFORE, by_then)
-    shortly = pl.col("ts").is_between(pl.col("t0") - SHORTLY, by_then)
-    kind, dead = pl.col("kind"), pl.col("dead")
-    stop = kind == "server_stop"
-    return (
-        moments.join(worst, on="wave", how="left")
-        .join(marks, how="cross")
-        .group_by("wave")
-        .agg(
-            (told_to & stop & ~dead & ~pl.col("proxy")).any().alias("stopped"),
-            (near & kind.is_in(["server_stop", "error"]) & dead).any().alias("killed"),
-            (at_once & pl.col("halts")).any().alias("proxy_stopped"),
-            (after & (kind == "server_start") & ~pl.col("proxy")).any().alias("started_again"),
-            (after & pl.col("refuses")).any().alias("refusing"),
-            ((pl.col("ts") < pl.col("t0")) & (kind == "server_start") & ~pl.col("proxy"))
-            .any()
-            .alias("starts_told"),
-            (before & (kind == "reload")).any().alias("reloaded"),
-            (shortly & (kind == "reload")).any().alias("just_reloaded"),
-            pl.col("spot")
-            .filter(
-                (stop & ((told_to & ~pl.col("proxy")) | (near & dead)))
-                | (stop & after & pl.col("refuses"))
-                | (at_once & pl.col("halts"))
-                | (before & (kind == "reload"))
-            )
-            .head(2)
-            .alias("told_at"),
-        )
+
+
+def _off(source: pl.Expr, clock_errors_s: Mapping[str, float]) -> pl.Expr:
+    """How far an input's clock may be off, in seconds; null where nothing ties it to the others."""
+    return source.replace_strict(
+        list(clock_errors_s), list(clock_errors_s.values()), default=None, return_dtype=pl.Float64
     )
 
 
