@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import polars as pl
@@ -18,11 +17,12 @@ from wsdiag.finding import (
     POINTER,
     Confidence,
     Severity,
+    clause,
+    commonest,
     fingerprint,
     flag,
-    over_target,
     plural,
-    within_target,
+    trait,
 )
 
 
@@ -197,52 +197,29 @@ def test_plural(number: int, words: str) -> None:
     assert frame.collect().item() == words
 
 
-def latencies(*values: float) -> pl.LazyFrame:
-    return measured(*({"measured": value} for value in values))
+CODES = pl.DataFrame({"code": [1006, None, 1001, 1006, 1001], "kept": [True] * 5})
 
 
-def over(values: pl.LazyFrame, target: float = 50.0, percentile: float = 95.0) -> list[dict]:
-    plan = over_target(
-        values,
-        detector="x",
-        severity=Severity.WARNING,
-        target=target,
-        unit="ms",
-        percentile=percentile,
-        what="message",
-    )
-    return plan.collect().to_dicts()
-
-
-def test_over_target_counts_only_what_is_over() -> None:
-    (finding,) = over(latencies(10, 60, 70, 80))
-    assert finding["count"] == 3
-    assert finding["measured"] == 80
-    assert finding["message"] == "3 of 4 messages above 50 ms: p95 80.0 ms, worst 80.0 ms"
-    assert finding["sessions"] == ["s-1", "s-2", "s-3"]
-
-
-def test_exactly_on_target_is_not_over() -> None:
-    (finding,) = over(latencies(50, 50, 60, 70))
-    assert finding["count"] == 2
+def test_the_commonest_is_the_first_in_order_of_those_as_common() -> None:
+    assert CODES.select(commonest(pl.col("code"))).item() == 1001
+    assert CODES.head(4).select(commonest(pl.col("code"))).item() == 1006
+    assert CODES.clear().select(commonest(pl.col("code"))).item() is None
 
 
 @pytest.mark.parametrize(
-    ("values", "percentile"),
-    [((50.0, 50.0), 95.0), ((1.0,) * 39 + (500.0,), 95.0), ((1.0, 1.0, 90.0), 50.0), ((), 95.0)],
+    ("part", "words"),
+    [
+        (clause(" ({})", pl.col("code").first()), " (1006)"),
+        (clause(" ({})", pl.col("code").get(1)), ""),
+        (clause(", kept", where=pl.col("kept").all()), ", kept"),
+        (clause(", kept", where=~pl.col("kept").all()), ""),
+        (clause(" {} of {}", pl.col("code").max(), pl.len(), where=pl.len() > 9), ""),
+    ],
 )
-def test_within_the_percentile_is_no_finding(values: tuple[float, ...], percentile: float) -> None:
-    assert over(latencies(*values), percentile=percentile) == []
+def test_a_clause_is_left_out_where_it_does_not_hold(part: pl.Expr, words: str) -> None:
+    assert CODES.select(part).item() == words
 
 
-def test_within_target_says_so() -> None:
-    row = within_target(latencies(10, 20, 30), 50, "ms", 95, "messages").collect().row(0)
-    assert row == (3, "p95 30.0 ms of 3 messages, target 50 ms")
-    assert within_target(latencies(), 50, "ms", 95, "messages").collect().row(0)[0] == 0
-
-
-def test_a_longer_wait_never_makes_a_finding_go_away() -> None:
-    base = [10.0, 20.0, 60.0]
-    assert over(latencies(*base))
-    assert over(latencies(*base, 1000.0))
-    assert over(latencies(*(value + timedelta(seconds=1).total_seconds() for value in base)))
+def test_a_trait_is_null_where_it_does_not_hold() -> None:
+    held = CODES.select(yes=trait("kept", pl.col("kept").all()), no=trait("x", pl.len() > 9))
+    assert held.row(0) == ("kept", None)

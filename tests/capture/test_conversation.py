@@ -330,13 +330,16 @@ CHUNKS = st.lists(
 
 @given(CHUNKS, st.sampled_from([0, 1, None]))
 @settings(max_examples=300, deadline=None)
-def test_random_talk_never_raises(
+def test_random_talk_tells_of_no_more_than_was_said(
     chunks: list[tuple[int, bytes, bool]], client: int | None
 ) -> None:
-    talk = Conversation(client)
+    talk, sizes, facts = Conversation(client), [0, 0], list[Fact]()
     for pos, (side, data, lost) in enumerate(chunks, 1):
-        if lost:
-            talk.lose(side, len(data), pos, pos)
-        else:
-            talk.feed(side, data, pos, pos)
-    talk.finish()
+        sizes[side] += len(data)
+        told = talk.lose(side, len(data), pos, pos) if lost else talk.feed(side, data, pos, pos)
+        assert all(1 <= fact.pos <= pos for fact in told)
+        facts += told
+    facts += talk.finish()
+    for side in (C2S, S2C):
+        framed = [f.size + 2 for f in facts if isinstance(f, Frame) and f.side == side]
+        assert sum(framed) <= sizes[side]

@@ -123,8 +123,9 @@ HELLO = client_hello("some.example", "http/1.1")
 
 @given(st.binary(max_size=60), st.integers(0, len(HELLO)), st.integers(0, 255))
 @settings(max_examples=300, deadline=None)
-def test_damage_never_raises(data: bytes, at: int, byte: int) -> None:
+def test_damage_makes_no_client_of_the_server(data: bytes, at: int, byte: int) -> None:
     talk = Tls()
     talk.feed(CLIENT, HELLO[:at] + bytes([byte]) + HELLO[at + 1 :] + data, 1, 1)
     talk.feed(SERVER, record(22, b"\x02\0\0" + bytes([len(data)]) + data), 1, 1)
-    talk.beat()
+    assert talk.client in (None, CLIENT)
+    assert talk.beat() is None

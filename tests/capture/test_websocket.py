@@ -234,6 +234,17 @@ def test_any_segmentation_gives_the_same_frames(
 
 @given(st.lists(st.binary(max_size=60), max_size=10), st.booleans())
 @settings(max_examples=300)
-def test_random_bytes_never_raise(parts: list[bytes], packed_too: bool) -> None:
-    feed(*parts, deflate=Deflate() if packed_too else None)
-    feed(*parts, side=C2S)
+def test_random_bytes_are_the_same_frames_in_one_piece(
+    parts: list[bytes], packed_too: bool
+) -> None:
+    whole = b"".join(parts)
+    for side, deflate in ((S2C, Deflate() if packed_too else None), (C2S, None)):
+        read = [
+            [
+                [one._replace(pos=0, ts=0) for one in found]
+                for found in feed(*of, side=side, deflate=deflate)
+            ]
+            for of in (parts, [whole])
+        ]
+        assert read[0] == read[1]
+        assert sum(one.size + 2 for one in read[0][0]) <= len(whole)

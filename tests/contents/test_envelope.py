@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsdiag.contents import unwrap
+from wsdiag.contents.envelope import ANSWER, APP, CONTROL, HEARTBEAT, SUBSCRIBE, UNSUBSCRIBE
 from wsdiag.contents.reference import deviations, topic_fault
 from wsdiag.contents.shape import fields_of, is_signal, shape_of
 
+ROLES = (APP, ANSWER, SUBSCRIBE, UNSUBSCRIBE, CONTROL, HEARTBEAT)
 WS_EVENT = {
     "topic": "order:7",
     "event": "UPDATED",
@@ -92,8 +94,9 @@ def test_what_is_no_message_of_a_known_shape(text: str) -> None:
 
 
 @given(st.binary(max_size=200), st.booleans())
-def test_no_text_breaks_it(data: bytes, engine_io: bool) -> None:
-    unwrap(data, engine_io=engine_io)
+def test_any_text_has_a_known_role_or_none(data: bytes, engine_io: bool) -> None:
+    told = unwrap(data, engine_io=engine_io)
+    assert told is None or told.role in ROLES
 
 
 def test_deviations_hold_nothing_of_the_message() -> None:

@@ -106,4 +106,6 @@ def test_the_line_inside_heroku_s() -> None:
 def test_any_lines(lines: list[str]) -> None:
     unwrapper = Unwrapper()
     for line in lines:
-        unwrapper.peel(strip_colours(line))
+        plain = strip_colours(line)
+        peeled = unwrapper.peel(plain)
+        assert peeled is None or len(peeled.text) <= len(plain)
