@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsdiag.endings import spikes
+from wsdiag.endings import one_clock
 
 
 def stand_out(ordered: np.ndarray, margin: np.ndarray, counts: np.ndarray) -> list[int]:
@@ -15,12 +15,12 @@ def stand_out(ordered: np.ndarray, margin: np.ndarray, counts: np.ndarray) -> li
     def around(centre: float, reach: float) -> int:
         return int(np.sum((ordered >= centre - reach) & (ordered <= centre + reach)))
 
-    steps = [k * 2 for k in range(-spikes.NEIGHBOURS, spikes.NEIGHBOURS + 1) if k]
+    steps = [k * 2 for k in range(-one_clock.NEIGHBOURS, one_clock.NEIGHBOURS + 1) if k]
     return [
         place
         for place, (centre, reach) in enumerate(zip(ordered, margin, strict=True))
         if counts[place]
-        >= spikes.OVER_BACKGROUND
+        >= one_clock.OVER_BACKGROUND
         * np.mean([around(centre + step * reach, reach) for step in steps])
     ]
 
@@ -33,17 +33,17 @@ def stand_out(ordered: np.ndarray, margin: np.ndarray, counts: np.ndarray) -> li
 )
 def test_what_stands_out(alone: list[int], together: list[float], tick: float) -> None:
     ordered = np.sort(np.array([*(one / 1000 for one in alone), *together]))
-    margin = np.maximum(ordered * spikes.SPREAD, tick)
-    counts = spikes._within(ordered, ordered, margin)
-    found = spikes._standing_out(ordered, margin, counts, np.arange(len(ordered)))
+    margin = np.maximum(ordered * one_clock.SPREAD, tick)
+    counts = one_clock.within(ordered, ordered, margin)
+    found = one_clock.standing_out(ordered, margin, counts, np.arange(len(ordered)))
     assert found.tolist() == stand_out(ordered, margin, counts)
 
 
 def test_a_spike_among_scattered_ends_stands_out() -> None:
     ordered = np.sort(np.array([*np.linspace(5, 50, 40), *[30.0] * 20]))
-    margin = ordered * spikes.SPREAD
-    counts = spikes._within(ordered, ordered, margin)
-    repeated = np.flatnonzero(counts >= spikes.REPEATED)
-    found = spikes._standing_out(ordered, margin, counts, repeated)
-    assert np.allclose(ordered[found], 30.0, rtol=spikes.SPREAD)
+    margin = ordered * one_clock.SPREAD
+    counts = one_clock.within(ordered, ordered, margin)
+    repeated = np.flatnonzero(counts >= one_clock.REPEATED)
+    found = one_clock.standing_out(ordered, margin, counts, repeated)
+    assert np.allclose(ordered[found], 30.0, rtol=one_clock.SPREAD)
     assert 20 <= len(found) < len(ordered)

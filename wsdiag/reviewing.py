@@ -34,7 +34,7 @@ def review(
         frame, _ = detectors.judge(
             story, config.goals(), detectors.chosen(config.select, config.ignore)
         )
-        traffic = questions.traffic(
+        traffic = questions.gathered(
             story,
             notebook,
             gathered.clocks,

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsdiag.contents import unwrap
-from wsdiag.contents.envelope import ANSWER, APP, CONTROL, HEARTBEAT, SUBSCRIBE, UNSUBSCRIBE
 from wsdiag.contents.reference import deviations, topic_fault
 from wsdiag.contents.shape import fields_of, is_signal, shape_of
+from wsdiag.contents.unwrapped import ANSWER, APP, CONTROL, HEARTBEAT, SUBSCRIBE, UNSUBSCRIBE
 
 ROLES = (APP, ANSWER, SUBSCRIBE, UNSUBSCRIBE, CONTROL, HEARTBEAT)
 WS_EVENT = {

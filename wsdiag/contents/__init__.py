@@ -5,9 +5,10 @@ exchange in a notebook; elsewhere nothing is looked at, and a diagnosis stays as
 """
 
 from wsdiag.contents.answers import BODY_BYTES
-from wsdiag.contents.envelope import Unwrapped, unwrap
+from wsdiag.contents.envelope import unwrap
 from wsdiag.contents.notebook import MAX_MESSAGES, Notebook, current, noted
 from wsdiag.contents.tables import FETCHES, HANDSHAKES, MESSAGES
+from wsdiag.contents.unwrapped import Unwrapped
 
 __all__ = [
     "BODY_BYTES",

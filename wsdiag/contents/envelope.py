@@ -1,4 +1,4 @@
-"""Take the envelope off a message: its protocol, and the event, topic and payload inside.
+"""Take the envelope off a message, by the protocol that it is of.
 
 Read: Socket.IO (https://socket.io/docs/v4/socket-io-protocol), Phoenix channels (v1 objects, v2
 arrays), graphql-transport-ws and its elder, SignalR's JSON protocol, STOMP 1.2, Action Cable,
@@ -8,53 +8,27 @@ JSON-RPC 2.0, and plain JSON objects.
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
+from wsdiag.contents.unwrapped import (
+    APP,
+    CONTROL,
+    HEARTBEAT,
+    MAX_CHARACTERS,
+    NAME_KEYS,
+    SUBSCRIBE,
+    TRACE_KEYS,
+    UNSUBSCRIBE,
+    Unwrapped,
+    carried,
+    first,
+    plain,
+)
+
 MAX_BYTES = 65_536
 """A longer text is not looked into."""
-
-MAX_CHARACTERS = 128
-"""A longer text is no name."""
-
-APP, ANSWER, SUBSCRIBE, UNSUBSCRIBE, CONTROL, HEARTBEAT = (
-    "app",
-    "answer",
-    "subscribe",
-    "unsubscribe",
-    "control",
-    "heartbeat",
-)
-"""Roles: what the application says, what it only answers, what it listens to, and what only keeps
-the protocol going."""
-
-NAME_KEYS = ("event", "type", "op", "method", "action", "target", "kind")
-TOPIC_KEYS = ("topic", "channel", "room", "destination", "stream")
-TRACE_KEYS = ("trace_id", "traceId", "trace", "correlation_id", "correlationId", "request_id")
-PAYLOAD_KEYS = ("data", "payload", "body", "params")
-
-_SUBSCRIBING = frozenset({"subscribe", "sub", "join", "watch", "follow", "listen"})
-_LEAVING = frozenset({"unsubscribe", "unsub", "leave", "unwatch", "unfollow"})
-_CONTROL = frozenset(
-    [
-        "ack",
-        "welcome",
-        "hello",
-        "auth",
-        "authenticate",
-        "authenticated",
-        "login",
-        "connected",
-        "subscribed",
-        "unsubscribed",
-        "joined",
-        "ready",
-        "session",
-    ]
-)
-_ANSWERS = frozenset({"ack", "reply", "response", "result", "receipt"})
-_BEATS = frozenset({"ping", "pong", "heartbeat", "keepalive", "heartbeat_ack"})
 
 _SOCKET = re.compile(r"4([0-6])(?:\d+-)?(/[^,\[]*,)?(\d+)?(.*)$", re.DOTALL)
 _STOMP = re.compile(
@@ -64,18 +38,6 @@ _STOMP = re.compile(
 _RECORD_END = b"\x1e"
 _FIELD = re.compile(r"[{]\s*(?:\w+\s*:\s*)?(\w+)")
 _DECODE = msgspec.json.Decoder().decode
-
-
-class Unwrapped(NamedTuple):
-    """A message without its envelope; all text in it is raw. `whole` is what a schema describes."""
-
-    envelope: str
-    role: str
-    event: str | None = None
-    topic: str | None = None
-    trace: str | None = None
-    payload: object = None
-    whole: object = None
 
 
 def unwrap(data: bytes, *, engine_io: bool = False) -> Unwrapped | None:
@@ -104,60 +66,6 @@ def _json(data: bytes | str) -> object:
         return None
 
 
-def first(value: dict[str, Any], keys: tuple[str, ...]) -> str | None:
-    """The first of `keys` that holds a short text or an integer."""
-    for key in keys:
-        found = value.get(key)
-        if isinstance(found, str) and 0 < len(found) <= MAX_CHARACTERS:
-            return found
-        if type(found) is int:
-            return str(found)
-    return None
-
-
-def _role(event: str | None) -> str:
-    """What an application's own word for an event means."""
-    word = (event or "").lower().rsplit(".", 1)[-1].rsplit("_", 1)[-1].rsplit(":", 1)[-1]
-    whole = (event or "").lower()
-    if word in _SUBSCRIBING:
-        return SUBSCRIBE
-    if word in _LEAVING:
-        return UNSUBSCRIBE
-    if whole in _BEATS:
-        return HEARTBEAT
-    if whole in _CONTROL:
-        return CONTROL
-    return ANSWER if word in _ANSWERS else APP
-
-
-def _inner(envelope: str, event: str | None, topic: str | None, payload: object) -> Unwrapped:
-    """An event that a protocol carries; its payload may name topic, event and data itself."""
-    if isinstance(payload, dict):
-        own = _plain(payload)
-        if own.topic is not None and own.event is not None:
-            return own._replace(envelope=envelope)
-        trace = first(payload, TRACE_KEYS)
-        return Unwrapped(envelope, _role(event), event, topic or own.topic, trace, payload, payload)
-    if _role(event) in (SUBSCRIBE, UNSUBSCRIBE) and isinstance(payload, str) and topic is None:
-        topic = payload[:MAX_CHARACTERS]
-    return Unwrapped(envelope, _role(event), event, topic, None, payload, payload)
-
-
-def _plain(value: dict[str, Any]) -> Unwrapped:
-    event, topic = first(value, NAME_KEYS), first(value, TOPIC_KEYS)
-    payload: object = value
-    for key in PAYLOAD_KEYS:
-        if isinstance(value.get(key), dict | list):
-            payload = value[key]
-            break
-    if topic is None and isinstance(payload, dict):
-        topic = first(payload, TOPIC_KEYS)
-    trace = first(value, TRACE_KEYS)
-    if trace is None and isinstance(payload, dict):
-        trace = first(payload, TRACE_KEYS)
-    return Unwrapped("json", _role(event), event, topic, trace, payload, value)
-
-
 def _object(value: dict[str, Any]) -> Unwrapped:
     if value.get("jsonrpc") == "2.0":
         return _json_rpc(value)
@@ -168,7 +76,7 @@ def _object(value: dict[str, Any]) -> Unwrapped:
         return _phoenix(value.get("topic"), value["event"], value["payload"])
     if (graph := _graphql(kind, value)) is not None:
         return graph
-    return _plain(value)
+    return plain(value)
 
 
 _CABLE = frozenset({"type", "message", "reconnect", "reason"})
@@ -187,7 +95,7 @@ def _socket_io(text: str) -> Unwrapped | None:
     if not isinstance(value, list) or not value or not isinstance(value[0], str):
         return None
     topic = (namespace or "").strip(",") or None
-    return _inner("socket.io", value[0], topic, value[1] if len(value) > 1 else None)
+    return carried("socket.io", value[0], topic, value[1] if len(value) > 1 else None)
 
 
 def _stomp(command: str, rest: bytes) -> Unwrapped | None:
@@ -202,7 +110,7 @@ def _stomp(command: str, rest: bytes) -> Unwrapped | None:
     if command not in ("SEND", "MESSAGE"):
         return Unwrapped("stomp", CONTROL, command)
     payload = _json(body.rstrip(b"\x00\n"))
-    return _inner("stomp", None, topic, payload)._replace(role=APP)
+    return carried("stomp", None, topic, payload)._replace(role=APP)
 
 
 def _signalr(value: object) -> Unwrapped | None:
@@ -214,7 +122,7 @@ def _signalr(value: object) -> Unwrapped | None:
     target, arguments = value.get("target"), value.get("arguments")
     if kind not in (1, 4) or not isinstance(target, str) or not isinstance(arguments, list):
         return Unwrapped("signalr", CONTROL)
-    return _inner("signalr", target, None, arguments[0] if arguments else None)
+    return carried("signalr", target, None, arguments[0] if arguments else None)
 
 
 def _phoenix_array(value: list[Any]) -> Unwrapped | None:
@@ -254,7 +162,7 @@ def _action_cable(value: dict[str, Any]) -> Unwrapped:
     if isinstance(payload, str):
         payload = _json(payload)
     event = first(payload, NAME_KEYS) if isinstance(payload, dict) else None
-    return _inner("action-cable", event, topic, payload)._replace(role=APP)
+    return carried("action-cable", event, topic, payload)._replace(role=APP)
 
 
 def _graphql(kind: object, value: dict[str, Any]) -> Unwrapped | None:
@@ -272,7 +180,7 @@ def _graphql(kind: object, value: dict[str, Any]) -> Unwrapped | None:
         data = payload["data"]
         if isinstance(data, dict) and len(data) == 1:
             name, inner = next(iter(data.items()))
-            return _inner("graphql-ws", name[:MAX_CHARACTERS], None, inner)._replace(role=APP)
+            return carried("graphql-ws", name[:MAX_CHARACTERS], None, inner)._replace(role=APP)
         return Unwrapped("graphql-ws", APP, None, None, None, data, data)
     if kind in ("complete", "stop") and set(value) <= {"id", "type", "payload"}:
         return Unwrapped("graphql-ws", UNSUBSCRIBE)
@@ -287,4 +195,4 @@ def _json_rpc(value: dict[str, Any]) -> Unwrapped:
         return Unwrapped("json-rpc", CONTROL)
     if isinstance(params, list) and len(params) == 1:
         params = params[0]
-    return _inner("json-rpc", method[:MAX_CHARACTERS], None, params)
+    return carried("json-rpc", method[:MAX_CHARACTERS], None, params)

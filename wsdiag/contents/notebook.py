@@ -12,8 +12,8 @@ from typing import Any
 import polars as pl
 
 from wsdiag.contents import answers, envelope, reference, shape
-from wsdiag.contents.envelope import ANSWER, APP, SUBSCRIBE, UNSUBSCRIBE
 from wsdiag.contents.tables import FETCHES, HANDSHAKES, MESSAGES
+from wsdiag.contents.unwrapped import ANSWER, APP, MAX_CHARACTERS, SUBSCRIBE, UNSUBSCRIBE, Unwrapped
 from wsdiag.redact import Redactor
 
 MAX_MESSAGES = 100_000
@@ -230,7 +230,7 @@ class Notebook:
 
     def _name(self, text: str) -> str:
         """A member's name; what is no name, such as a whole sentence, is cut."""
-        return self._mask(text[: envelope.MAX_CHARACTERS]) or ""
+        return self._mask(text[:MAX_CHARACTERS]) or ""
 
     def _same(self, like: tuple[Any, ...], fields: list[int]) -> float | None:
         now = frozenset(fields)
@@ -241,7 +241,7 @@ class Notebook:
             return None
         return len(now & before) / len(now)
 
-    def _deviations(self, told: envelope.Unwrapped) -> list[str]:
+    def _deviations(self, told: Unwrapped) -> list[str]:
         if self._check is not None:
             return [self._mask(text) or "" for text in self._check(told.whole)]
         return reference.deviations(told.topic, told.event, told.payload)

@@ -14,9 +14,10 @@ from wsdiag.endings.heartbeats import (
     unanswered_pings,
     usual_pace,
 )
+from wsdiag.endings.one_clock import MANY, REPEATED, SURVIVED
 from wsdiag.endings.reloads import after_reload
 from wsdiag.endings.shutdowns import after_stop, by_order
-from wsdiag.endings.spikes import MANY, REPEATED, SURVIVED, by_clock, find_spikes, out_of
+from wsdiag.endings.spikes import by_clock, find_spikes, out_of
 from wsdiag.endings.surroundings import around, gone_and_back, killed, stopped_before
 from wsdiag.endings.triggers import triggers
 from wsdiag.endings.waves import together

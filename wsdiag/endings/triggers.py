@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.endings.spikes import REPEATED
+from wsdiag.endings.one_clock import REPEATED
 
 RIGHT_AFTER = pl.duration(seconds=1)
 """A message that ends its connection does so at once."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from wsdiag.advice import SCHEMA, Optimisation, Proof, Protocol, Review
+from wsdiag.advice import SCHEMA, Optimisation, Protocol, Review
 from wsdiag.reporters import prose
+from wsdiag.reporters.event_blocks import design, deviations, topology
 from wsdiag.reporters.nodes import Block, Grid, Node, Span, item, more, paragraph, words
+from wsdiag.reporters.reasons import MAX_ROWS, WHY_WIDTH, against, pointer, proofs, told_of, why
 from wsdiag.reporters.wording import amount, cut, flat, plural, span, tally
 
-MAX_PROOFS, MAX_ROWS, WHY_WIDTH, EXCERPT_WIDTH = 2, 12, 300, 160
 NAMES = {
     "websocket": "WebSocket",
     "sse": "server-sent events (SSE)",
@@ -30,9 +31,9 @@ def blocks(review: Review) -> list[Block]:
         _costs(review.protocol),
         _paths(review),
         Block("optimisations", 3, tuple(_optimisations(review)), "Optimisations"),
-        _design(review),
-        _deviations(review),
-        _topology(review),
+        design(review),
+        deviations(review),
+        topology(review),
         _steps(review),
         _checklist(review),
         _collect(review),
@@ -51,13 +52,13 @@ def _decision(review: Review) -> list[Node]:
     keep = protocol.choice == "websocket" and not review.steps
     nodes = [
         _labelled("Protocol", f"keep {choice}, nothing needed" if keep else choice),
-        _why(protocol.why, protocol.confidence, depth=1),
-        *_proofs(protocol.evidence, depth=1),
-        *_against(protocol.against, depth=1),
+        why(protocol.why, protocol.confidence, depth=1),
+        *proofs(protocol.evidence, depth=1),
+        *against(protocol.against, depth=1),
         _labelled("Sync strategy", _sync(review)),
-        _why(sync.why, sync.confidence, depth=1),
-        *_proofs(sync.evidence, depth=1),
-        *_against(sync.against, depth=1),
+        why(sync.why, sync.confidence, depth=1),
+        *proofs(sync.evidence, depth=1),
+        *against(sync.against, depth=1),
         _labelled("Measured", ", ".join(_measured(review))),
     ]
     return [node for node in nodes if node.line]
@@ -76,29 +77,6 @@ def _sync(review: Review) -> str:
 
 def _labelled(label: str, text: str) -> Node:
     return item(Span(f"{label}:", "strong"), Span(" "), *words(text))
-
-
-def _told(text: str) -> tuple[Span, ...]:
-    return words(cut(flat(text), WHY_WIDTH))
-
-
-def _why(text: str, confidence: float, depth: int) -> Node:
-    sure = (Span(f" (confidence {confidence:.2f})"),) if confidence else ()
-    return item(*_told(text), *sure, depth=depth)
-
-
-def _against(reasons: list[str], depth: int) -> list[Node]:
-    return [item(Span("against it: "), *_told(reason), depth=depth) for reason in reasons]
-
-
-def _proofs(proofs: list[Proof], depth: int) -> list[Node]:
-    nodes = []
-    for proof in proofs[:MAX_PROOFS]:
-        excerpt = cut(flat(proof.excerpt), EXCERPT_WIDTH)
-        parts = [*words(proof.pointer, "code"), *words(excerpt, "code")]
-        spaced = [piece for part in parts for piece in (Span(" "), part)]
-        nodes.append(item(*spaced[1:], depth=depth))
-    return nodes
 
 
 def _measured(review: Review) -> list[str]:
@@ -145,7 +123,7 @@ def _paths(review: Review) -> Block:
         (
             words(one.path or "(unknown)", "code"),
             words(NAMES[one.choice] if one.choice else "not decidable"),
-            _told(one.why),
+            told_of(one.why),
         )
         for one in review.paths[:MAX_ROWS]
     )
@@ -161,7 +139,7 @@ def _optimisations(review: Review) -> list[Node | Grid]:
             words(one.verdict.replace("-", " ")),
             words(_number(one)),
             words(f"{one.confidence:.2f}" if one.confidence else ""),
-            (*_told(one.why), *_pointer(one.evidence)),
+            (*told_of(one.why), *pointer(one.evidence)),
         )
         for one in ranked
     )
@@ -171,8 +149,8 @@ def _optimisations(review: Review) -> list[Node | Grid]:
         if one.verdict == "needed":
             saves = Span(f": saves about {one.saving}")
             nodes.append(item(Span(one.id, "strong"), saves))
-            nodes += _proofs(one.evidence, depth=1)
-            nodes += _against(one.against, depth=1)
+            nodes += proofs(one.evidence, depth=1)
+            nodes += against(one.against, depth=1)
     return nodes + _doubts(ranked)
 
 
@@ -184,13 +162,9 @@ def _doubts(ranked: list[Optimisation]) -> list[Node]:
             for reason in one.against:
                 reasons.setdefault(reason, []).append(one.id)
     return [
-        item(Span(f"against it ({', '.join(ids)} not needed): "), *_told(reason))
+        item(Span(f"against it ({', '.join(ids)} not needed): "), *told_of(reason))
         for reason, ids in reasons.items()
     ]
-
-
-def _pointer(proofs: list[Proof]) -> tuple[Span, ...]:
-    return (Span(" "), *words(proofs[0].pointer, "code")) if proofs else ()
 
 
 def _number(one: Optimisation) -> str:
@@ -199,85 +173,11 @@ def _number(one: Optimisation) -> str:
     return f"{amount(one.measured)} against {amount(one.threshold, one.unit)}"
 
 
-def _design(review: Review) -> Block:
-    kinds = review.events.kinds
-    rows = tuple(
-        (
-            words(kind.event, "code"),
-            words(kind.topic, "code"),
-            words(f"{kind.trigger} ({kind.envelope})"),
-            words(kind.payload, "code"),
-            words(f"{kind.messages:,}, {amount(kind.per_s)}/s, {amount(kind.median_bytes)} bytes"),
-            words(f"{kind.conforming_share:.0%}{', drifting' if kind.drifting else ''}"),
-        )
-        for kind in kinds[:MAX_ROWS]
-    )
-    head = ("Event", "Topic", "Trigger", "Payload", "Measured", "Conforming")
-    nodes: list[Node | Grid] = [Grid(head, rows)] if rows else []
-    nodes += more(len(kinds) - MAX_ROWS)
-    events = review.events
-    if events.conforming_share is not None:
-        traced = f"; {events.traced_share:.1%} carry a trace id" if events.traced_share else ""
-        unzoned = f"; {events.unzoned:,} timestamps have no zone" if events.unzoned else ""
-        told = (
-            f"{events.conforming_share:.1%} of {events.messages:,} messages conform to "
-            f"{flat(events.reference)}{traced}{unzoned}."
-        )
-        nodes.append(paragraph(*words(told)))
-    return Block("event design", 2, tuple(nodes), "Event Design")
-
-
-def _deviations(review: Review) -> Block:
-    nodes: list[Node] = []
-    for one in review.events.deviations[:MAX_ROWS]:
-        told = f": {flat(one.what)}, {plural(one.count, 'message')} ({one.share:.0%}) "
-        pointer = words(one.example.pointer, "code")
-        nodes.append(item(*words(one.event, "code"), Span(told), *pointer))
-        shape = cut(flat(one.shape), EXCERPT_WIDTH)
-        nodes += [item(Span("such as "), *words(shape, "code"), depth=1)] if shape else []
-    nodes += more(len(review.events.deviations) - MAX_ROWS)
-    for fault in review.events.topic_violations[:MAX_ROWS]:
-        counted = (plural(fault.topics, "topic"), plural(fault.messages, "message"))
-        told = f" {flat(fault.what)}: {', '.join(counted)} "
-        pointer = words(fault.evidence.pointer, "code")
-        nodes.append(item(Span("topic "), *words(fault.example, "code"), Span(told), *pointer))
-    return Block("deviations", 6, tuple(nodes))
-
-
-def _topology(review: Review) -> Block:
-    topology = review.topology
-    rows = tuple(
-        (
-            words(one.topic, "code"),
-            words(f"{one.subscribers:,}"),
-            words(f"{one.messages:,}"),
-            words(f"{one.deliveries:,}"),
-            words({None: "not seen", True: "yes", False: "no"}[one.reacted]),
-        )
-        for one in topology.topics[:MAX_ROWS]
-    )
-    head = ("topic", "subscribers", "messages", "deliveries", "clients refer to it")
-    nodes: list[Node | Grid] = [Grid(head, rows)] if rows else []
-    nodes += more(review.facts.topics - len(rows)) if rows else ()
-    if topology.fan_out is not None:
-        told = f"Fan-out: {amount(topology.fan_out)} deliveries of each message on the average."
-        nodes.append(paragraph(*words(told)))
-    nodes.append(_why(f"{topology.why[:1].upper()}{topology.why[1:]}", topology.confidence, 0))
-    nodes += [*_proofs(topology.evidence, depth=1), *_against(topology.against, depth=1)]
-    if topology.hot:
-        told = "Hot, with more than half of all deliveries: "
-        nodes.append(item(Span(told), *words(", ".join(topology.hot), "code")))
-    if topology.unread:
-        told = "Nobody refers to: "
-        nodes.append(item(Span(told), *words(", ".join(topology.unread), "code")))
-    return Block("topology", 6, tuple(nodes), "Publish and Subscribe")
-
-
 def _steps(review: Review) -> Block:
     nodes: list[Node | Grid] = []
     for number, step in enumerate(review.steps, 1):
         nodes.append(item(Span(step.title, "strong"), mark=f"{number}."))
-        nodes.append(item(Span("why: "), *_told(step.why), depth=1))
+        nodes.append(item(Span("why: "), *told_of(step.why), depth=1))
         for piece in prose.pieces(step.text):
             if piece.kind == "code":
                 nodes.append(Node("code", depth=1, text=piece.text, language=piece.language))
@@ -289,7 +189,9 @@ def _steps(review: Review) -> Block:
 
 
 def _checklist(review: Review) -> Block:
-    rows = tuple((words(one.item), words(one.verdict), _told(one.why)) for one in review.checklist)
+    rows = tuple(
+        (words(one.item), words(one.verdict), told_of(one.why)) for one in review.checklist
+    )
     grid = Grid(("item", "verdict", "why"), rows)
     return Block("checklist", 4, (grid,) if rows else (), "Checklist")
 
@@ -304,9 +206,9 @@ def _read(review: Review) -> Block:
     for one in review.inputs[:MAX_ROWS]:
         told = f" {flat(one.format)}, {one.events:,} events"
         nodes.append(item(*words(one.source or one.path, "code"), Span(told)))
-        nodes += [item(*_told(remark), depth=1) for remark in one.remarks]
+        nodes += [item(*told_of(remark), depth=1) for remark in one.remarks]
     nodes += more(len(review.inputs) - MAX_ROWS)
-    nodes += [item(*_told(remark)) for remark in review.remarks]
+    nodes += [item(*told_of(remark)) for remark in review.remarks]
     counts: dict[str, int] = {}
     for entry in review.redactions:
         counts[entry.rule] = counts.get(entry.rule, 0) + entry.count

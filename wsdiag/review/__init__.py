@@ -15,10 +15,11 @@ from wsdiag.report import CheckItem
 from wsdiag.review import checklist as items
 from wsdiag.review import events as structure
 from wsdiag.review import measures, protocol, refetch, steps, sync, topology
+from wsdiag.review.gathering import gathered
 from wsdiag.review.optimisations import judge
-from wsdiag.review.traffic import Traffic, traffic
+from wsdiag.review.traffic import Traffic
 
-__all__ = ["Traffic", "answer", "traffic"]
+__all__ = ["Traffic", "answer", "gathered"]
 
 
 def answer(
