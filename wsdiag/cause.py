@@ -84,15 +84,14 @@ class Support(Condition, frozen=True, forbid_unknown_fields=True, kw_only=True):
     because: str
 
 
-class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """One root cause.
+class FrontMatter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What stands above the sections of a cause.
 
     `outranks` names causes that it stands before when both hold; `amplifies` names those that it
     makes worse once they have begun. `brings` are terms of findings that follow from it, where they
     begin no earlier. `decides` says what evidence would settle whether it is this.
     """
 
-    id: str
     title: str
     sources: list[str] = []
     outranks: list[str] = []
@@ -102,24 +101,18 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     when: list[When] = []
     against: list[Against] = []
     support: list[Support] = []
+
+
+class Cause(FrontMatter, frozen=True, kw_only=True):
+    """One root cause."""
+
+    id: str
     sections: dict[str, str] = {}
 
     def best(self, terms: AbstractSet[str]) -> When | None:
         """The surest clause that holds."""
         holding = [clause for clause in self.when if clause.holds(terms)]
         return max(holding, key=lambda clause: clause.confidence, default=None)
-
-
-class _FrontMatter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    title: str
-    sources: list[str] = []
-    outranks: list[str] = []
-    amplifies: list[str] = []
-    brings: list[str] = []
-    decides: str = ""
-    when: list[When] = []
-    against: list[Against] = []
-    support: list[Support] = []
 
 
 _FILE = re.compile(r"\A\+\+\+\n(?P<front>.*?)\n\+\+\+\n(?P<body>.*)\Z", re.DOTALL)
@@ -132,7 +125,7 @@ def parse(name: str, text: str) -> Cause:
     if not found:
         raise CauseError(f"{name}: no front matter between +++ lines")
     try:
-        front = msgspec.convert(tomllib.loads(found["front"]), _FrontMatter)
+        front = msgspec.convert(tomllib.loads(found["front"]), FrontMatter)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as problem:
         raise CauseError(f"{name}: {problem}") from None
     _, *parts = _HEADING.split(found["body"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -29,6 +29,9 @@ from wsdiag.cli.streams import (
     tell,
 )
 from wsdiag.progress import Progress
+
+if TYPE_CHECKING:
+    from wsdiag.incidents import Index
 
 FORMATS = ["terminal", "markdown", "html", "json"]
 KINDS = [suffix.removeprefix(".") for suffix in SUFFIXES]
@@ -110,7 +113,11 @@ def batch(
             )
         except OSError as problem:
             stop(f"-o {output}: {problem.strerror or problem}", USAGE)
-    from wsdiag.incidents import State
+    _show(made, form, out)
+    _leave(made, root, strict=strict, interrupted=progress.stopped)
+
+
+def _show(made: Index, form: str, out: Path) -> None:
     from wsdiag.reporters import index
 
     if form == "terminal":
@@ -118,11 +125,17 @@ def batch(
     else:
         pages = {"markdown": index.as_markdown, "html": index.as_html, "json": index.as_json}
         tell(pages[form](made))
+
+
+def _leave(made: Index, root: str, *, strict: bool, interrupted: bool) -> NoReturn:
+    """Say what was not diagnosed, and exit."""
+    from wsdiag.incidents import State
+
     everything = made.all
     failed = [one for one in everything if one.state is State.FAILED]
     for one in failed:
         say(f"not diagnosed: {one.name}: {one.why}")
-    if progress.stopped:
+    if interrupted:
         raise click.exceptions.Exit(INTERRUPTED)
     if not made.groups and not failed:
         why = "; ".join(f"{one.name}: {one.why}" for one in made.others[:5])

@@ -18,48 +18,7 @@ MAX_SHAPE = 400
 """Characters of a shape that are kept."""
 
 ID_KEYS = ("entity_id", "entityId", "id", "_id", "uuid", "key", "pk", "ref_id")
-# What a bare signal may hold beside an id: words that say what changed, not how it is now.
-_SIGNAL_KEYS = frozenset(
-    [
-        "type",
-        "id",
-        "_id",
-        "uuid",
-        "entity",
-        "entity_id",
-        "entityId",
-        "entity_type",
-        "entityType",
-        "resource",
-        "event",
-        "topic",
-        "op",
-        "action",
-        "timestamp",
-        "ts",
-        "time",
-        "at",
-        "seq",
-        "ref",
-        "trace_id",
-        "traceId",
-        "version",
-        "user_id",
-        "userId",
-        "key",
-        "keys",
-        "kind",
-        "channel",
-        "queryKey",
-        "invalidate",
-        "operation",
-        "ids",
-        "room",
-        "model",
-        "table",
-        "reason",
-    ]
-)
+# What a bare signal names.
 _SUBJECTS = frozenset(
     [
         "id",
@@ -78,6 +37,32 @@ _SUBJECTS = frozenset(
         "table",
     ]
 )
+# What a bare signal may hold beside them: words that say what changed, not how it is now.
+_SIGNAL_KEYS = _SUBJECTS | {
+    "type",
+    "entity_type",
+    "entityType",
+    "event",
+    "topic",
+    "op",
+    "action",
+    "timestamp",
+    "ts",
+    "time",
+    "at",
+    "seq",
+    "ref",
+    "trace_id",
+    "traceId",
+    "version",
+    "user_id",
+    "userId",
+    "kind",
+    "channel",
+    "operation",
+    "room",
+    "reason",
+}
 _NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 
 

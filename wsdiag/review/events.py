@@ -74,35 +74,31 @@ def _deviations(whole: pl.DataFrame, of: Traffic) -> list[Deviation]:
 
 def _topics(of: Traffic, limits: Limits) -> list[TopicFault]:
     named = of.messages.filter(pl.col("topic").is_not_null())
-    faulty = named.filter(pl.col("topic_fault").is_not_null())
-    found = [
-        _fault(of, row["topic_fault"], row)
-        for row in faulty.group_by("topic_fault", maintain_order=True)
-        .agg(
-            topics=pl.col("topic").n_unique(),
-            messages=pl.len(),
-            topic=pl.col("topic").first(),
-            source=pl.col("source").first(),
-            pos=pl.col("pos").first(),
-        )
+    counts = {
+        "topics": pl.col("topic").n_unique(),
+        "messages": pl.len(),
+        "topic": pl.col("topic").first(),
+        "source": pl.col("source").first(),
+        "pos": pl.col("pos").first(),
+    }
+    faulty = (
+        named.filter(pl.col("topic_fault").is_not_null())
+        .group_by("topic_fault", maintain_order=True)
+        .agg(**counts)
         .sort("messages", "topic_fault", descending=[True, False])
-        .iter_rows(named=True)
-    ]
+    )
     kinds = (
         named.group_by(kind=pl.col("topic").str.extract(r"^([^:]+):"), maintain_order=True)
-        .agg(
-            topics=pl.col("topic").n_unique(),
-            messages=pl.len(),
-            topic=pl.col("topic").first(),
-            source=pl.col("source").first(),
-            pos=pl.col("pos").first(),
-        )
+        .agg(**counts)
         .filter(
             (pl.col("topics") > limits.topics_per_kind)
             & (pl.col("messages") < ONCE * pl.col("topics"))
         )
     )
-    return found + [_fault(of, ENDLESS, row) for row in kinds.iter_rows(named=True)]
+    return [
+        *(_fault(of, row["topic_fault"], row) for row in faulty.iter_rows(named=True)),
+        *(_fault(of, ENDLESS, row) for row in kinds.iter_rows(named=True)),
+    ]
 
 
 def _fault(of: Traffic, what: str, row: dict[str, Any]) -> TopicFault:

@@ -121,9 +121,6 @@ class _Rows:
         url = entry.request.url
         headers = {header.name.lower(): header.value for header in entry.request.headers}
         request = Request(entry.request.method, target(url), headers, pos, 0)
-        started = instant(entry.started_date_time)
-        took = handshake_ms(entry)
-        answered = _later(started, took)
         columns: dict[str, Any] = {
             "conn": f"entry {pos}",
             "name": self._mask(request.path),
@@ -136,39 +133,34 @@ class _Rows:
             or url.startswith(("ws:", "wss:"))
             or entry.messages is not None
         )
-        if not websocket:
-            self._note_fetch(pos, entry, request, started)
-            if "transport=polling" in url:
-                code = _valid(entry.response.status)
-                self._add(Kind.REQUEST, pos, started, dir="c2s", **columns)
-                self._add(
-                    Kind.RESPONSE,
-                    pos,
-                    answered,
-                    dir="s2c",
-                    code=code,
-                    ms=took,
-                    conn=columns["conn"],
-                    name=columns["name"],
-                )
+        if websocket:
+            self._handshake(pos, entry, request, columns)
             return
+        self._note_fetch(pos, entry, request, instant(entry.started_date_time))
+        if "transport=polling" in url:
+            self._poll(pos, entry, columns)
+
+    def _poll(self, pos: int, entry: Entry, columns: dict[str, Any]) -> None:
+        """The request of a transport without WebSocket, and its answer."""
+        started, took = instant(entry.started_date_time), handshake_ms(entry)
+        told = {name: columns[name] for name in ("conn", "name")}
+        code = _valid(entry.response.status)
+        self._add(Kind.REQUEST, pos, started, dir="c2s", **columns)
+        self._add(Kind.RESPONSE, pos, _later(started, took), dir="s2c", code=code, ms=took, **told)
+
+    def _handshake(self, pos: int, entry: Entry, request: Request, columns: dict[str, Any]) -> None:
+        """A WebSocket is asked for: what becomes of it."""
+        started, took = instant(entry.started_date_time), handshake_ms(entry)
+        answered = _later(started, took)
         self._add(Kind.ATTEMPT, pos, started, **columns)
         status, failure = entry.response.status, entry.response.failure or entry.response.error
         told = self.redactor.reason(failure)
         status = _valid(status) or status_in(failure or "")
         # Over HTTP/2 the answer to the extended CONNECT is 200 (RFC 8441 §5).
-        tunnel = status == 200 and (entry.request.method == "CONNECT" or bool(entry.messages))
+        tunnel = status == 200 and (request.method == "CONNECT" or bool(entry.messages))
         if status == 101 or tunnel or (not status and not failure and entry.messages):
             self._add(Kind.OPEN, pos, answered, dir="s2c", code=101, ms=took, **columns)
-            self._open = self._rows[-1]
-            self.opened += 1
-            self.told_messages |= entry.messages is not None
-            self._conn, self._engine_io = columns["conn"], payload.is_engine_io(url)
-            self._last = (pos, answered)
-            if self._notebook is not None:
-                told_back = {it.name.lower(): it.value for it in entry.response.headers}
-                of = (self._source, self._conn, "browser", request.target)
-                self._notebook.handshake(*of, headers, told_back)
+            self._opened(pos, entry, request, answered)
         elif status:
             self._add(Kind.REJECTED, pos, answered, dir="s2c", code=status, reason=told, **columns)
         elif failure:
@@ -176,6 +168,19 @@ class _Rows:
             self._add(kind, pos, answered, reason=told, **columns)
         else:
             self._conn, self._last = columns["conn"], (pos, started)
+
+    def _opened(self, pos: int, entry: Entry, request: Request, answered: datetime | None) -> None:
+        """The latest row is of a WebSocket that opened: messages may come."""
+        self._open = self._rows[-1]
+        self.opened += 1
+        self.told_messages |= entry.messages is not None
+        self._conn = f"entry {pos}"
+        self._engine_io = payload.is_engine_io(entry.request.url)
+        self._last = (pos, answered)
+        if self._notebook is not None:
+            told_back = {it.name.lower(): it.value for it in entry.response.headers}
+            of = (self._source, self._conn, "browser", request.target)
+            self._notebook.handshake(*of, request.headers, told_back)
 
     def message(self, pos: int, message: Message) -> None:
         """A message of the entry before."""
