@@ -27,7 +27,6 @@ from wsdiag.connections import (
     Story,
     counted,
     may_have_lived,
-    with_room,
 )
 from wsdiag.finding import MOST, SPOT, UNMEASURED, Severity, clause, commonest, flag, trait
 from wsdiag.targets import Targets
@@ -39,15 +38,11 @@ NEEDS = "fewer than two connections were live at the same time in this evidence"
 ENOUGH, ENOUGH_WHEN_ANNOUNCED = 3, 2
 """Two ends at once are chance, unless the server says that it is going away."""
 
-MANY, NEARLY_ALL = 10, 0.8
-"""Fewer than ten ends, and not nearly all, spread over more than a moment, are chance as well.
-What made a wave need not have made each of its ends: four of five are nearly all."""
+MANY = 10
+"""Fewer than ten ends, and not nearly all, spread over more than a moment, are chance as well."""
 
 SHOWN_S = 0.05
 """What is shorter is told as one moment."""
-
-AT_ONE_MOMENT = pl.duration(seconds=1)
-"""A server that goes away says 1001 to everybody at once; people who leave do not."""
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -88,7 +83,7 @@ def summarise(story: Story) -> pl.LazyFrame:
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding for each such moment, for each shutdown in a log without times, and for deaths
     of the server whose connections' ends nobody logged."""
-    waves = _waves(story)
+    waves = endings.of_fleet(summarise(story), story)
     return pl.concat([_at_moments(waves), _by_order(story), _deaths(story, waves)])
 
 
@@ -149,29 +144,6 @@ def _by_order(story: Story) -> pl.LazyFrame:
     )
 
 
-def _waves(story: Story) -> pl.LazyFrame:
-    """The ends that came in waves or after a reload, with what is logged around them."""
-    ends = summarise(story)
-    waves = endings.together(ends).with_columns(wave=pl.format("wave {}", "wave"))
-    waves = pl.concat([waves, _of_one_server(ends, waves, story)], how="diagonal").with_columns(
-        started="ended", measured=UNMEASURED, pointers="closing"
-    )
-    rows = _with_drained(waves, story).cache()  # asked for by several, and found by Python
-    rows = rows.join(endings.around(rows, story.signs, story.clock_errors_s), on="wave", how="left")
-    back = endings.gone_and_back(rows, story.signs, story.connections)
-    rows = rows.join(back.with_columns(back=True), on="wave", how="left")
-    return rows.filter(~_people_leaving())
-
-
-def _of_one_server(ends: pl.LazyFrame, waves: pl.LazyFrame, story: Story) -> pl.LazyFrame:
-    """The ends that one server's shutdown made, too few to be a wave of the whole fleet."""
-    others = ends.join(waves.select("session"), on="session", how="anti")
-    stopped = endings.after_stop(others, story.signs)
-    return ends.join(stopped, on="session").with_columns(
-        wave=pl.format("stop {}", "stop"), live="here"
-    )
-
-
 def _at_moments(waves: pl.LazyFrame) -> pl.LazyFrame:
     """One finding for each wave that is no chance."""
     rows = waves.with_columns(
@@ -194,8 +166,8 @@ def _at_moments(waves: pl.LazyFrame) -> pl.LazyFrame:
 def _enough() -> pl.Expr:
     """Whether a wave is more than chance: fewer ends are enough where somebody announced them."""
     told = (pl.col("stopped").first() | pl.col("just_reloaded").first()).fill_null(False)
-    at_once = (pl.col("ended").max() - pl.col("ended").min()) <= AT_ONE_MOMENT
-    many = pl.len() >= pl.min_horizontal(MANY, NEARLY_ALL * pl.col("live").max())
+    at_once = (pl.col("ended").max() - pl.col("ended").min()) <= endings.AT_ONE_MOMENT
+    many = pl.len() >= pl.min_horizontal(MANY, endings.NEARLY_ALL * pl.col("live").max())
     usual = pl.col("usual").any().fill_null(value=False)
     return (
         pl.when(_with_restart_code() | told)
@@ -248,15 +220,15 @@ def _traits() -> tuple[pl.Expr, ...]:
 def _with_restart_code() -> pl.Expr:
     """Whether nearly all were told by their code that the server goes: a few leave by themselves at
     that moment, or are cut before their Close comes."""
-    return pl.col("code").is_in(RESTART_CODES).fill_null(False).mean() >= NEARLY_ALL
+    return pl.col("code").is_in(RESTART_CODES).fill_null(False).mean() >= endings.NEARLY_ALL
 
 
 def _frameless() -> pl.Expr:
-    return pl.col("frameless").mean() >= NEARLY_ALL
+    return pl.col("frameless").mean() >= endings.NEARLY_ALL
 
 
 def _by_proxy() -> pl.Expr:
-    return (pl.col("closed_by") == "proxy").mean() >= NEARLY_ALL
+    return (pl.col("closed_by") == "proxy").mean() >= endings.NEARLY_ALL
 
 
 def _by_reload() -> pl.Expr:
@@ -286,49 +258,9 @@ def _server_silent() -> pl.Expr:
     A browser sends 1001 for all its tabs when it quits; only servers send 1012.
     """
     untold = (~pl.col("closed_by").is_in(["server", "proxy"])).fill_null(value=True).all()
-    going = (pl.col("code") == 1001).fill_null(value=False).mean() >= NEARLY_ALL
+    going = (pl.col("code") == 1001).fill_null(value=False).mean() >= endings.NEARLY_ALL
     told = pl.any_horizontal(
         pl.col(name).first().fill_null(value=False)
         for name in ("stopped", "started_again", "refusing", "killed", "reloaded")
     )
     return untold & going & ~told & pl.col("starts_told").first().fill_null(value=False)
-
-
-def _people_leaving() -> pl.Expr:
-    """Whether nearly all of a wave is polite codes, nobody knows from which side, one after the
-    other: a server that goes away says so to all."""
-    side = pl.col("closed_by").is_in(["server", "proxy"]).fill_null(False)
-    polite = pl.col("code").is_in(POLITE_CODES).fill_null(False) & ~side
-    spread = pl.col("ended").max() - pl.col("ended").min() > AT_ONE_MOMENT
-    told = (pl.col("stopped") | pl.col("started_again") | pl.col("refusing")).fill_null(False)
-    return ((polite.mean() >= NEARLY_ALL) & spread & ~told.any()).over("wave")
-
-
-def _with_drained(waves: pl.LazyFrame, story: Story) -> pl.LazyFrame:
-    """The waves, and the ends that a reload explains: each reload is a wave of its own."""
-    unsaid = (
-        pl.col("gone")
-        & pl.col("code").is_null()
-        & ~pl.col("timer")
-        & (pl.col("closed_by") != "client").fill_null(True)
-    )
-    ends = counted(with_room(story.connections).filter(unsaid)).select(
-        "session",
-        "code",
-        "frameless",
-        "closed_by",
-        begun="opened",
-        ended=pl.coalesce("ended", "closed"),
-        pointers="closing",
-    )
-    drained = endings.after_reload(ends, story.signs)
-    placed = ends.join(drained, on="session").with_columns(
-        wave=pl.format("reload {}", "reloaded_at"),
-        live=pl.len().over("reloaded_at").cast(pl.Int64),
-        started="ended",
-        closing="pointers",
-        measured=UNMEASURED,
-    )
-    others = waves.join(drained.select("session"), on="session", how="anti")
-    told = {"how": pl.lit(None, dtype=pl.String), "offset_s": UNMEASURED}
-    return pl.concat([others.with_columns(**told), placed], how="diagonal_relaxed")

@@ -6,6 +6,7 @@ what the client said last, and how many ended with it.
 """
 
 from wsdiag.endings.ends import TICK_S, ends
+from wsdiag.endings.fleet import AT_ONE_MOMENT, NEARLY_ALL, of_fleet
 from wsdiag.endings.heartbeats import (
     own_pings,
     pace,
@@ -15,34 +16,29 @@ from wsdiag.endings.heartbeats import (
     usual_pace,
 )
 from wsdiag.endings.one_clock import MANY, REPEATED, SURVIVED
-from wsdiag.endings.reloads import after_reload
-from wsdiag.endings.shutdowns import after_stop, by_order
-from wsdiag.endings.spikes import by_clock, find_spikes, out_of
-from wsdiag.endings.surroundings import around, gone_and_back, killed, stopped_before
+from wsdiag.endings.shutdowns import by_order
+from wsdiag.endings.spikes import by_clock, out_of
+from wsdiag.endings.surroundings import killed, stopped_before
 from wsdiag.endings.triggers import triggers
-from wsdiag.endings.waves import together
 
 __all__ = [
+    "AT_ONE_MOMENT",
     "MANY",
+    "NEARLY_ALL",
     "REPEATED",
     "SURVIVED",
     "TICK_S",
-    "after_reload",
-    "after_stop",
-    "around",
     "by_clock",
     "by_order",
     "ends",
-    "find_spikes",
-    "gone_and_back",
     "killed",
+    "of_fleet",
     "out_of",
     "own_pings",
     "pace",
     "sent_again",
     "stopped_before",
     "throttled",
-    "together",
     "triggers",
     "unanswered_pings",
     "usual_pace",

@@ -26,13 +26,30 @@ def topology(of: Traffic, facts: Measures, delivered: pl.DataFrame, limits: Limi
     `delivered` as `measures.deliveries`; the slowest of them are the proof.
     """
     verdict, why = _verdict(facts.publish_to_delivery_ms, limits)
-    named = of.messages.filter(
-        pl.col("topic").is_not_null() & pl.col("role").is_in(["app", "answer", "subscribe"])
+    topics = _topics(of)
+    deliveries = sum(one.deliveries for one in topics)
+    originals = sum(one.messages for one in topics)
+    many = len(topics) >= HOT_OF
+    return Topology(
+        verdict=verdict,
+        why=why,
+        confidence=SURE if len(delivered) >= ENOUGH else LIKELY if len(delivered) else 0.0,
+        topics=topics[:MOST],
+        hot=[one.topic for one in topics if many and one.deliveries > HOT_SHARE * deliveries],
+        unread=[one.topic for one in topics if one.reacted is False][:MOST],
+        fan_out=round(deliveries / originals, 2) if originals else None,
+        against=[ONE_CLOCK] if len(delivered) else [],
+        evidence=proofs(delivered.sort("ms", descending=True), of.formats),
     )
+
+
+def _topics(of: Traffic) -> list[Topic]:
+    """Who listens to each topic, and what it carries."""
     got = pl.col("role").is_in(["app", "answer"])
     down = got & (pl.col("dir") == "s2c")
     counted = (
-        named.group_by("topic")
+        of.messages.filter(pl.col("topic").is_not_null() & (got | (pl.col("role") == "subscribe")))
+        .group_by("topic")
         .agg(
             subscribers=pl.col("session").filter(down | ~got).n_unique(),
             deliveries=down.sum(),
@@ -45,9 +62,7 @@ def topology(of: Traffic, facts: Measures, delivered: pl.DataFrame, limits: Limi
     read: set[str] | None = None
     if judged is not None:
         read = set(judged.filter(~pl.col("unused"))["topic"].drop_nulls())
-    rows = list(counted.iter_rows(named=True))
-    everything = sum(row["deliveries"] for row in rows)
-    topics = [
+    return [
         Topic(
             topic=row["topic"],
             subscribers=row["subscribers"],
@@ -57,25 +72,8 @@ def topology(of: Traffic, facts: Measures, delivered: pl.DataFrame, limits: Limi
             per_s=round(per_s(row["messages"], of.span_s), 3),
             reacted=None if read is None else row["topic"] in read,
         )
-        for row in rows
+        for row in counted.iter_rows(named=True)
     ]
-    hot = [
-        one.topic
-        for one in topics
-        if len(topics) >= HOT_OF and one.deliveries > HOT_SHARE * everything
-    ]
-    originals = sum(row["messages"] for row in rows)
-    return Topology(
-        verdict=verdict,
-        why=why,
-        confidence=SURE if len(delivered) >= ENOUGH else LIKELY if len(delivered) else 0.0,
-        topics=topics[:MOST],
-        hot=hot,
-        unread=[one.topic for one in topics if one.reacted is False][:MOST],
-        fan_out=round(everything / originals, 2) if originals else None,
-        against=[ONE_CLOCK] if len(delivered) else [],
-        evidence=proofs(delivered.sort("ms", descending=True), of.formats),
-    )
 
 
 def _verdict(delivered: Delivery, limits: Limits) -> tuple[Judgement, str]:
