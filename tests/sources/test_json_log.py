@@ -23,6 +23,13 @@ from wsdiag.sources import json_log, json_record
         {"timestamp": "2026-11-22T23:55:23.016Z", "event": "ws closed", "code": 1006},
         {"asctime": "2026-11-22 23:55:23,016", "message": "ws closed", "code": 1006},
         {"@timestamp": "2026-11-22T23:55:23.016Z", "message": "ws closed", "ws": {"code": 1006}},
+        {"clock": "2026-11-22T23:55:23.016Z", "line": "north", "what": "ws closed", "code": 1006},
+        {
+            "expires_at": "2026-11-23T23:55:23.016Z",
+            "seen": "2026-11-22T23:55:23.016Z",
+            "what": "ws closed",
+            "code": 1006,
+        },
     ],
 )
 def test_records_of_many_libraries(tmp_path: Path, record: dict[str, object]) -> None:

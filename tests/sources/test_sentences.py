@@ -54,7 +54,22 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         [{"kind": "close", "code": 4003, "reason": "auth lapsed"}],
     ),
     ("", {"evt": "sock.up", "n": 3}, [{"kind": "open", ONLY_IF: OnlyIf.IT_ENDS}]),
+    # -- what a library says, in a field of whatever name --
+    (
+        "panel talks rubbish",
+        {"fault": "WS_ERR_EXPECTED_MASK", "detail": "Invalid WebSocket frame: MASK must be set"},
+        [{"kind": "error", "reason": "WS_ERR_EXPECTED_MASK"}],
+    ),
+    (
+        "turned one away",
+        {"grounds": "The token is not yet valid (nbf)"},
+        [{"kind": "auth", "reason": "token is not yet valid"}],
+    ),
+    ("comment saved", {"body": "the websocket closed on me with 1006 again"}, []),
+    ("session_end", {"goodbye": 1006, "sock": "s7"}, [{"kind": "close", "code": 1006}]),
     # -- what carries messages between servers --
+    ("message bus unreachable", {}, [{"kind": "error"}]),
+    ("the bus is down for maintenance", {}, []),
     (
         "could not fan out a message of member 4: Connection closed by server.",
         {},

@@ -42,7 +42,7 @@ OF_HTTP = frozenset({"method", "httpmethod", "verb", "useragent", "requestmethod
 USER = (
     *("user", "userid", "uid", "username", "sub", "account", "accountid", "email", "login"),
     *("usr", "usrid", "device", "deviceid", "dev", "enduserid", "principal", "customerid"),
-    *("memberid", "playerid", "player"),
+    *("memberid", "playerid", "player", "who"),
 )
 PEER = (
     *("peer", "remote", "addr", "remoteaddr", "remoteaddress", "clientaddr", "clientaddress"),

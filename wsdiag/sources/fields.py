@@ -11,7 +11,7 @@ from wsdiag.sources import field_names, quantities, shown_values
 from wsdiag.sources.field_pairs import first
 
 _CODE_LIKE = re.compile(
-    r"(?:code|kode|status|wsc|^rc|(?:reason|why|cause|close)(?:num|number|id)?)$"
+    r"(?:code|kode|status|wsc|^rc|bye|(?:reason|why|cause|close)(?:num|number|id)?)$"
 )
 _CLOSE_CODES = frozenset(map(str, (*range(1000, 1004), *range(1005, 1016))))
 _NAMED_UNIT = re.compile(r"(ns|us|ms|millis|milliseconds|s|secs?|seconds)$")

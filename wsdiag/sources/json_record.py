@@ -6,6 +6,7 @@ ECS, OpenTelemetry, docker's json-file, journald): the first name of each list t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -23,9 +24,15 @@ TIME_NAMES = (
 MESSAGE_NAMES = (
     "msg", "message", "event", "text", "log", "short_message", "body", "description", "m", "line",
     "ev", "action", "name", "textpayload", "jsonpayload.message", "jsonpayload.msg",
-    "fields.message", "properties.message", "meldung", "nachricht", "mensaje",
+    "fields.message", "properties.message", "meldung", "nachricht", "mensaje", "what", "note",
 )  # fmt: skip
 """What holds the message: of common loggers, of Google's and Azure's exports, of Rust's tracing."""
+
+_WORDS = frozenset({"line", "name"})
+"""Of these a value of one word may be another thing: the line of a telephone, a person's name."""
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
+_OTHER_MOMENT = re.compile(r"exp|until|next|last|since|start|begin|end|creat|updat|valid|issued|due")
 
 MAX_LINES = 500
 """An object that is written over more lines than this is no record."""
@@ -87,6 +94,10 @@ def stamp_of(flat: Mapping[str, object]) -> Stamp | None:
         value = flat.get(name)
         if value is not None and (stamp := line_time.of_value(value)):
             return stamp
+    # Under whatever name: what is written as a moment, and is not said to be another's.
+    for name, value in flat.items():
+        if isinstance(value, str) and _MOMENT.match(value) and not _OTHER_MOMENT.search(name):
+            return line_time.of_value(value)
     return None
 
 
@@ -97,11 +108,10 @@ def record_stamp(text: str) -> Stamp | None:
 
 def message_of(flat: Mapping[str, object]) -> str:
     """The record's message; empty when it has none."""
-    for name in MESSAGE_NAMES:
-        value = flat.get(name)
-        if isinstance(value, str) and value:
-            return value
-    return ""
+    told = ((name, flat.get(name)) for name in MESSAGE_NAMES)
+    found = [(name, value) for name, value in told if isinstance(value, str) and value]
+    sentences = (value for name, value in found if name not in _WORDS or " " in value)
+    return next(sentences, found[0][1] if found else "")
 
 
 def wrapped(record: Mapping[str, object]) -> tuple[str, Stamp | None, bool] | None:

@@ -133,11 +133,12 @@ def fields_tell(fields: Mapping[str, object]) -> bool:
         value = fields.get(name)
         if isinstance(value, str) and v.GATE.search(value[:READ].lower()):
             return True
-    return of.tells_memory(fields)
+    return of.tells_memory(fields) or bool(_of_a_library(fields))
 
 
 def statement(message: str, fields: Mapping[str, object]) -> str:
-    """What the line says: the message (or the event's name) and its error and reason fields."""
+    """What the line says: the message (or the event's name), its error and reason fields, and what a
+    library says in others."""
     text = message[:READ].strip()
     if fields:
         if not text:
@@ -147,8 +148,17 @@ def statement(message: str, fields: Mapping[str, object]) -> str:
             value = fields.get(name)
             if isinstance(value, str) and value and value not in text:
                 text = f"{text}; {value[:READ]}"
+        for value in _of_a_library(fields):
+            if value not in text:
+                text = f"{text}; {value}"
     event = _EVENT_NAME.match(text)
     return _JOINT.sub(" ", event[0]) + text[event.end() :] if event else text
+
+
+def _of_a_library(fields: Mapping[str, object]) -> list[str]:
+    """The fields, under whatever names, in which a library speaks."""
+    told = (value[:READ] for value in fields.values() if isinstance(value, str))
+    return [text for text in told if v.GATE.search(low := text.lower()) and v.LIBRARY.search(low)]
 
 
 def lower(text: str) -> str:

@@ -54,6 +54,7 @@ class _Book(msgspec.Struct, forbid_unknown_fields=True):
     business: list[str]
     echo: list[str]
     client: list[str]
+    library: list[str]
     unsaid: list[str]
     codes: dict[str, int]
     words: dict[str, str]
@@ -172,6 +173,7 @@ FOREIGN = _any_of(_BOOK.foreign)
 BUSINESS = _any_of(_BOOK.business)
 ECHO = _any_of(_BOOK.echo)
 CLIENT_SPEECH = _any_of(_BOOK.client)
+LIBRARY = _any_of(_BOOK.library)
 NUMBERS = frozenset(re.findall(r"\b\d{2,5}\b", _TEXT))
 """The numbers that stand in phrases: statuses, close codes, ports."""
 UNSAID = frozenset(_BOOK.unsaid)
