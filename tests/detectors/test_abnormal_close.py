@@ -197,3 +197,27 @@ def test_who_ended_them_is_counted() -> None:
     rows = [r for n, by in enumerate(["s2c", "c2s", "c2s"]) for r in life(f"c{n}", n, 30, by=by)]
     (finding,) = judge(NAME, rows).findings
     assert finding["message"].endswith("without a Close frame, ended by: client ×2, server ×1")
+
+
+@pytest.mark.parametrize(
+    ("ages", "first_word", "found"),
+    [
+        ((5.0, 5.1, 5.02), 2.0, True),
+        ((5.0, 9.1, 5.02), 2.0, False),  # at ages of their own
+        ((5.0, 5.1, 5.02), None, False),  # nobody spoke, so nobody shows that a word would help
+        ((61.0, 61.1, 61.02), 2.0, False),  # as long as an idle timer
+    ],
+)
+def test_who_had_said_nothing_when_the_server_closed(
+    ages: tuple[float, ...], first_word: float | None, found: bool
+) -> None:
+    rows = []
+    for n, age in enumerate(ages):
+        rows += life(f"q{n}", 20.0 * n, 20.0 * n + age, code=4003, by="s2c")
+        rows.append(row("message", 20.0 * n + 0.1, f"q{n}", dir="s2c"))
+    for n in range(2):
+        lived = 200.0 if first_word else ages[0]
+        rows += life(f"t{n}", 7.0 * n, 7.0 * n + lived, code=1000, by="c2s")
+        if first_word:
+            rows.append(row("message", 7.0 * n + first_word, f"t{n}", dir="c2s"))
+    assert ("never-spoke" in judge(NAME, rows).traits) is found

@@ -292,6 +292,27 @@ def test_absence_of_evidence_is_not_health(rows: list[dict]) -> None:
     assert ids(explain(from_rows(rows))) == ["thin-evidence"]
 
 
+@pytest.mark.parametrize(
+    ("codes", "name"),
+    [
+        ((1001, 1000, 1001, 1001), "healthy"),
+        ((1001, 1000, 1001), "thin-evidence"),  # of the fourth end nobody tells
+        ((1001, 1000, 1001, 1012), "thin-evidence"),
+    ],
+)
+def test_ends_of_which_a_servers_log_tells_what_they_were(
+    codes: tuple[int, ...], name: str
+) -> None:
+    """An access log has the same connections without codes, and nothing ties the two."""
+    rows = []
+    for n in range(4):
+        rows += life(f"*{n}", 40.0 * n, 40.0 * n + 21 * (n + 1), source=PROXY)
+    for n, code in enumerate(codes):
+        ended = 40.0 * n + 21 * (n + 1) + 7
+        rows += life(f"ab{n}0", 40.0 * n + 7, ended, source=SERVER, code=code, by="c2s")
+    assert explain(from_rows(rows))[0].id == name
+
+
 def test_a_fault_that_no_cause_fits_is_unknown() -> None:
     rows = []
     for n in range(4):

@@ -7,7 +7,9 @@ How it decides: on the wire, a FIN or RST with no Close frame before it, or the 
 Close frame; in logs, the code as said, with 1006 and "no close frame" as what they are: no Close
 frame came. 1000, 1001 and an empty Close frame are polite; 1012 and a server's 1001 announce a
 restart and are left to mass-close.
-Ends that come right after one kind of message of the client's are marked: the message did it.
+Ends that come right after one kind of message of the client's are marked: the message did it. So
+are those of clients that had said nothing yet, where the server closed them at one age with a code
+of its own and only clients that spoke lived longer.
 What it cannot see: a 1005 that some servers log when the socket simply died is not counted, because
 it may also be an empty Close frame.
 """
@@ -37,11 +39,19 @@ NEEDS = (
     "log does"
 )
 
+POLICY = 1008
+
 IN_USE_S = 5.0
 """A connection that was silent for no longer than this was in use, whatever its pace."""
 
 MORE = 2
 """So many times more connections lived on or ended politely: it is not the server."""
+
+SOONEST_S, LATEST_S = 1.0, 30.0
+"""An application waits at least so long for the first word, and less than any idle timer."""
+
+AT_ONE_AGE_S = 0.5
+"""A server's timer for the first word fires at ages that differ by no more."""
 
 TRACEBACK_LINES = 100
 """The type of an exception stands at the end of its traceback, so far below its report at most."""
@@ -97,6 +107,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             pl.when(~pl.col("alone").first()).then(pl.format("by-{}", who)),
             trait("reset", (pl.col("end_reason") == "rst").any()),
             trait("after-one-message", pl.col("trigger").is_not_null().sum() >= endings.REPEATED),
+            trait("never-spoke", pl.col("never_spoke").fill_null(False).sum() >= endings.REPEATED),
             trait("in-use", pl.col("in_use").fill_null(False).all()),
             trait("others-well", (pl.col("well") >= MORE * pl.len()).all()),
         ),
@@ -139,11 +150,50 @@ def _abnormal(story: Story) -> pl.LazyFrame:
         ],
         how="diagonal_relaxed",
     )
-    return rows.join(
+    return rows.join(_never_spoke(story), on="session", how="left", maintain_order="left").join(
         endings.triggers(story.events, story.connections),
         on="session",
         how="left",
         maintain_order="left",
+    )
+
+
+def _never_spoke(story: Story) -> pl.LazyFrame:
+    """The connections that a server closed with a code of its own before they had said anything,
+    all at one age that only those outlive that spoke."""
+    over = pl.coalesce("ended", "closed", "last_seen")
+    rows = counted(
+        story.connections.filter(pl.col("was_open") & pl.col("idle_s").is_not_null())
+    ).select(
+        "session",
+        "code",
+        age=(over - pl.col("opened")).dt.total_microseconds() / 1e6,
+        spoke=pl.col("messages_c2s") > 0,
+        put_out=(
+            (pl.col("closed_by") == "server")
+            & ((pl.col("code") >= 3000) | (pl.col("code") == POLICY))
+            & (pl.col("messages_c2s") == 0)
+        ).fill_null(value=False),
+    )
+    age, outlived = pl.col("age"), pl.col("age").max() + AT_ONE_AGE_S
+    out = (
+        rows.filter("put_out")
+        .group_by("code")
+        .agg("session", least=age.min(), most=age.max(), bound=outlived)
+    )
+    longest = rows.select(
+        talked=age.filter("spoke").max(), silent=age.filter(~pl.col("spoke")).max()
+    )
+    return (
+        out.join(longest, how="cross")
+        .filter(
+            pl.col("least").is_between(SOONEST_S, LATEST_S)
+            & (pl.col("most") - pl.col("least") <= AT_ONE_AGE_S)
+            & (pl.col("talked") > pl.col("bound"))
+            & (pl.col("silent") <= pl.col("bound"))
+        )
+        .select(pl.col("session").alias("session"), never_spoke=True)
+        .explode("session")
     )
 
 

@@ -9,6 +9,9 @@ from wsdiag.connections import NOT_CUT, Story, counted
 from wsdiag.explain.case import Candidate, Case, sessions
 from wsdiag.explain.causes import HEALTHY, THIN_EVIDENCE, UNKNOWN, load_causes
 
+LEFT_CODES = (1000, 1001)
+"""Of people who log out, close a tab or go to another page."""
+
 SEE_NO_ENDS = {"har"}
 """Formats that do not tell whether a connection ended: a HAR has its messages and no close."""
 
@@ -49,21 +52,22 @@ def missing(case: Case) -> list[str]:
 def _all_ended_well(story: Story) -> bool:
     """Whether connections were seen, all opened, and each lives on or ended in a way that is known.
 
-    An access log that shows an end and not its kind is no proof of health, and neither is an error
-    that a log ties to a connection. A client's log without a message or ping is none either: what
-    was sent to it and never came leaves no line there.
+    An access log that shows an end and not its kind is no proof of health, unless a server's log
+    tells of as many ends, all of which clients chose; and neither is an error that a log ties to a
+    connection. A client's log without a message or ping is none either: what was sent to it and
+    never came leaves no line there.
     """
     seen = counted(story.connections.filter(~pl.col("fragment"))).select(
         opened=pl.col("was_open").sum(),
         unopened=(~pl.col("was_open") & pl.col("attempted").is_not_null()).sum(),
-        untold=(
-            pl.col("gone")
-            & pl.col("code").is_null()
-            & ~pl.col("vantages").list.contains("network")
-            & ~pl.col("end_reason").str.starts_with(NOT_CUT).fill_null(value=False)
-        ).sum(),
+        untold=_untold().sum(),
+        by_proxy=(_untold() & _only("proxy") & pl.col("end_reason").is_null()).sum(),
         known=(pl.col("code").is_not_null() | pl.col("live")).sum(),
         restarted=(pl.col("code") == 1012).sum(),
+    )
+    polite = pl.col("code").is_in(LEFT_CODES).fill_null(value=False)
+    coded = story.connections.filter(_only("server") & pl.col("was_open") & pl.col("gone")).select(
+        by_server=pl.when(polite.all()).then(pl.len()).otherwise(0)
     )
     errors = story.signs.filter(
         (pl.col("kind") == "error") & pl.col("session").is_not_null()
@@ -72,17 +76,34 @@ def _all_ended_well(story: Story) -> bool:
     lively = story.events.select(
         lively=(elsewhere | pl.col("kind").is_in(["message", "ping", "pong"])).any()
     )
-    counts = pl.concat(pl.collect_all([seen, errors, lively]), how="horizontal").row(0, named=True)
+    counts = pl.concat(pl.collect_all([seen, coded, errors, lively]), how="horizontal").row(
+        0, named=True
+    )
+    told_again = counts["by_proxy"] if counts["by_server"] >= counts["by_proxy"] else 0
     return bool(
         counts["opened"]
-        and counts["known"]
+        and (counts["known"] or told_again)
         and not counts["unopened"]
-        and not counts["untold"]
+        and counts["untold"] == told_again
         and not counts["restarted"]
         and not counts["errors"]
         and counts["lively"]
         and not _one_age(story)
     )
+
+
+def _untold() -> pl.Expr:
+    """Whether it ended, and in what way nobody tells."""
+    return (
+        pl.col("gone")
+        & pl.col("code").is_null()
+        & ~pl.col("vantages").list.contains("network")
+        & ~pl.col("end_reason").str.starts_with(NOT_CUT).fill_null(value=False)
+    )
+
+
+def _only(vantage: str) -> pl.Expr:
+    return pl.col("vantages").list.eval(pl.element() == vantage).list.all()
 
 
 def _one_age(story: Story) -> bool:

@@ -32,7 +32,9 @@ _WORDS = frozenset({"line", "name"})
 """Of these a value of one word may be another thing: the line of a telephone, a person's name."""
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
-_OTHER_MOMENT = re.compile(r"exp|until|next|last|since|start|begin|end|creat|updat|valid|issued|due")
+_OTHER_MOMENT = re.compile(
+    r"exp|until|next|last|since|start|begin|end|creat|updat|valid|issued|due"
+)
 
 MAX_LINES = 500
 """An object that is written over more lines than this is no record."""

@@ -137,8 +137,8 @@ def fields_tell(fields: Mapping[str, object]) -> bool:
 
 
 def statement(message: str, fields: Mapping[str, object]) -> str:
-    """What the line says: the message (or the event's name), its error and reason fields, and what a
-    library says in others."""
+    """What the line says: the message (or the event's name), its error and reason fields, and what
+    a library says in others."""
     text = message[:READ].strip()
     if fields:
         if not text:
