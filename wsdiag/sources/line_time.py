@@ -9,7 +9,8 @@ colon), syslog RFC 3164 (`Nov 22 23:45:36`), C and JavaScript dates (`Sun Nov 22
 `Sun Nov 22 2026 23:45:36 GMT+0000`), RFC 1123 (`22 Nov 2026 23:45:36`), Erlang
 (`22-Nov-2026::23:45:36.5`), Android (`11-22 23:45:36.5`; log15 puts a bar for the blank), klog
 (`I1122 23:45:36.5`), tornado (`261122 23:45:36`), Chrome (`1122/234536.5`), American (`11/22/2026,
-11:45:36 PM`; without AM or PM nobody knows which is the month) and German (`22.11.2026 23:45:36`)
+11:45:36 PM`), British (`22/11/2026 23:45:36`; where neither figure is above twelve nobody knows
+which is the month, and the time of day is all that is read) and German (`22.11.2026 23:45:36`)
 dates, Unix seconds, milliseconds, microseconds and nanoseconds, and a bare time of day, also with
 AM or PM.
 """
@@ -83,6 +84,10 @@ _FORMS = {
     + r":(?P<uS>[0-6]\d)"
     + _FRACTION.format("u")
     + r"[ \u202f](?P<up>[AaPp])[Mm]\b",
+    "b": r"(?P<bd>\d{1,2})/(?P<bm>\d{1,2})/(?P<bY>\d{4}),? "
+    + (_TIME + _FRACTION).format("b")
+    + r"(?! ?[AaPp]\.?[Mm]\b)"
+    + _ZONE.format("b"),
     "e": r"(?P<ed>\d{1,2})\.(?P<em>\d{1,2})\.(?P<eY>\d{4}),? " + (_TIME + _FRACTION).format("e"),
     "d": _TIME.format("d")
     + _FRACTION.format("d")
@@ -172,7 +177,10 @@ def _made(form: str, found: re.Match[str]) -> Stamp | None:
     year, month, day, fraction, zone, half = (
         part(name) if name else None for name in (names[n] for n in "Ymdfzp")
     )
-    lacks = Lacks.DATE if form == "d" else Lacks.NOTHING if year else Lacks.YEAR
+    if form == "b":
+        year, month, day = _either_way(year, month, day)
+    dateless = form == "d" or (form == "b" and not year)
+    lacks = Lacks.DATE if dateless else Lacks.NOTHING if year else Lacks.YEAR
     hour = int(part(names["H"]))
     if half:
         hour = hour % 12 + (12 if half in "Pp" else 0)
@@ -191,6 +199,16 @@ def _made(form: str, found: re.Match[str]) -> Stamp | None:
         return None
     digits = len(fraction) if fraction else 0
     return Stamp(at, lacks, _resolution_ms(digits), 0, found.end() - found.start())
+
+
+def _either_way(
+    year: str | None, month: str | None, day: str | None
+) -> tuple[str | None, str | None, str | None]:
+    """The date of two figures of which either may be the month; nothing where both may be."""
+    first, second = int(day or 0), int(month or 0)
+    if second > 12:
+        return year, day, month
+    return (year, month, day) if first > 12 or first == second else (None, None, None)
 
 
 def _resolution_ms(digits: int) -> float:
