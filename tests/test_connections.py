@@ -388,6 +388,22 @@ def test_connections_that_nothing_ties_are_counted_by_the_best_witness() -> None
     assert len(counted(story(rows).connections).collect()) == 5
 
 
+def test_who_saw_how_attempts_ended_is_a_better_witness_than_who_saw_more() -> None:
+    """A client that only tells that it dials, one time more than the wire has."""
+    rows = [r for n in range(5) for r in life(f"w{n}", 0.01 * n, 60 + 0.01 * n)]
+    rows += [
+        row("attempt", 0.01 * n, f"bare {n}", "client.log", vantage="client") for n in range(6)
+    ]
+    found = counted(story(rows).connections).collect()
+    assert found["vantages"].to_list() == [["network"]] * 5
+
+
+@pytest.mark.parametrize(("code", "by"), [(1012, "server"), (1013, "server"), (1011, "unknown")])
+def test_codes_of_servers_alone_tell_who_closed(code: int, by: str) -> None:
+    rows = [row("open", 0, "a", SERVER), row("close", 9, "a", SERVER, code=code)]
+    assert [one["closed_by"] for one in table(rows)] == [by]
+
+
 def test_what_began_outside_the_best_witness_counts_too() -> None:
     rows = [r for n in range(5) for r in life(f"w{n}", n, 60 + n)]
     rows += life("ab99", 3600, 3660, source=SERVER, code=1000)

@@ -95,7 +95,11 @@ def test_a_good_file_is_taken(tmp_path: Path) -> None:
         ('stack = "mine"', 'stack = "mine"\nspeed = 9', "speed"),
         ("[[rule]]", "[[rule", "line"),
         ("\n\n[[rule]]", "\naccess = true\n[[rule]]", "access: it needs a rule where websocket"),
-        ("\n\n[[rule]]", "\nfallback = true\n[[rule]]", "fallback: only of records"),
+        (
+            "\n\n[[rule]]",
+            '\nreads = "message"\nfallback = true\n[[rule]]',
+            "fallback: only of lines",
+        ),
         (
             '{ kind = "close" }',
             '{ kind = "close", only_if = "so" }',

@@ -336,3 +336,28 @@ def test_all_who_came_together_and_go_together_twice(lived: float, found: int) -
         for r in life(f"w{wave}-{n}", wave * (lived + 2), wave * (lived + 2) + lived, source=SERVER)
     ]
     assert len(judge(NAME, rows).findings) == found
+
+
+def test_a_route_may_have_a_timer_of_its_own() -> None:
+    """An access log: boards are cut after 15 s; in rooms people stay as long as they like."""
+    chance = np.random.default_rng(2)
+    rows = []
+    for n in range(14):
+        begun = float(chance.uniform(0, 40))
+        rows += life(f"b{n}", begun, begun + 15 + 0.001 * n, source=PROXY, name="/boards/7")
+    for n in range(60):
+        begun, lasted = float(chance.uniform(0, 40)), float(chance.uniform(1, 60))
+        rows += life(f"r{n}", begun, begun + lasted, source=PROXY, name=f"/rooms/{n}")
+    (found,) = judge(NAME, rows).findings
+    assert found["count"] == 14
+    assert judge(NAME, [one for one in rows if one["conn"] > "r"]).findings == []
+
+
+def test_who_came_and_went_together_is_no_timers() -> None:
+    """Four restarts after equal times: each time all come within a second, and go at once."""
+    rows = []
+    for restart in range(4):
+        for n in range(6):
+            begun = 100.0 * restart + 0.1 * n
+            rows += life(f"c{restart}-{n}", begun, 100.0 * restart + 99 + 0.002 * n, source=PROXY)
+    assert judge(NAME, rows).findings == []

@@ -363,6 +363,23 @@ def test_the_last_ends_of_a_log_that_tells_of_ends_alone(seed: int) -> None:
     assert judge(NAME, turnover(seed, 60, rate=40, digits=0)).findings == []
 
 
+def visits(seed: int) -> list[dict]:
+    """A proxy's log of people who stay for some seconds, of whom many come about one time."""
+    chance, rows = Random(seed), []
+    for n in range(110):
+        opened = chance.uniform(0, 60) if n % 3 else chance.gauss(30, 2.5)
+        ended = round(opened + chance.uniform(1, 9), 3)
+        rows += life(f"c{n}", opened, ended, source=PROXY)
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_half_of_lives_as_short_as_a_wave_end_within_any(seed: int) -> None:
+    assert judge(NAME, visits(seed)).findings == []
+    together = [r for n in range(40) for r in life(f"k{n}", 20.0 + n / 9, 32.5, source=PROXY)]
+    assert len(judge(NAME, [*visits(seed), *together]).findings) == 1
+
+
 def test_a_crash_amid_turnover() -> None:
     rows = turnover(1, 300)
     rows += [r for n in range(60) for r in life(f"k{n}", 100 + n, 310 + 0.01 * n, source=PROXY)]

@@ -19,6 +19,10 @@ NOT_CUT = "--"
 RESTART_CODES = (1001, 1012)
 """What a server sends when it goes away by plan (RFC 6455 section 7.4.1; IANA registry)."""
 
+SERVERS_CODES = (1012, 1013, 1014)
+"""What only servers, and gateways for them, send (IANA WebSocket Close Code Number registry). Not
+1011: clients of Python's `websockets` send it as well, when their ping is not answered."""
+
 AUTH_CODES = (4401, 3000, 3005)
 """4401 by the 44xx habit of applications and graphql-ws, 3000 Unauthorized in the IANA registry,
 3005 `connection expired` in centrifugal/centrifuge disconnect.go."""

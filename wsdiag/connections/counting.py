@@ -23,16 +23,17 @@ def may_have_lived() -> pl.Expr:
 def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
     """Each real connection once.
 
-    Sessions that nothing ties together may be one connection told twice. The vantage that saw most
-    of them begin, of two that saw as many most in all, and then most of their ends, counts whole;
-    of the others only what began outside the time that it covers. An end that names no connection,
-    as in an error log, makes nobody a better witness where there is more.
+    Sessions that nothing ties together may be one connection told twice. The vantage that saw of
+    most what their attempts came to, of two that saw as many most in all, and then most of their
+    ends, counts whole; of the others only what began outside the time that it covers. An end that
+    names no connection, as in an error log, makes nobody a better witness where there is more.
     """
     seen = {name: pl.col(f"_by_{name}") for name in NEARNESS}
     counts = {name: pl.col(f"_count_{name}") for name in NEARNESS}
     first, last = pl.col("first"), pl.col("last_seen")
     failed = pl.col("rejected") | pl.col("refused")
-    begins = pl.col("was_open") | failed | pl.col("attempted").is_not_null()
+    tried = pl.col("attempted").is_not_null()
+    settled = pl.col("was_open") | failed | (tried & pl.col("gone"))
     best = pl.coalesce(
         pl.when(count == pl.max_horizontal(*counts.values())).then(pl.lit(name))
         for name, count in counts.items()
@@ -47,7 +48,10 @@ def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
         )
         .with_columns(
             _rank(
-                *(here & ~pl.col("fragment") & told for told in (begins, True, pl.col("gone"))),
+                *(
+                    here & ~pl.col("fragment") & told
+                    for told in (settled, settled | tried, True, pl.col("gone"))
+                ),
                 here & pl.col("fragment").all(),
             ).alias(f"_count_{name}")
             for name, here in seen.items()

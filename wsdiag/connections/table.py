@@ -8,6 +8,7 @@ from itertools import pairwise
 import polars as pl
 
 from wsdiag.connections import traffic
+from wsdiag.connections.codes import SERVERS_CODES
 from wsdiag.connections.told import VANTAGES, parts, who
 from wsdiag.connections.traffic import COUNTS, TRAFFIC, WAYS, Traffic
 from wsdiag.event import ORDER, slices
@@ -283,6 +284,8 @@ def _closed_by() -> pl.Expr:
         .then(pl.lit("proxy"))
         .when(pl.col("_said_dir").is_not_null())
         .then(pl.col("_said_dir").replace_strict(side, default=None))
+        .when(pl.col("code").is_in(SERVERS_CODES))
+        .then(pl.lit("server"))
         .when(pl.col("end_dir").is_not_null())
         .then(pl.col("end_dir").replace_strict(side, default=None))
         .otherwise(pl.lit("unknown"))

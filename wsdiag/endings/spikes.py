@@ -22,6 +22,9 @@ SHARPER = 3.0
 MAX_SPIKES = 4
 """So many spikes are told apart."""
 
+_VARYING = r"/[^/]*\d[^/]*"
+"""A part of a path that differs from client to client: a room's number, an id."""
+
 CLOCKS = ("idle", "idle_s2c", "idle_c2s", "age")
 """In the order in which they are believed where they agree equally well."""
 
@@ -48,40 +51,54 @@ def by_clock(candidates: pl.LazyFrame, connections: pl.LazyFrame) -> pl.LazyFram
     """The candidates that a repeated time explains: session, clock, timer_s, ambiguous.
 
     `candidates` are rows of `ends`. Ends at one moment are left out, and so is a time that any
-    connection survived by 5 %.
+    connection survived by 5 %. A proxy may have a timer for each route: of what is left, the ends
+    of one route are looked at by themselves, and who survived there.
     """
-    survived = connections.select(
-        idle=pl.col("longest_gap_s").max(),
-        idle_c2s=pl.col("longest_gap_c2s_s").max(),
-        idle_s2c=pl.col("longest_gap_s2c_s").max(),
-        age=pl.max_horizontal(
+    routes = connections.with_columns(_route=pl.col("path").str.replace_all(_VARYING, "/*"))
+    survived = {
+        "idle": pl.col("longest_gap_s"),
+        "idle_c2s": pl.col("longest_gap_c2s_s"),
+        "idle_s2c": pl.col("longest_gap_s2c_s"),
+        "age": pl.max_horizontal(
             "age_s",
             pl.when(~pl.col("gone")).then(
                 (pl.col("last_seen") - pl.col("opened")).dt.total_microseconds() / 1e6
             ),
-        ).max(),
+        ),
+    }
+    lasted = routes.select(
+        "session",
+        "_route",
+        **{f"survived_{clock}": lived.max() for clock, lived in survived.items()},
+        **{f"here_{clock}": lived.max().over("_route") for clock, lived in survived.items()},
     )
     table = candidates.select("session", *CLOCKS, "tick", "ended").join(
-        survived.rename({clock: f"survived_{clock}" for clock in CLOCKS}), how="cross"
+        lasted, on="session", how="left", maintain_order="left"
     )
     return table.map_batches(_explained, schema=EXPLAINED)
 
 
 def _explained(rows: pl.DataFrame) -> pl.DataFrame:
-    return pl.concat(
-        [
-            pl.DataFrame(
-                {
-                    "session": rows["session"].gather(spike.members),
-                    "clock": spike.clock,
-                    "timer_s": spike.seconds,
-                    "ambiguous": spike.ambiguous,
-                },
-                schema=EXPLAINED,
-            )
-            for spike in find_spikes(rows)
-        ]
-        or [pl.DataFrame(schema=EXPLAINED)]
+    found = [_told(rows, spike) for spike in find_spikes(rows)]
+    if rows["_route"].n_unique() > 1:
+        known = [session for part in found for session in part["session"]]
+        rest = rows.filter(~pl.col("session").is_in(known)).with_columns(
+            pl.col(f"here_{clock}").alias(f"survived_{clock}") for clock in CLOCKS
+        )
+        for here in rest.drop_nulls("_route").partition_by("_route", maintain_order=True):
+            found += [_told(here, spike) for spike in find_spikes(here)]
+    return pl.concat([*found, pl.DataFrame(schema=EXPLAINED)])
+
+
+def _told(rows: pl.DataFrame, spike: Spike) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "session": rows["session"].gather(spike.members),
+            "clock": spike.clock,
+            "timer_s": spike.seconds,
+            "ambiguous": spike.ambiguous,
+        },
+        schema=EXPLAINED,
     )
 
 
@@ -104,7 +121,8 @@ def find_spikes(rows: pl.DataFrame) -> list[Spike]:
             if members is None:
                 continue
             ages = clock == "age" or (clock == "idle" and of_age[members].all())
-            if not ages or _one_by_one(moments[members]) or _is_default(clock, values, members):
+            alone = _one_by_one(moments[members], values[clock][members])
+            if not ages or alone or _is_default(clock, values, members):
                 found.append((clock, members))
         if not found:
             break
@@ -114,11 +132,22 @@ def find_spikes(rows: pl.DataFrame) -> list[Spike]:
     return spikes
 
 
-def _one_by_one(moments: np.ndarray) -> bool:
+def _one_by_one(moments: np.ndarray, ages: np.ndarray) -> bool:
     """Whether most end at moments of their own. Who came together after a restart and goes together
-    at the next one is as old as the others, and yet its age is not the reason."""
-    apart = np.count_nonzero(np.diff(np.sort(moments)) > APART_S) + 1
-    return bool(apart * 2 >= len(moments))
+    at the next one is as old as the others, and yet its age is not the reason.
+
+    Where much goes on at all times the moments lie close, but over a long time, and far less alike
+    than the ages.
+    """
+    order = np.argsort(moments, kind="stable")
+    ended = moments[order]
+    apart = np.diff(ended)
+    if (np.count_nonzero(apart > APART_S) + 1) * 2 >= len(ended):
+        return True
+    crowd = np.max(np.searchsorted(ended, ended + APART_S, "right") - np.arange(len(ended)))
+    long = ended[-1] - ended[0] >= np.median(ages) / 2
+    alike = SHARPER * np.median(np.abs(np.diff(ages[order]))) < np.median(apart)
+    return bool(crowd * 3 <= len(ended) and long and alike)
 
 
 def _is_default(clock: str, values: dict[str, np.ndarray], members: np.ndarray) -> bool:

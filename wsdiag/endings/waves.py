@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 TOGETHER = timedelta(seconds=5)
 HALF = 0.5
@@ -19,6 +20,9 @@ OTHER_WAVES = 0.1
 SELDOM = 1e-9
 """Ends of which none is near are this seldom."""
 
+ENOUGH_LIVES = 10
+"""So many lives outside all waves tell how long one lasts here."""
+
 BY_CHANCE = 0.01
 """So often at most may a rate that stays the same bring such a wave anywhere in the evidence."""
 
@@ -28,9 +32,9 @@ def together(ends: pl.LazyFrame) -> pl.LazyFrame:
 
     `ends`: session, opened, begun, ended, over (moments or null), one row per connection; their
     other columns stay. What has no `begun` may have lived at any moment. Added are `wave` (its
-    number), `live` (how many lived when it began), and `usual`: whether as many end at that rate
-    at all times. Where a log tells of connections when they end, those that outlive it are unknown,
-    and of the known ones most end shortly before its end.
+    number), `live` (how many lived when it began), and `usual`: whether as many end at that rate,
+    or of as many that live, at all times. Where a log tells of connections when they end, those
+    that outlive it are unknown, and of the known ones most end shortly before its end.
     """
     begun = pl.col("begun").drop_nulls().sort()
     over = pl.col("over").filter(pl.col("begun").is_not_null()).drop_nulls().sort()
@@ -94,15 +98,30 @@ def _waves(ends: pl.DataFrame) -> pl.DataFrame:
 
 
 def _usual(ends: pl.DataFrame) -> pl.DataFrame:
-    """Whether the rate of ends around each wave explains it: wave, usual.
+    """Whether the rate of ends around each wave explains it, or how long all others live: wave,
+    usual.
 
-    Ends that come one by one are a Poisson process; Chernoff's bound of its tail, times the number
-    of moments at which the wave could be, says how often chance brings it.
+    Ends that come one by one are a Poisson process, and of those that live each ends or does not;
+    Chernoff's bounds of the tails, times the number of moments at which the wave could be, say how
+    often chance brings it.
     """
     waves = (
         ends.drop_nulls("wave")
+        .sort("ended")
+        .with_columns(
+            _near=pl.col("ended").search_sorted(
+                pl.col("ended") + timedelta(seconds=BRIEFLY_S), side="right"
+            )
+            - pl.int_range(pl.len())
+        )
         .group_by("wave")
-        .agg(pl.len(), pl.col("ended").min().alias("t0"), pl.col("ended").max().alias("t1"))
+        .agg(
+            pl.len(),
+            pl.col("_near").max().alias("at_once"),
+            pl.col("ended").min().alias("t0"),
+            pl.col("ended").max().alias("t1"),
+            pl.max_horizontal(pl.col("live").first(), pl.len()).alias("live"),
+        )
     )
     every = np.sort(seconds(ends["ended"]))
     t0, t1, many = seconds(waves["t0"]), seconds(waves["t1"]), waves["len"].to_numpy()
@@ -110,8 +129,42 @@ def _usual(ends: pl.DataFrame) -> pl.DataFrame:
     expected = np.array([_expected(every, *wave) for wave in zip(t0, t1, lasts, strict=True)])
     moments = np.maximum((every[-1] - every[0] if every.size else 0.0) / lasts, 1.0)
     surprise = many * np.log(many / expected) - (many - expected)
-    usual = (many <= expected) | (surprise < np.log(moments / BY_CHANCE))
+    seldom = np.log(moments / BY_CHANCE)
+    usual = (many <= expected) | (surprise < seldom)
+    # What ends in another wave tells nothing of how long one lasts here.
+    at_random = ends.filter(~pl.col("wave").is_in(waves["wave"].filter(~usual).implode()))
+    ages = at_random.select((pl.col("ended") - pl.col("opened")).dt.total_microseconds() / 1e6)
+    lives = np.sort(ages.to_series().drop_nulls().to_numpy())
+    lives = lives[lives > 0]
+    if lives.size >= ENOUGH_LIVES:
+        live = waves["live"].to_numpy()
+        all_over = _surprise(live, many, _soon_over(lives, lasts))
+        brief = np.full(len(lasts), 2 * BRIEFLY_S)  # its own length, and the step of the clock
+        at_once = _surprise(live, waves["at_once"].to_numpy(), _soon_over(lives, brief))
+        usual |= np.maximum(all_over, at_once) < seldom
     return waves.select("wave", usual=pl.Series(usual, dtype=pl.Boolean))
+
+
+def _soon_over(lives: NDArray[np.float64], within: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How likely one that lives ends within so long, where lives last as these, which are sorted.
+
+    At a random moment one meets the long lives, in the midst of them: in renewal theory the rest of
+    such a life has the mean of min(life, time) over the mean of life as its distribution.
+    """
+    shorter = np.searchsorted(lives, within, side="right")
+    sums = np.concatenate(([0.0], np.cumsum(lives)))
+    soon: NDArray[np.float64] = (sums[shorter] + within * (lives.size - shorter)) / sums[-1]
+    return soon
+
+
+def _surprise(
+    live: NDArray[np.int64], many: NDArray[np.int64], chance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How much it surprises that so many of the live ones end, where each does by this chance."""
+    share, chance = np.clip(many / live, SELDOM, 1 - SELDOM), np.clip(chance, SELDOM, 1 - SELDOM)
+    stay = 1 - share
+    surprise = live * (share * np.log(share / chance) + stay * np.log(stay / (1 - chance)))
+    return np.where(share <= chance, 0.0, surprise)
 
 
 def _expected(every: np.ndarray, t0: float, t1: float, lasts: float) -> float:

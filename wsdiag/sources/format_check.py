@@ -10,6 +10,7 @@ from typing import NamedTuple
 import polars as pl
 
 from wsdiag.event import narrow
+from wsdiag.sources import speakers
 from wsdiag.sources.format_document import FormatError, Sample
 from wsdiag.sources.line_clock import Clock
 from wsdiag.sources.line_format import Format, load
@@ -72,7 +73,8 @@ def read_sample(made: Format, sample: Sample) -> list[Row]:
         reader.line(line, pos)
     reader.end()
     rows = [pl.DataFrame(schema=WHILE_READ), narrow(reader.rows, WHILE_READ)]
-    return borne_out(pl.concat(rows, how="diagonal").lazy()).collect().to_dicts()
+    told = speakers.named(pl.concat(rows, how="diagonal").lazy())
+    return borne_out(told).collect().to_dicts()
 
 
 def _disagreement(sample: Sample, rows: list[Row]) -> str:

@@ -16,7 +16,7 @@ One format is one TOML file:
     find = ['''request: "(?P<request>[^"]*)"''']   # further words, each searched anywhere
     time = "event"                  # what the line's time means: event, start or end
     access = true                   # each line is of one HTTP request, as in an access log
-    fallback = true                 # … of any program: read where nothing else reads the record
+    fallback = true                 # … of any program: formats of one program are asked first
 
     [[rule]]                        # the first rule that holds gives its rows, and no other
     where = { status = "101" }      # a word equals; is one of a list; "~…" matches a regex
@@ -41,7 +41,8 @@ Of an access line (`access`) is known beside its rules: an answer to a poll or a
 of any GET that was refused, where its path opens WebSockets in the same log: a path need not look
 like a WebSocket's. So such a format needs a rule for those that asked. It is not for programs that
 write for each request whether it is a WebSocket's. What a `fallback` tells counts only where no
-other line of the log tells the same.
+other line of the log tells the same. It reads a record, or a line of whose time its pattern tells
+nothing, only where that says nothing as a sentence either.
 
 `misreports` (close code → when) are codes that the program also writes, or hands to the application
 that logs them, where no Close frame with that code came: they are kept, but not believed.
@@ -112,6 +113,11 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     misreports: dict[str, str] = {}
     rule: list[Rule]
     sample: list[Sample]
+
+    @property
+    def is_last_resort(self) -> bool:
+        """Whether it reads what else says nothing at all."""
+        return self.fallback and "(?P<time>" not in self.pattern
 
 
 def parse(text: str, file: str) -> Document:
@@ -195,8 +201,8 @@ def _problems(document: Document, file: str) -> Iterator[str]:
         yield "needs: name at least one text that stands in every such line"
     if document.common and not _same_words(document.common, document.pattern):
         yield "common: it has the words of the pattern"
-    if document.fallback and document.reads != "record":
-        yield "fallback: only of records"
+    if document.fallback and document.reads == "message":
+        yield "fallback: only of lines and records"
     if document.access and not any(_refusals(document)):
         yield 'access: it needs a rule where websocket = "yes" with a row of kind "rejected"'
     for code in document.misreports:

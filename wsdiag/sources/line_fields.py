@@ -7,6 +7,7 @@ A format's named groups (or a JSON record's mapped fields) are these words:
 | `time` | the line's time, in any form of `line_time.py` |
 | `started` | when it began, where the line states both ends |
 | `s` `ms` `us` `ns` | the duration (of a tunnel: its life), in that unit |
+| `lasted` | the same with its unit: `1m12.5s` |
 | `handshake_s` `handshake_ms` | the duration of the upgrade alone: `ms` of an `open` row |
 | `client` | the client's address, `ip`, `ip:port` or `[ip]:port`; or `ip` and `port` apart |
 | `request` | the request line, `GET /path HTTP/1.1`; or `path` alone, with its query |
@@ -36,11 +37,12 @@ from datetime import datetime
 from wsdiag import paths, redact
 from wsdiag.event import Dir, Vantage
 from wsdiag.redact import Redactor
+from wsdiag.sources import quantities
 from wsdiag.sources.needles import Searches
 
 WORDS = frozenset(
     {
-        *("time", "started", "s", "ms", "us", "ns", "handshake_s", "handshake_ms"),
+        *("time", "started", "s", "ms", "us", "ns", "lasted", "handshake_s", "handshake_ms"),
         *("client", "ip", "port", "request", "method", "path", "user", "message", "captures"),
         *("conn", "key", "topic", "name", "reason", "code", "dir", "bytes", "vantage"),
         *("sid", "trace", "traceparent", "upgrade", "websocket"),
@@ -72,7 +74,10 @@ TRACE = r"[0-9a-f]{32}"
 _TRACE = re.compile(rf"(?<![0-9a-fA-F]){TRACE}(?![0-9a-fA-F])")
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}")
 ID = re.compile(r"[\w.:/=+*@#|$-]{1,80}")
-PEER = re.compile(r"\[?(?P<ip>[0-9a-fA-F.:]+?)\]?(?::(?P<port>\d{1,5}))?")
+PEER = re.compile(
+    r"\[?(?P<ip>[0-9.]+|[0-9a-fA-F:]*::[0-9a-fA-F:.]*?|(?:[0-9a-fA-F]+:){7}[0-9a-fA-F]+)\]?"
+    r"(?::(?P<port>\d{1,5}))?"
+)
 WORD = re.compile(r"\{(\w+)\}")
 QUERY_USER = r"(?i:[?&](?:user|user_?id|uid|username)=([^&\s]+))"
 """A user as the query of a request names them."""
@@ -80,6 +85,9 @@ _query_user = re.compile(QUERY_USER).search
 QUERY_SID = r"[?&]sid=([\w-]{8,64})"
 """A session of Engine.IO as the query of its requests names it."""
 _query_sid = re.compile(QUERY_SID).search
+ORIGIN = r"^(?i:https?|wss?)://[^/]*"
+"""What stands before the path where a target is written whole (RFC 9112, section 3.2.2)."""
+
 CHOICES = {"dir": frozenset([*Dir, "sent", "received"]), "vantage": frozenset(Vantage)}
 """What may stand in these columns; "sent" and "received" become a direction by whose log it is."""
 
@@ -159,7 +167,7 @@ class Fields(dict[str, str]):
                 except ValueError:
                     return None
                 return round(value, 6) if 0 <= value < MAX_MS else None
-        return None
+        return None if prefix else lasted_ms(self["lasted"])
 
 
 class RowMaker:
@@ -259,7 +267,7 @@ class RowMaker:
 
 def _of_target(target: str) -> dict[str, object]:
     path, _, query = target.partition("?")
-    made: dict[str, object] = {"name": path}
+    made: dict[str, object] = {"name": _origin(path)}
     secret = redact.find_token(target) if query else None
     if secret:
         made["token"] = redact.token(secret)
@@ -273,6 +281,10 @@ def _of_target(target: str) -> dict[str, object]:
     return made
 
 
+def _origin(path: str) -> str:
+    return re.sub(ORIGIN, "", path) or "/" if "://" in path else path
+
+
 def peer(fields: Fields) -> str | None:
     """`ip:port` of the client, the address as it may be shown; None without a real port."""
     ip, port = fields["ip"], fields["port"]
@@ -284,6 +296,12 @@ def peer(fields: Fields) -> str | None:
     if not ip or not port.isdigit() or not 0 < int(port) < 65536:
         return None
     return f"{redact.address(ip)}:{int(port)}"
+
+
+def lasted_ms(text: str) -> float | None:
+    """A duration with its unit, in milliseconds."""
+    value = quantities.millis(text)
+    return round(value, 6) if value is not None and value < MAX_MS else None
 
 
 def began(fields: Fields, ended: datetime | None, started: datetime | None) -> None:

@@ -115,7 +115,8 @@ class Gates:
     """The formats that read lines of one sort, behind their cheap gates."""
 
     def __init__(self, formats: Sequence[Format], reads: str) -> None:
-        self.formats = [f for f in formats if f.document.reads == reads]
+        of_sort = (f for f in formats if f.document.reads == reads)
+        self.formats = sorted(of_sort, key=lambda one: one.document.fallback)
         self.needs = tuple(dict.fromkeys(need for f in self.formats for need in f.needs))
         self._behind: dict[tuple[str, ...], list[Format]] = {}  # by the needs that a text has
 

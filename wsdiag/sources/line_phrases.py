@@ -28,6 +28,8 @@ _PLURAL = re.compile(r"\s+[a-z]+(?:[^s\W]s|[sxz]es)\b(?<!\bis)(?<!\bwas)(?<!\bha
 _DENIED_BEFORE = 12
 """So near before a statement a word of denial is about it."""
 
+_PATH_BEFORE = re.compile(r"(?:^|[\s|,;=:\"'(\[{<])(?:[a-z]+://[^\s/]+)?/(?:[^\s|,;=\"'/]+/)*$")
+
 _AFFIRMED = {Kind.OPEN, Kind.PONG}
 _DENIED = re.compile(r"\b(?:not|never|cannot|unable|fail(?:ed|s)? to)\b|n't\b")
 """What turns such a statement round: "socket is not connected", "didn't receive pong"."""
@@ -56,7 +58,9 @@ def phrases(line: Line) -> Iterator[Found]:
     for family in v.candidates(line.low):
         for phrase in family:
             match = phrase.search(line.low)
-            if match and _may_say(line, phrase, match) and not _is_denied(phrase, match):
+            if not match or _is_in_a_path(match) or _is_denied(phrase, match):
+                continue
+            if _may_say(line, phrase, match):
                 yield phrase, match
                 break
 
@@ -79,6 +83,11 @@ def _may_say(line: Line, phrase: Phrase, match: re.Match[str]) -> bool:
     if needs is Need.NO_BUSINESS:
         return not line.business or "close code" in line.low
     return needs is Need.NOT_FOREIGN or line.pointed or _is_bare(match, line.low)
+
+
+def _is_in_a_path(match: re.Match[str]) -> bool:
+    """True for a word that is a part of a path: "GET /rooms/forbidden" forbids nothing."""
+    return bool(_PATH_BEFORE.search(match.string, 0, match.start()))
 
 
 def _is_denied(phrase: Phrase, match: re.Match[str]) -> bool:

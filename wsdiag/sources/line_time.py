@@ -4,15 +4,15 @@ A stamp is what stands in the line and nothing more: it may lack the year (syslo
 (`10:00:00.123`) or the zone. `line_clock.py` makes an instant of it.
 
 Forms: RFC 3339 and its relatives (`2026-11-22T23:45:36.5Z`, `2026-11-22 23:45:36,500 +0100`,
-`2026/11/22 23:45:36`), Common Log Format (`22/Nov/2026:23:45:36 +0000`; Django puts a space for the
-colon), syslog RFC 3164 (`Nov 22 23:45:36`), C and JavaScript dates (`Sun Nov 22 23:45:36.5 2026`,
-`Sun Nov 22 2026 23:45:36 GMT+0000`), RFC 1123 (`22 Nov 2026 23:45:36`), Erlang
-(`22-Nov-2026::23:45:36.5`), Android (`11-22 23:45:36.5`; log15 puts a bar for the blank), klog
-(`I1122 23:45:36.5`), tornado (`261122 23:45:36`), Chrome (`1122/234536.5`), American (`11/22/2026,
-11:45:36 PM`), British (`22/11/2026 23:45:36`; where neither figure is above twelve nobody knows
-which is the month, and the time of day is all that is read) and German (`22.11.2026 23:45:36`)
-dates, Unix seconds, milliseconds, microseconds and nanoseconds, and a bare time of day, also with
-AM or PM.
+`2026/11/22 23:45:36`, gin's `2026/11/22 - 23:45:36`), Common Log Format (`22/Nov/2026:23:45:36
++0000`; Django puts a space for the colon), syslog RFC 3164 (`Nov 22 23:45:36`), C and JavaScript
+dates (`Sun Nov 22 23:45:36.5 2026`, `Sun Nov 22 2026 23:45:36 GMT+0000`), RFC 1123 (`22 Nov 2026
+23:45:36`), Erlang (`22-Nov-2026::23:45:36.5`), Android (`11-22 23:45:36.5`; log15 puts a bar for
+the blank), klog (`I1122 23:45:36.5`), tornado (`261122 23:45:36`), Chrome (`1122/234536.5`),
+American (`11/22/2026, 11:45:36 PM`), British (`22/11/2026 23:45:36`; where neither figure is above
+twelve nobody knows which is the month, and the time of day is all that is read) and German
+(`22.11.2026 23:45:36`) dates, Unix seconds, milliseconds, microseconds and nanoseconds, and a bare
+time of day, also with AM or PM.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _FRACTION = r"(?:[.,](?P<{0}f>\d{{1,9}}))?"
 _ZONE = r"(?:\s?(?P<{0}z>Z|UTC|GMT(?:[+-]\d{{4}})?|[+-]\d\d:?\d\d)(?!\w|:\d))?"
 
 _FORMS = {
-    "i": r"(?P<iY>\d{4})(?P<isep>[-/])(?P<im>\d\d)(?P=isep)(?P<id>\d\d)(?:[T_ ]|, )"
+    "i": r"(?P<iY>\d{4})(?P<isep>[-/])(?P<im>\d\d)(?P=isep)(?P<id>\d\d)(?:[T_ ]|, | - )"
     + (_TIME + _FRACTION + _ZONE).format("i"),
     "c": r"(?P<cd>\d{1,2})/(?P<cm>"
     + _MONTH

@@ -151,18 +151,21 @@ class LogReader:
         if text[:2] == '{"':
             self._json(text, outer, pos)
             return
+        otherwise = []
         for reader in self._lines.passed(text, self._last):
-            if fields := reader.fields(text):
+            if reader.document.is_last_resort:
+                otherwise.append(reader)
+            elif fields := reader.fields(text):
                 self._last, self._shape = reader, shape_begins(text)
                 self._by_format(reader, fields, outer, pos)
                 return
         self._marks.look(text)
-        if self._silent(text):
+        if self._silent(text) and not otherwise:
             self._moments.unparsed, self._twin = (spoken, outer, None), told_twice.NOTHING
             if self._broken(text):
                 self.unread += 1
             return
-        self._spoken(text, outer, pos, line_head.part(spoken))
+        self._spoken(text, outer, pos, line_head.part(spoken), otherwise)
 
     def _silent(self, text: str) -> bool:
         """True where the line can say nothing: the cheap gate for most lines of a log."""
@@ -175,7 +178,15 @@ class LogReader:
             or self._messages.opens(text)
         )
 
-    def _spoken(self, text: str, outer: Stamp | None, pos: int, head: Head) -> None:
+    def _spoken(
+        self,
+        text: str,
+        outer: Stamp | None,
+        pos: int,
+        head: Head,
+        otherwise: Sequence[Format],
+    ) -> None:
+        """Read a line of no format; `otherwise` may read it where it says nothing."""
         stamp = head.stamp or outer
         if head.message[:2] == '{"':
             self._json(head.message, stamp, pos)
@@ -188,12 +199,24 @@ class LogReader:
             return
         before = len(self.rows)
         told = self._message(head.message, {}, stamp, pos, GENERAL)
+        told = told or self._otherwise(otherwise, text, stamp, pos)
         self._twin = (head.message, headed, len(self.rows) - before)
         if not told:
             if stamp:
                 self._moments.instant(stamp)
             if self._broken(text):
                 self.unread += 1
+
+    def _otherwise(
+        self, readers: Sequence[Format], text: str, stamp: Stamp | None, pos: int
+    ) -> bool:
+        """Read a line by the first of these formats by which it says something, if any."""
+        for reader in readers:
+            fields = reader.fields(text)
+            if fields is not None and reader.rule(fields):
+                self._by_format(reader, fields, stamp, pos)
+                return True
+        return False
 
     def _again(self, headed: bool, stamp: Stamp | None, pos: int) -> None:
         """The message before came again: of the two, the line with a time is the one to show."""
@@ -300,7 +323,7 @@ class LogReader:
         fallbacks = []
         for reader in self._records.passed(line, None):
             fields = reader.record_fields(flat, line)
-            if reader.document.fallback:
+            if reader.document.is_last_resort:
                 fallbacks.append((reader, fields))
             elif "time" in fields:
                 self._by_format(reader, fields, outer, pos)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import polars as pl
 
 from wsdiag.event import EVENTS
+from wsdiag.sources.speakers import SPEAKER
 
 ONLY_IF = "only_if"
 """The column of the mark."""
@@ -23,12 +24,15 @@ class OnlyIf(StrEnum):
 
     IT_ENDS = "it ends"
     IT_LIVES = "it lives"
+    ITS_LIKE_LIVES = "its like lives"
     UNTOLD = "nothing else tells it"
     ITS_PATH_OPENS = "its path opens"
     ITS_PATH_OPENS_UNTOLD = "its path opens, nothing else tells it"
 
 
-WHILE_READ = pl.Schema({**EVENTS, ONLY_IF: pl.Enum([mark.value for mark in OnlyIf])})
+WHILE_READ = pl.Schema(
+    {**EVENTS, ONLY_IF: pl.Enum([mark.value for mark in OnlyIf]), SPEAKER: pl.String()}
+)
 """The columns of rows until the whole log is read."""
 
 _UNTOLD = (OnlyIf.UNTOLD, OnlyIf.ITS_PATH_OPENS_UNTOLD)
@@ -38,6 +42,9 @@ _KIND, _TOLD = pl.col("kind"), pl.format("{} {}", "kind", pl.col("code").fill_nu
 _OF_SOCKETIO = ("transport close", "transport error", "ping timeout")
 _TELLS = (pl.col("code").is_not_null() | pl.col("reason").is_in(_OF_SOCKETIO)).fill_null(False)
 """A close code, or a reason that only socket.io gives."""
+
+_FAMILY = pl.col("conn").str.replace_all(r"\d+", "0")
+"""What names have in common that differ in their numbers."""
 
 _LIFE = (
     *("message", "ping", "pong", "close", "end", "heartbeat_timeout", "subscribe", "unsubscribe"),
@@ -59,6 +66,13 @@ class _Condition(NamedTuple):
 _CONDITIONS = (
     # "visitor 17 came in" is said of shops as well; nobody leaves one with a close code.
     _Condition((OnlyIf.IT_ENDS,), pl.col("conn"), (_KIND == "close") & _TELLS),
+    # "bot-3 connected" is said of databases as well; "bot-4 connecting to wss://" is not.
+    _Condition(
+        (OnlyIf.ITS_LIKE_LIVES,),
+        _FAMILY,
+        pl.col(ONLY_IF).is_null()
+        & (((_KIND == "close") & _TELLS) | _KIND.is_in(["attempt", "open", "heartbeat_timeout"])),
+    ),
     # A framework writes a line for each request, beside what its application says of it.
     _Condition(_UNTOLD, _TOLD, ~pl.col(ONLY_IF).is_in(_UNTOLD).fill_null(False), wanted=False),
     # Scanners ask for "/", and so do browsers.

@@ -11,6 +11,7 @@ from wsdiag.sources import fields as of
 from wsdiag.sources import vocabulary as v
 from wsdiag.sources.line_phrases import ENDS, FAILED, Found
 from wsdiag.sources.open_connections import Row
+from wsdiag.sources.speakers import SPEAKER
 from wsdiag.sources.statements import Line, lower
 from wsdiag.sources.vocabulary import Phrase
 
@@ -65,6 +66,8 @@ def rows(phrase: Phrase, match: re.Match[str], line: Line) -> list[Row]:
         _add_identity(each, phrase.kind, text, said)
         if who and each.get("conn") is None:
             each["conn"] = who if who != _SPEAKING else line.speaker or each.get("user")
+        if phrase.kind in _FROM_A_PEER | _LIFE and not (each.get("conn") or each.get("peer")):
+            each[SPEAKER] = line.speaker
     if who and phrase.kind is Kind.OPEN:
         rows = [each for each in rows if each.get("conn")]
     return [{name: value for name, value in each.items() if value is not None} for each in rows]

@@ -20,6 +20,7 @@ from wsdiag.sources.line_fields import (
     LIMITS,
     MAX_MS,
     MS,
+    ORIGIN,
     PEER,
     QUERY_SID,
     QUERY_USER,
@@ -27,6 +28,7 @@ from wsdiag.sources.line_fields import (
     TRACE,
     TRACEPARENT,
     RowMaker,
+    lasted_ms,
 )
 from wsdiag.sources.word_columns import Words, in_ascii
 
@@ -49,6 +51,8 @@ def duration_ms(words: Words, prefix: str = "") -> pl.Series:
             value = value.set(~value.is_between(0, MAX_MS, closed="left"), None).round(6)
             made = value.zip_with(unsaid & (text != ""), made)
             unsaid &= text == ""
+    if not prefix and words.has("lasted"):
+        made = words["lasted"].map_elements(lasted_ms, pl.Float64).zip_with(unsaid, made)
     return made
 
 
@@ -112,6 +116,8 @@ class RowColumns:
     def _of_request(self, targets: pl.Series) -> Columns:
         """Paths, and what only targets tell that carry a credential, a user or a session."""
         paths = targets.str.splitn("?", 2).struct.field("field_0").rename("name")
+        if paths.str.contains("://", literal=True).any():
+            paths = paths.str.replace(f"({ORIGIN})$", "/").str.replace(ORIGIN, "")
         made = {"name": once_each(paths, self._maker.shown)}
         maybe = targets.str.contains_any(list(TOKEN_SIGNS), ascii_case_insensitive=True)
         maybe |= ~targets.str.contains(UNCODED) | targets.str.contains(QUERY_USER)

@@ -39,7 +39,12 @@ _BARE = re.compile(
 )
 """Nothing but an error of the network, so it is as much about a WebSocket as the log is."""
 
-_SPEAKER = re.compile(r"\[?(?P<who>[a-z][a-z_.]{1,24}[-_#]?\d{1,9})(?:\]|:? )")
+_SPEAKER = re.compile(
+    r"\[?(?P<who>(?!(?:app|api|backend|gateway|gw|host|ip|instance|main|node|pod|pool|process|proxy"
+    r"|replica|server|shard|srv|task|thread|web|worker)[-_#]?\d)[a-z][a-z_.]{1,24}[-_#]?\d{1,9})"
+    r"(?:\]|:? )"
+)
+"""Not where the name is that of a program or a machine."""
 
 
 class Line:

@@ -16,7 +16,7 @@ from wsdiag.config import Config
 from wsdiag.event import EVENTS, Vantage
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.report import Lines
-from wsdiag.sources import line_time
+from wsdiag.sources import line_time, speakers
 from wsdiag.sources.block_reader import BlockReader
 from wsdiag.sources.line_blocks import MAX_LINE_BYTES, blocks
 from wsdiag.sources.line_clock import Clock
@@ -24,6 +24,7 @@ from wsdiag.sources.line_format import Format, formats_with
 from wsdiag.sources.line_wrapper import strip_colours
 from wsdiag.sources.log_reader import GENERAL, GENERAL_JSON, LogReader
 from wsdiag.sources.only_if import ONLY_IF, WHILE_READ, borne_out
+from wsdiag.sources.speakers import SPEAKER
 
 HEAD_LINES = 200
 
@@ -78,6 +79,8 @@ def _reading(
     few = reader.lines["parsed"] < ROWS_KEPT
     if few:  # made once, for all that is asked of it
         frame = frame.collect(engine="in-memory").lazy()
+    if SPEAKER in columns:
+        frame = speakers.named(frame)
     if ONLY_IF in columns:
         frame = borne_out(frame)
     formats = formats_with(tuple(config.formats))

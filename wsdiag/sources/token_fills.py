@@ -15,8 +15,8 @@ from typing import NamedTuple, Protocol
 import polars as pl
 
 from wsdiag import redact
-from wsdiag.event import EVENTS
 from wsdiag.sources import quantities, shown_values
+from wsdiag.sources.only_if import WHILE_READ
 
 Tokens = Sequence[str]
 Columns = Mapping[int, pl.Series]
@@ -70,7 +70,7 @@ class Scaled(NamedTuple):
 
     def many(self, column: str, tokens: Columns) -> pl.Series:
         kind = pl.Int64 if isinstance(self.factor, int) else pl.Float64
-        return (tokens[self.tokens[0]].cast(kind) * self.factor).cast(EVENTS[column])
+        return (tokens[self.tokens[0]].cast(kind) * self.factor).cast(WHILE_READ[column])
 
 
 class Texts(NamedTuple):
@@ -87,7 +87,7 @@ class Texts(NamedTuple):
         made = self.parts[0] + tokens[self.tokens[0]]
         for token, part in zip(self.tokens[1:], self.parts[1:], strict=False):
             made = made + part + tokens[token]
-        return (made + self.parts[-1] if self.parts[-1] else made).cast(EVENTS[column])
+        return (made + self.parts[-1] if self.parts[-1] else made).cast(WHILE_READ[column])
 
 
 class Made(NamedTuple):
@@ -105,7 +105,7 @@ class Made(NamedTuple):
             joined = joined + ":" + tokens[token]
         texts = joined.to_list()
         known = {text: self.function(text) for text in set(texts)}
-        return pl.Series([known[text] for text in texts], dtype=EVENTS[column])
+        return pl.Series([known[text] for text in texts], dtype=WHILE_READ[column])
 
 
 def found(
@@ -128,7 +128,7 @@ def _agrees(fill: Fill, tokens: Tokens, value: object) -> bool:
 
 def _candidates(column: str, case: tuple[Tokens, object], moving: Sequence[int]) -> list[Fill]:
     tokens, value = case
-    kind, made = EVENTS[column], tuple(moving)
+    kind, made = WHILE_READ[column], tuple(moving)
     functions: list[Fill] = [Made(function, made) for function in _MADE.get(column, ())]
     if kind == pl.Float64:
         return [Scaled((made[0],), scale) for scale in _SCALES] if len(made) == 1 else []
