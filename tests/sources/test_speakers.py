@@ -79,3 +79,12 @@ def test_one_name_alone_is_the_programs(tmp_path: Path) -> None:
 def test_what_a_line_names_itself_goes_first(tmp_path: Path) -> None:
     lines = ["hall-1 websocket connected id=c17", "hall-2 websocket connected id=c18"]
     assert [conn for _, conn, _ in told(read(tmp_path, lines))] == ["c17", "c18"]
+
+
+def test_one_that_left_with_a_code_speaks_for_its_like(tmp_path: Path) -> None:
+    lines = ["member-1 joined /live", "member-2 joined /live", "member-2 left, close code 1000"]
+    assert [conn for kind, conn, _ in told(read(tmp_path, lines)) if kind == "open"] == [
+        "member-1",
+        "member-2",
+    ]
+    assert told(read(tmp_path, lines[:2])) == []

@@ -43,8 +43,12 @@ _OF_SOCKETIO = ("transport close", "transport error", "ping timeout")
 _TELLS = (pl.col("code").is_not_null() | pl.col("reason").is_in(_OF_SOCKETIO)).fill_null(False)
 """A close code, or a reason that only socket.io gives."""
 
-_FAMILY = pl.col("conn").str.replace_all(r"\d+", "0")
-"""What names have in common that differ in their numbers."""
+_FAMILY = (
+    pl.when(pl.col("conn").str.contains("[A-Za-z]"))
+    .then(pl.col("conn").str.replace_all(r"\d+", "0"))
+    .otherwise("conn")
+)
+"""What names have in common that differ in their numbers; numbers alone have nothing."""
 
 _LIFE = (
     *("message", "ping", "pong", "close", "end", "heartbeat_timeout", "subscribe", "unsubscribe"),
@@ -65,7 +69,7 @@ class _Condition(NamedTuple):
 
 _CONDITIONS = (
     # "visitor 17 came in" is said of shops as well; nobody leaves one with a close code.
-    _Condition((OnlyIf.IT_ENDS,), pl.col("conn"), (_KIND == "close") & _TELLS),
+    _Condition((OnlyIf.IT_ENDS,), _FAMILY, (_KIND == "close") & _TELLS),
     # "bot-3 connected" is said of databases as well; "bot-4 connecting to wss://" is not.
     _Condition(
         (OnlyIf.ITS_LIKE_LIVES,),
