@@ -361,3 +361,19 @@ def test_who_came_and_went_together_is_no_timers() -> None:
             begun = 100.0 * restart + 0.1 * n
             rows += life(f"c{restart}-{n}", begun, 100.0 * restart + 99 + 0.002 * n, source=PROXY)
     assert judge(NAME, rows).findings == []
+
+
+def alike(coded: bool) -> list[dict]:
+    """A proxy's lines and the server's of the same connections, which nothing ties together."""
+    rows: list[dict] = []
+    for n in range(9):
+        begun = 11.0 * n
+        rows += life(f"p{n}", begun, begun + 18 + 0.002 * n, source=PROXY)
+        code = 1008 if coded else None
+        rows += life(f"s{n}", begun + 0.01, begun + 18.02, source=SERVER, code=code)
+    return rows
+
+
+@pytest.mark.parametrize(("coded", "found"), [(True, 0), (False, 1)])
+def test_ends_of_which_another_source_tells_a_close_frame(coded: bool, found: int) -> None:
+    assert len(judge(NAME, alike(coded)).findings) == found

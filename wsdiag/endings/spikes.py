@@ -14,6 +14,7 @@ import polars as pl
 
 from wsdiag import timers
 from wsdiag.endings.one_clock import APART_S, agreeing, densest, scatter
+from wsdiag.endings.told_elsewhere import told_elsewhere
 from wsdiag.finding import clause
 
 SHARPER = 3.0
@@ -50,9 +51,10 @@ class Spike(NamedTuple):
 def by_clock(candidates: pl.LazyFrame, connections: pl.LazyFrame) -> pl.LazyFrame:
     """The candidates that a repeated time explains: session, clock, timer_s, ambiguous.
 
-    `candidates` are rows of `ends`. Ends at one moment are left out, and so is a time that any
-    connection survived by 5 %. A proxy may have a timer for each route: of what is left, the ends
-    of one route are looked at by themselves, and who survived there.
+    `candidates` are rows of `ends`. Ends at one moment are left out, and those of which another
+    source tells that a Close frame came, and so is a time that any connection survived by 5 %. A
+    proxy may have a timer for each route: of what is left, the ends of one route are looked at by
+    themselves, and who survived there.
     """
     routes = connections.with_columns(_route=pl.col("path").str.replace_all(_VARYING, "/*"))
     survived = {
@@ -72,8 +74,10 @@ def by_clock(candidates: pl.LazyFrame, connections: pl.LazyFrame) -> pl.LazyFram
         **{f"survived_{clock}": lived.max() for clock, lived in survived.items()},
         **{f"here_{clock}": lived.max().over("_route") for clock, lived in survived.items()},
     )
-    table = candidates.select("session", *CLOCKS, "tick", "ended").join(
-        lasted, on="session", how="left", maintain_order="left"
+    table = (
+        candidates.select("session", *CLOCKS, "tick", "ended")
+        .join(told_elsewhere(connections), on="session", how="anti", maintain_order="left")
+        .join(lasted, on="session", how="left", maintain_order="left")
     )
     return table.map_batches(_explained, schema=EXPLAINED)
 
