@@ -1196,6 +1196,19 @@ def test_a_server_is_not_taken_for_a_client(message: str) -> None:
     assert not speaks_as_client(message, {})
 
 
+@pytest.mark.parametrize(
+    ("message", "kinds"),
+    [
+        ("GET /rooms/forbidden 200 3ms", set()),
+        ("checked https://status.example.org/unauthorized in 3 ms", set()),
+        ("wss://app.example.org/socket closed code=1006", {"close"}),
+        ("ws /rooms/7 forbidden", {"auth"}),
+    ],
+)
+def test_a_word_in_a_path_is_no_statement(message: str, kinds: set[str]) -> None:
+    assert {row["kind"] for row in rows_of(message, {})} == kinds
+
+
 def test_the_gate_lets_every_phrase_through() -> None:
     for family in vocabulary.PHRASES:
         for phrase in family:

@@ -87,7 +87,8 @@ def _may_say(line: Line, phrase: Phrase, match: re.Match[str]) -> bool:
 
 def _is_in_a_path(match: re.Match[str]) -> bool:
     """True for a word that is a part of a path: "GET /rooms/forbidden" forbids nothing."""
-    return bool(_PATH_BEFORE.search(match.string, 0, match.start()))
+    whole = not any(map(str.isspace, match.group()))
+    return whole and bool(_PATH_BEFORE.search(match.string, 0, match.start()))
 
 
 def _is_denied(phrase: Phrase, match: re.Match[str]) -> bool:
