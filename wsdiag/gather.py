@@ -15,7 +15,7 @@ from wsdiag.connections import Story
 from wsdiag.event import EVENTS, events
 from wsdiag.evidence import Found, InputFile, Reading
 from wsdiag.redact import sanitise
-from wsdiag.sources import template_book
+from wsdiag.sources import shared_book
 
 MAX_SAID = 20
 """Inputs named in the message that nothing was usable."""
@@ -156,7 +156,7 @@ def _readings(inputs: Sequence[InputFile], config: Config) -> tuple[list[Reading
     progress.current().total = sum(item.path.stat().st_size for item in inputs)
     runs = list(_runs(inputs, config))
     told = {name: reading for run in runs for name, reading in run.items()}
-    with template_book.shared():
+    with shared_book.shared():
         readings = [told.get(item.name) or _reading(item, config) for item in inputs]
     return readings, [[*run] for run in runs if len(run) > 1]
 

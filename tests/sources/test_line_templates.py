@@ -16,7 +16,7 @@ from tests.sources.test_line_silence import LOGS, assert_same, item_of
 from wsdiag import redact
 from wsdiag.config import Config
 from wsdiag.sensitive.policy import Pattern, Policy
-from wsdiag.sources import line_template, line_tokens, template_book, text_log
+from wsdiag.sources import line_template, line_tokens, shared_book, template_book, text_log
 from wsdiag.sources.line_template import Read, Template
 from wsdiag.sources.line_tokens import MARK, TOKEN
 from wsdiag.sources.log_reader import LogReader
@@ -122,7 +122,7 @@ def test_generated_logs_of_one_book(
 ) -> None:
     """What one log taught holds of the next."""
     folder = tmp_path_factory.mktemp("logs")
-    with template_book.shared():
+    with shared_book.shared():
         for number, lines in enumerate(texts):
             path = folder / f"app-{number}.log"
             path.write_text("\n".join(lines) + "\n")
@@ -130,7 +130,7 @@ def test_generated_logs_of_one_book(
 
 
 def test_recorded_logs_of_one_book() -> None:
-    with template_book.shared():
+    with shared_book.shared():
         for path in LOGS:
             if text_log.is_text(path.read_bytes()[:65536]):
                 assert_same(item_of(path))
@@ -146,7 +146,7 @@ def test_a_second_log_teaches_nothing_new(tmp_path: Path, monkeypatch: pytest.Mo
         return line_template.learned(skeleton, seen, read)
 
     monkeypatch.setattr(template_book, "learned", learn)
-    with template_book.shared():
+    with shared_book.shared():
         for item in items:
             text_log.read(item, Config())
     assert len(learned) == 1

@@ -7,15 +7,13 @@ what one log taught serves for those that are read after it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from threading import Lock
 
 import polars as pl
 
 from wsdiag import redact
-from wsdiag.sources import line_tokens
+from wsdiag.sources import line_tokens, shared_book
 from wsdiag.sources.line_effect import LineEffects, State
 from wsdiag.sources.line_template import Plan, Template, learned, planned
 from wsdiag.sources.token_fills import Tokens
@@ -122,24 +120,11 @@ class TemplateBook:
             return plan
 
 
-_shared: ContextVar[list[TemplateBook] | None] = ContextVar("template_book", default=None)
-
-
 def opened(effects: LineEffects) -> TemplateBook:
     """The book for a log: where it is shared, the one that was opened for the first."""
-    books = _shared.get()
+    books = shared_book.current()
     if books is None:
         return TemplateBook(effects)
     if not books:
         books.append(TemplateBook(effects))
     return books[0]
-
-
-@contextmanager
-def shared() -> Iterator[None]:
-    """All logs that are read in here have one book; they are read by the same formats."""
-    token = _shared.set([])
-    try:
-        yield
-    finally:
-        _shared.reset(token)
