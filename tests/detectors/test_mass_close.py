@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
+import polars as pl
 import pytest
 from story import CLIENT, PROXY, SERVER, at, judge, judge_story, life, proxied, row, story
+
+from wsdiag.endings import waves
 
 NAME = "mass-close"
 
@@ -378,6 +381,21 @@ def test_half_of_lives_as_short_as_a_wave_end_within_any(seed: int) -> None:
     assert judge(NAME, visits(seed)).findings == []
     together = [r for n in range(40) for r in life(f"k{n}", 20.0 + n / 9, 32.5, source=PROXY)]
     assert len(judge(NAME, [*visits(seed), *together]).findings) == 1
+
+
+@pytest.mark.parametrize(("lasted", "usual"), [(4.0, True), (400.0, False)])
+def test_lives_outside_all_waves_tell_how_long_one_lasts(lasted: float, usual: bool) -> None:
+    """Twelve of fourteen end within five seconds: seldom at this rate, but not of such lives."""
+    moments = [(20.0 * n, None) for n in range(30)] + [(301 + 0.4 * n, 0) for n in range(12)]
+    ends = pl.DataFrame(
+        {
+            "ended": [at(moment) for moment, _ in moments],
+            "opened": [at(moment - lasted) for moment, _ in moments],
+            "wave": pl.Series([wave for _, wave in moments], dtype=pl.Int64),
+            "live": pl.Series([14] * len(moments), dtype=pl.Int64),
+        }
+    )
+    assert waves._usual(ends)["usual"].to_list() == [usual]
 
 
 def test_a_crash_amid_turnover() -> None:

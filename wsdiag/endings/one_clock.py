@@ -6,6 +6,8 @@ from what is beside it, and from what chance would bring.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from wsdiag import timers
@@ -40,14 +42,21 @@ MAX_PLACES = 16
 """So many places are tried for a spike."""
 
 
-def densest(
-    values: np.ndarray,
-    ticks: np.ndarray,
-    moments: np.ndarray,
-    left: np.ndarray,
-    survived: object,
-) -> np.ndarray | None:
+class Ends(NamedTuple):
+    """Ends on one clock: seconds, how finely these are known, when each came (seconds since 1970),
+    whether it is not explained yet, and the longest that any connection survived, if that is known.
+    """
+
+    values: np.ndarray
+    ticks: np.ndarray
+    moments: np.ndarray
+    left: np.ndarray
+    survived: object
+
+
+def densest(ends: Ends) -> np.ndarray | None:
     """The ends of the fullest spike on one clock; of equally full ones that at a known default."""
+    values, ticks, moments, left, survived = ends
     chosen = np.flatnonzero(left & (values >= SHORTEST_S))
     if len(chosen) < REPEATED:
         return None
@@ -123,14 +132,9 @@ def _chance(least: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return 1 - fewer
 
 
-def agreeing(
-    values: np.ndarray,
-    ticks: np.ndarray,
-    moments: np.ndarray,
-    left: np.ndarray,
-    survived: object,
-) -> np.ndarray | None:
+def agreeing(ends: Ends) -> np.ndarray | None:
     """The ends that agree as a whole on one clock, where one cause made most of them."""
+    values, ticks, moments, left, survived = ends
     chosen = np.flatnonzero(left & ~np.isnan(values))
     if len(chosen) < MANY or scatter(values, chosen, ticks) > AGREE:
         return None

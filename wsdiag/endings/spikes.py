@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from wsdiag import timers
-from wsdiag.endings.one_clock import APART_S, agreeing, densest, scatter
+from wsdiag.endings.one_clock import APART_S, MANY, Ends, agreeing, densest, scatter
 from wsdiag.endings.told_elsewhere import told_elsewhere
 from wsdiag.finding import clause
 
@@ -22,6 +22,9 @@ SHARPER = 3.0
 
 MAX_SPIKES = 4
 """So many spikes are told apart."""
+
+MAX_ROUTES = 64
+"""So many routes, those with the most ends, are looked at by themselves."""
 
 _VARYING = r"/[^/]*\d[^/]*"
 """A part of a path that differs from client to client: a room's number, an id."""
@@ -89,7 +92,9 @@ def _explained(rows: pl.DataFrame) -> pl.DataFrame:
         rest = rows.filter(~pl.col("session").is_in(known)).with_columns(
             pl.col(f"here_{clock}").alias(f"survived_{clock}") for clock in CLOCKS
         )
-        for here in rest.drop_nulls("_route").partition_by("_route", maintain_order=True):
+        enough = pl.len().over("_route") >= MANY
+        busy = rest.drop_nulls("_route").filter(enough).partition_by("_route", maintain_order=True)
+        for here in sorted(busy, key=len, reverse=True)[:MAX_ROUTES]:
             found += [_told(here, spike) for spike in find_spikes(here)]
     return pl.concat([*found, pl.DataFrame(schema=EXPLAINED)])
 
@@ -119,8 +124,8 @@ def find_spikes(rows: pl.DataFrame) -> list[Spike]:
     while len(spikes) < MAX_SPIKES:
         found = []
         for clock in CLOCKS:
-            of_clock = values[clock], ticks, moments, left, beyond[clock]
-            places = [densest(*of_clock), None if spikes else agreeing(*of_clock)]
+            of_clock = Ends(values[clock], ticks, moments, left, beyond[clock])
+            places = [densest(of_clock), None if spikes else agreeing(of_clock)]
             members = max((it for it in places if it is not None), key=len, default=None)
             if members is None:
                 continue

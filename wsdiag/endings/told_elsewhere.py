@@ -5,12 +5,15 @@ though nothing ties the two: a connection as old, that ended at that moment.
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 
 import polars as pl
 
-WITHIN_S, AS_OLD = 2.0, 0.02
-"""A second of log resolution on either side; ages that differ by 2 % at most, as a handshake more
-or less makes of them."""
+WITHIN = timedelta(seconds=2)
+"""A second of log resolution on either side."""
+
+AS_OLD = 0.02
+"""Ages are told apart in steps of 2 %, and one step is no difference: a handshake more or less."""
 
 
 def told_elsewhere(connections: pl.LazyFrame) -> pl.LazyFrame:
@@ -33,7 +36,7 @@ def told_elsewhere(connections: pl.LazyFrame) -> pl.LazyFrame:
         on="over",
         by="step",
         strategy="nearest",
-        tolerance=f"{int(WITHIN_S)}s",
+        tolerance=WITHIN,
         check_sortedness=False,
     )
     return near.filter(pl.col("told").is_not_null()).select("session")

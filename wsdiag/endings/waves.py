@@ -132,7 +132,8 @@ def _usual(ends: pl.DataFrame) -> pl.DataFrame:
     seldom = np.log(moments / BY_CHANCE)
     usual = (many <= expected) | (surprise < seldom)
     # What ends in another wave tells nothing of how long one lasts here.
-    at_random = ends.filter(~pl.col("wave").is_in(waves["wave"].filter(~usual).implode()))
+    another = pl.col("wave").is_in(waves["wave"].filter(~usual).implode())
+    at_random = ends.filter(~another.fill_null(value=False))
     ages = at_random.select((pl.col("ended") - pl.col("opened")).dt.total_microseconds() / 1e6)
     lives = np.sort(ages.to_series().drop_nulls().to_numpy())
     lives = lives[lives > 0]

@@ -39,13 +39,6 @@ _BARE = re.compile(
 )
 """Nothing but an error of the network, so it is as much about a WebSocket as the log is."""
 
-_SPEAKER = re.compile(
-    r"\[?(?P<who>(?!(?:app|api|backend|gateway|gw|host|ip|instance|main|node|pod|pool|process|proxy"
-    r"|replica|server|shard|srv|task|thread|web|worker)[-_#]?\d)[a-z][a-z_.]{1,24}[-_#]?\d{1,9})"
-    r"(?:\]|:? )"
-)
-"""Not where the name is that of a program or a machine."""
-
 
 class Line:
     """One line, and what it is about; the costly questions are answered when first asked."""
@@ -115,7 +108,7 @@ class Line:
     @cached_property
     def speaker(self) -> str | None:
         """The name behind which a client writes each of its lines: `[dev-07] link is up`."""
-        found = _SPEAKER.match(self.low)
+        found = v.SPEAKER.match(self.low)
         return shown_values.connection_id(found["who"]) if found else None
 
     @property

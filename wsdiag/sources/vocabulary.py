@@ -174,6 +174,8 @@ BUSINESS = _any_of(_BOOK.business)
 ECHO = _any_of(_BOOK.echo)
 CLIENT_SPEECH = _any_of(_BOOK.client)
 LIBRARY = _any_of(_BOOK.library)
+SPEAKER = re.compile(_filled(r"\[?(?P<who>%LABEL%)(?:\]|:? )", _BOOK.words))
+"""The name with which a line begins, in lower case; not where it is a program's or a machine's."""
 NUMBERS = frozenset(re.findall(r"\b\d{2,5}\b", _TEXT))
 """The numbers that stand in phrases: statuses, close codes, ports."""
 UNSAID = frozenset(_BOOK.unsaid)
