@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from io import BytesIO
 from random import Random
 
@@ -14,9 +15,10 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from wsdiag.capture import keys
-from wsdiag.capture.batches import batches
+from wsdiag.capture.batches import Place, again, batches, placed
 from wsdiag.capture.headers import decode
-from wsdiag.capture.packets import segments
+from wsdiag.capture.index import indexed
+from wsdiag.capture.packets import Endpoint, Segment, segments
 from wsdiag.capture.records import FAR, Notes, Record, records
 
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)  # a smaller seed is no smaller case
@@ -28,12 +30,13 @@ def one_by_one(data: bytes) -> tuple[list[Record], Notes]:
 
 
 def in_batches(data: bytes, batch_bytes: int) -> tuple[list[Record], Notes]:
-    notes = Notes()
-    found = [
-        batch.record(row)
-        for batch in batches(BytesIO(data), notes, batch_bytes)
-        for row in range(batch.pos.size)
-    ]
+    """The packets of a capture; each batch, read once more at its place, gives the same."""
+    notes, found, places = Notes(), list[Record](), list[Place]()
+    for place, batch in placed(BytesIO(data), notes, batch_bytes):
+        places.append(place)
+        found += map(batch.record, range(batch.pos.size))
+    once_more = (again(BytesIO(data), place) for place in places)
+    assert [b.record(row) for b in once_more for row in range(b.pos.size)] == found
     return found, notes
 
 
@@ -62,6 +65,28 @@ def assert_same_segments(data: bytes) -> None:
         notes.tell_passed_over()
         assert sorted(fast, key=lambda segment: segment.pos) == slow
         assert told(notes) == told(said)
+    assert_found_again(data, slow)
+
+
+def assert_found_again(data: bytes, slow: list[Segment]) -> None:
+    """By the index, the segments of one pair of ends are found from the first of them."""
+    by_ends = defaultdict[frozenset[Endpoint], list[Segment]](list)
+    for segment in slow:
+        by_ends[frozenset((segment.src, segment.dst))].append(segment)
+    for size in (500, 1 << 20):
+        index = indexed(BytesIO(data), 1 << 30, size)
+        for ends, whole in by_ends.items():
+            for last in (whole[0].pos, whole[-1].pos):
+                notes, found = Notes(), list[Segment]()
+                for batch in index.read(BytesIO(data), {whole[0].pos}, last):
+                    traffic = decode(batch, notes)
+                    found += (
+                        traffic.segment(at, *traffic.ends(at)) for at in range(len(traffic.pos))
+                    )
+                mine = [one for one in found if frozenset((one.src, one.dst)) == ends]
+                assert sorted(mine, key=lambda segment: segment.pos) == [
+                    segment for segment in whole if segment.pos <= last
+                ]
 
 
 def a_pcapng(random: Random) -> bytes:

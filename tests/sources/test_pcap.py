@@ -424,9 +424,12 @@ def test_damaged_captures_never_raise(
     for at, value in damage:
         data[24 + at % (len(data) - 24)] = value
     folder = tmp_path_factory.mktemp("damaged")
-    reading = read(bytes(data[: max(30, len(data) - cut)]), folder)
-    pcap.excerpt(as_input(folder / "wire.pcap"), [1, 5, 8], 1)
-    assert reading.events.schema == EVENTS
+    for name in ("wire.pcap", "unread.pcap"):
+        (folder / name).write_bytes(bytes(data[: max(30, len(data) - cut)]))
+    item = as_input(folder / "wire.pcap")
+    assert pcap.read(item, Config()).events.schema == EVENTS
+    told = pcap.excerpt(item, [1, 5, 8], 1)  # by what was learned when it was read
+    assert told == pcap.excerpt(as_input(folder / "unread.pcap"), [1, 5, 8], 1)
 
 
 BROKEN_FRAMES = {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from io import SEEK_END, BufferedIOBase, BytesIO
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +18,13 @@ from wsdiag.capture.records import CUT_SHORT, PCAP_HEAD_BYTES, Notes, kind, pcap
 BATCH_BYTES = 32 * 1024**2
 """So much of a file is looked at together."""
 
-FEW_BYTES = 8 * 1024**2
-"""The same where little is made of it."""
+
+class Place(NamedTuple):
+    """Where the bytes of a batch stand in a file, and the layout as it was before them."""
+
+    begin: int
+    size: int
+    layout: Classic | Blocks
 
 
 def batches(
@@ -27,6 +34,13 @@ def batches(
 
     The stream can seek.
     """
+    return (batch for _, batch in placed(stream, notes, batch_bytes))
+
+
+def placed(
+    stream: BufferedIOBase, notes: Notes, batch_bytes: int = BATCH_BYTES
+) -> Iterator[tuple[Place, Batch]]:
+    """The same, each with its place."""
     head = stream.read(PCAP_HEAD_BYTES)
     found = kind(head)
     if found is None:
@@ -40,17 +54,23 @@ def batches(
     else:
         stream.seek(0)
         layout = Blocks()
-    for batch in _read(stream, layout, notes, batch_bytes):
+    for place, batch in _read(stream, layout, notes, batch_bytes):
         if batch.pos.size:
             latest = batch.ts.size - 1 - int(np.argmax(batch.ts[::-1]))
             notes.see(int(batch.pos[latest]), int(batch.ts[latest]))
-            yield batch
+            yield place, batch
     notes.finish()
+
+
+def again(stream: BufferedIOBase, place: Place) -> Batch:
+    """The batch that was read at a place."""
+    stream.seek(place.begin)
+    return next(batch for _, batch in _read(stream, deepcopy(place.layout), Notes(), place.size))
 
 
 def _read(
     stream: BufferedIOBase, layout: Classic | Blocks, notes: Notes, batch_bytes: int
-) -> Iterator[Batch]:
+) -> Iterator[tuple[Place, Batch]]:
     here = stream.tell()
     left = stream.seek(0, SEEK_END) - here
     stream.seek(here)
@@ -62,11 +82,14 @@ def _read(
         have += read
         room[have : have + ZERO_BYTES] = 0
         starts, stop = walk(layout.chain(room, have), 0, have)
+        here = stream.tell() - have
         if starts.size:
-            yield layout.batch(room, starts, notes)
+            place = Place(here, have, deepcopy(layout))
+            yield place, layout.batch(room, starts, notes)
         rest = room[stop:have].copy()
         if not read or layout.is_damaged(rest[:16].tobytes()):
-            yield batch_of([*layout.rest(BytesIO(rest.tobytes()), notes)])
+            place = Place(here + stop, rest.size, deepcopy(layout))
+            yield place, batch_of([*layout.rest(BytesIO(rest.tobytes()), notes)])
             return
         if not stop and have == end:  # one packet fills it
             room = np.zeros(2 * room.size, np.uint8)

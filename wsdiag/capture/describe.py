@@ -8,12 +8,11 @@ from io import BufferedIOBase
 
 import numpy as np
 
-from wsdiag.capture.batch import Ints
-from wsdiag.capture.batches import FEW_BYTES, batches
 from wsdiag.capture.conversation import Conversation, Fact
-from wsdiag.capture.headers import between
+from wsdiag.capture.headers import decode
 from wsdiag.capture.http1 import Request, Response
-from wsdiag.capture.packets import ACK, FIN, RST, SYN, Endpoint, Segment, segment_of
+from wsdiag.capture.index import Index, indexed
+from wsdiag.capture.packets import ACK, FIN, RST, SYN, Segment, segment_of
 from wsdiag.capture.records import Notes, Record
 from wsdiag.capture.streams import Connection, TcpFact, What, follow
 from wsdiag.capture.tls import ALERT, ALERTS, APPLICATION, CHANGE_CIPHER, HANDSHAKE, Tls
@@ -31,20 +30,33 @@ _RECORDS = {
 _FLAGS = ((SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (ACK, "ACK"))
 
 
-def packets(stream: BufferedIOBase, wanted: Collection[int]) -> dict[int, str]:
-    """The packets at the positions `wanted`, one line each, raw: redact them."""
-    said = defaultdict[int, list[str]](list)
-    heads, flags, pairs = dict[int, str](), dict[int, str](), set[frozenset[Endpoint]]()
-    for record, segment, parts in some(stream, np.array(sorted(wanted), np.int64)):
-        heads[record.pos] = _head(record, segment, parts)
-        flags[record.pos] = "" if segment is None else _flags(segment)
-        if segment is not None:
-            pairs.add(frozenset((segment.src, segment.dst)))
-    stream.seek(0)
+def packets(
+    stream: BufferedIOBase, wanted: Collection[int], index: Index | None = None
+) -> dict[int, str]:
+    """The packets at the positions `wanted`, one line each, raw: redact them.
+
+    `index` is of the capture, where it is at hand; it reaches as far as its reader came.
+    """
     last = max(wanted, default=0) + BEYOND
-    for pos, text in _happenings(between(stream, pairs, last)):
-        if pos in heads:
-            said[pos].append(text)
+    index = index or indexed(stream, last)
+    heads, flags, said = dict[int, str](), dict[int, str](), defaultdict[int, list[str]](list)
+
+    def segments() -> Iterator[Segment]:
+        notes = Notes()
+        for batch in index.read(stream, wanted, last):
+            traffic = decode(batch, notes)
+            for row in np.flatnonzero(np.isin(batch.pos, [*wanted])).tolist():
+                record = batch.record(row)
+                heads[record.pos], flags[record.pos] = _without_tcp(record), ""
+            for number in np.argsort(traffic.pos).tolist():
+                segment = traffic.segment(number, *traffic.ends(number))
+                if segment.pos in heads:
+                    heads[segment.pos] = f"{segment.src} → {segment.dst}"
+                    flags[segment.pos] = _flags(segment)
+                yield segment
+
+    for pos, text in _happenings(segments()):
+        said[pos].append(text)
     told = {}
     for pos in sorted(heads):
         ends = [flags[pos]] if not said[pos] or "FIN" in flags[pos] or "SYN" in flags[pos] else []
@@ -52,26 +64,10 @@ def packets(stream: BufferedIOBase, wanted: Collection[int]) -> dict[int, str]:
     return told
 
 
-def some(
-    stream: BufferedIOBase, wanted: Ints, told: Notes | None = None
-) -> Iterator[tuple[Record, Segment | None, int]]:
-    """The packets at the positions `wanted`, which are sorted; 1 where one is a fragment of IP.
-
-    `told` takes what the capture says of itself up to there.
-    """
-    for batch in batches(stream, told or Notes(), FEW_BYTES):
-        rows = np.flatnonzero(np.isin(batch.pos, wanted))
-        for record in map(batch.record, rows.tolist()):
-            notes = Notes()
-            yield record, segment_of(record, notes), notes.fragments.left
-        if not wanted.size or batch.pos[-1] >= wanted[-1]:
-            return
-
-
-def _head(record: Record, segment: Segment | None, parts: int) -> str:
-    if segment is None:
-        return f"{'a fragment of IP' if parts else 'not TCP'}, {record.size} bytes"
-    return f"{segment.src} → {segment.dst}"
+def _without_tcp(record: Record) -> str:
+    notes = Notes()
+    segment_of(record, notes)
+    return f"{'a fragment of IP' if notes.fragments.left else 'not TCP'}, {record.size} bytes"
 
 
 def _flags(segment: Segment) -> str:

@@ -6,17 +6,13 @@ fragments, extension headers, tunnels, other link types) is left to packets.py, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
 from functools import cache
-from io import BufferedIOBase
-from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsdiag.capture.batch import Batch, Ints, different
-from wsdiag.capture.batches import FEW_BYTES, batches
 from wsdiag.capture.links import HEAD_BYTES, UNDECIDED, Heads, network
 from wsdiag.capture.numbers import TCP, TUNNEL_PORTS, UDP
 from wsdiag.capture.packets import Endpoint, Segment, segment_of
@@ -79,7 +75,7 @@ class Traffic(NamedTuple):
     """The segments of a batch, with the position and time (µs) of their packets.
 
     `odd` has those that were decoded one by one, by index: their payload need not stand in the
-    batch.
+    batch. `others` are the rows of packets that gave none but may be a part of one.
     """
 
     batch: Batch
@@ -87,6 +83,7 @@ class Traffic(NamedTuple):
     pos: Ints
     ts: Ints
     odd: dict[int, Segment]
+    others: Ints
 
     def ends(self, index: int) -> tuple[Endpoint, Endpoint]:
         """Source and target of one segment."""
@@ -123,38 +120,15 @@ def decode(batch: Batch, notes: Notes) -> Traffic:
     table = table[:, :count]
     told = [(row, segment_of(batch.record(row), notes)) for row in asked]
     odd = [(row, segment) for row, segment in told if segment is not None]
+    others = np.array([row for row, segment in told if segment is None], np.int64)
     if odd:
         more = np.array([_columns(row, segment) for row, segment in odd], np.int64).T
         table = np.concatenate((table, more), axis=1)
         table = table[:, np.argsort(table[0], kind="stable")]
     where = np.searchsorted(table[0], [row for row, _ in odd]).tolist()
     alone = dict(zip(where, (segment for _, segment in odd), strict=True))
-    return Traffic(batch, Segments(*table), batch.pos[table[0]], batch.ts[table[0]], alone)
-
-
-def between(
-    stream: BufferedIOBase, ends: Collection[frozenset[Endpoint]], last: int
-) -> Iterator[Segment]:
-    """The segments that run between these pairs of ends, up to packet `last`."""
-    wanted = {
-        _key(one, other): (one, other)
-        for pair in ends
-        for one, other in permutations((*pair, *pair)[:2])
-    }
-    notes = Notes()
-    for batch in batches(stream, notes, FEW_BYTES):
-        traffic = decode(batch, notes)
-        sent = traffic.segments
-        found = np.flatnonzero(np.isin(sent.ports, [key[-1] for key in wanted]))
-        found = found[np.argsort(traffic.pos[found])]
-        # Many connections may have these ports: their segments need not be made to be told apart.
-        keys = (sent.source_high, sent.source, sent.target_high, sent.target, sent.ports)
-        columns = (column[found].tolist() for column in keys)
-        for index, *key in zip(found.tolist(), *columns, strict=True):
-            if traffic.pos[index] > last:
-                return
-            if way := wanted.get(tuple(key)):
-                yield traffic.segment(index, *way)
+    rows = table[0]
+    return Traffic(batch, Segments(*table), batch.pos[rows], batch.ts[rows], alone, others)
 
 
 def _key(source: Endpoint, target: Endpoint) -> tuple[int, ...]:

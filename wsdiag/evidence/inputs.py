@@ -19,7 +19,7 @@ HEAD_BYTES = 65_536
 _PIECE = 1024 * 1024
 
 
-class InputFile(msgspec.Struct, frozen=True, kw_only=True):
+class InputFile(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     """One input, unpacked: `name` is what pointers cite, `path` the plain bytes on this disk.
 
     `sha256` and `bytes` are of the file as it was given, still packed.

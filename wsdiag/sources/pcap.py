@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from io import BufferedReader
 from itertools import pairwise
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import polars as pl
 
 from wsdiag import contents, progress
 from wsdiag.capture import describe
+from wsdiag.capture.index import Index
 from wsdiag.capture.records import Notes, kind, records
 from wsdiag.capture.streams import TcpFact
 from wsdiag.config import Config
@@ -34,6 +36,8 @@ one capture; times of packets beside one another may be a little out of order.""
 MAX_KEYS = 64 * 1024**2
 """Bytes of a key log that are taken."""
 
+# What was learned of a capture when it was read serves its excerpts, as long as it is an input.
+_indexes = WeakKeyDictionary[InputFile, Index]()
 _NUMBERS = re.compile(r"[-_.T]?\d+")
 
 
@@ -85,7 +89,7 @@ def read_in_turn(items: Sequence[InputFile], config: Config) -> list[Reading]:
             starts.append(reader.packets)
             book.begins.append((reader.packets, item.name))
             told.append(Notes())
-            reader.read(file, told[-1])
+            _indexes[item] = reader.read(file, told[-1])
         if far.is_cut:
             told[-1].remarks.append("interrupted: it was not read to its end")
         far.end(item.path.stat().st_size)
@@ -163,7 +167,7 @@ def _read(item: InputFile, *, opening: bool) -> tuple[Notes, Book]:
     notes, book = Notes(), Book(item.name, notebook)
     book.keyed = [] if opening else None
     with item.path.open("rb") as file:
-        read_capture(file, book, notes)
+        _indexes[item] = read_capture(file, book, notes)
     return notes, book
 
 
@@ -190,6 +194,6 @@ def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict
     """The packets at `positions` and `context` around each, one line each. Raw: redact them."""
     wanted = {p + d for p in positions for d in range(-context, context + 1) if p + d > 0}
     with item.path.open("rb") as file:
-        told = describe.packets(file, wanted)
+        told = describe.packets(file, wanted, _indexes.get(item))
     give_back()
     return told

@@ -15,11 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
+from wsdiag.capture.batches import batches
 from wsdiag.capture.cut import cut
-from wsdiag.capture.describe import some
-from wsdiag.capture.packets import Endpoint
+from wsdiag.capture.packets import Endpoint, segment_of
 from wsdiag.capture.records import Notes
 from wsdiag.sources import tshark
 
@@ -63,11 +61,9 @@ def dissect(path: Path, pos: int, keys: bytes) -> list[str]:
     Where tshark cannot be used, that is the line. Raw: redact them.
     """
     notes = Notes()
-    with path.open("rb") as file:
-        segments = [segment for _, segment, _ in some(file, np.array([pos], np.int64), notes)]
-    if not segments or segments[0] is None:
+    ends = _ends(path, pos, notes)
+    if ends is None:
         return []
-    ends = (segments[0].src, segments[0].dst)
     ports = f"tcp.port == {ends[0].port} && tcp.port == {ends[1].port}"
     find = ["Wireshark", f"  this packet: frame.number == {pos}", f"  its connection: {ports}"]
     try:
@@ -77,6 +73,17 @@ def dissect(path: Path, pos: int, keys: bytes) -> list[str]:
     except (tshark.Unusable, ImportError) as problem:
         missing = problem if isinstance(problem, tshark.Unusable) else "pyshark is not installed"
         return [f"not dissected in depth: {missing}", *find]
+
+
+def _ends(path: Path, pos: int, notes: Notes) -> tuple[Endpoint, Endpoint] | None:
+    """Source and target of the packet at `pos`; `notes` takes what the capture says up to there."""
+    with path.open("rb") as file:
+        for batch in batches(file, notes):
+            row = pos - int(batch.pos[0])
+            if row < batch.pos.size:
+                segment = segment_of(batch.record(row), Notes())
+                return None if segment is None else (segment.src, segment.dst)
+    return None
 
 
 @contextmanager

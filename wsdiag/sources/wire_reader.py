@@ -12,9 +12,10 @@ from io import BufferedIOBase
 import numpy as np
 
 from wsdiag import progress
-from wsdiag.capture.batch import Batch, Ints
-from wsdiag.capture.batches import BATCH_BYTES, batches
+from wsdiag.capture.batch import Ints
+from wsdiag.capture.batches import BATCH_BYTES, placed
 from wsdiag.capture.headers import Mask, Traffic, decode
+from wsdiag.capture.index import Index
 from wsdiag.capture.keys import Keys
 from wsdiag.capture.packets import FIN, RST, SYN, Segment
 from wsdiag.capture.records import Notes
@@ -29,11 +30,12 @@ _ROUNDS = 8
 
 def read_capture(
     stream: BufferedIOBase, book: Book, notes: Notes, batch_bytes: int = BATCH_BYTES
-) -> None:
-    """Read a capture into a book."""
+) -> Index:
+    """Read a capture into a book; where its packets are."""
     reader = CaptureReader(book)
-    reader.read(stream, notes, batch_bytes)
+    index = reader.read(stream, notes, batch_bytes)
     reader.finish()
+    return index
 
 
 class CaptureReader:
@@ -45,27 +47,29 @@ class CaptureReader:
     def __init__(self, book: Book) -> None:
         self.packets = 0
         self._last = Notes().last  # pos, ts of the latest packet
-        self._book, self._notes = book, Notes()
+        self._book = book
         self._keys = Keys()
         self._stories: dict[int, Story] = {}  # the latest of each pair of ends
         self._upwards: dict[int, bool] = {}  # whether the first of its ends is the lower one
 
-    def read(self, stream: BufferedIOBase, notes: Notes, batch_bytes: int = BATCH_BYTES) -> None:
-        """Read a file."""
-        self._notes, before, far = notes, self.packets, progress.current()
-        for batch in batches(stream, notes, batch_bytes):
+    def read(self, stream: BufferedIOBase, notes: Notes, batch_bytes: int = BATCH_BYTES) -> Index:
+        """Read a file; where its packets are."""
+        before, far, index = self.packets, progress.current(), Index()
+        for place, batch in placed(stream, notes, batch_bytes):
             self.packets = before + int(batch.pos[-1])
-            self._take_batch(batch._replace(pos=batch.pos + before) if before else batch)
+            traffic = decode(batch._replace(pos=batch.pos + before), notes)
+            keys, up = self._keys.find(traffic.segments)
+            index.add(place, traffic, keys)
+            self._take_batch(traffic, keys, up)
             if not far.goes_on(stream.tell()):
                 break
         notes.tell_passed_over()
         pos, ts = notes.last
         if pos and ts >= self._last[1]:
             self._last = pos + before, ts
+        return index
 
-    def _take_batch(self, batch: Batch) -> None:
-        traffic = decode(batch, self._notes)
-        keys, up = self._keys.find(traffic.segments)
+    def _take_batch(self, traffic: Traffic, keys: Ints, up: Mask) -> None:
         beginning = set(keys[traffic.segments.flags & SYN != 0].tolist())
         waiting = {int(keys[index[0]]): index for index in _groups(keys)}
         for key, index in waiting.items():
