@@ -17,8 +17,8 @@ from functools import cache
 import dpkt
 import msgspec
 
-from wsdiag.sources import json_record, line_time
-from wsdiag.sources.line_clock import Clock
+from wsdiag.sources.line import json_record, stamps
+from wsdiag.sources.line.clock import Clock
 
 Files = dict[str, bytes]
 
@@ -89,18 +89,18 @@ def _dated(data: bytes) -> bool:
     return any(_stamp(line) for line in first)
 
 
-def _stamp(line: str) -> line_time.Stamp | None:
+def _stamp(line: str) -> stamps.Stamp | None:
     if line[:1] == "{":
         try:
             return json_record.stamp_of(json_record.flatten(msgspec.json.decode(line)))
         except (msgspec.DecodeError, AttributeError):
             return None
-    return line_time.find(line)
+    return stamps.find(line)
 
 
 def _wrapped(text: str, wrap: str) -> Iterator[str]:
     lines = text.splitlines()
-    known = next(filter(None, map(line_time.full_date, lines)), None)
+    known = next(filter(None, map(stamps.full_date, lines)), None)
     clock = Clock("UTC", datetime.now(UTC), known)
     clock.last = next(filter(None, (clock.instant(s) for s in map(_stamp, lines) if s)), None)
     for line in lines:

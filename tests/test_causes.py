@@ -17,7 +17,7 @@ from wsdiag.cause import Cause
 from wsdiag.explain import environment, load_causes, seconds
 from wsdiag.finding import Finding, Severity
 from wsdiag.report import Facts, Quantiles
-from wsdiag.sources.stack_marks import STACK_MARKS
+from wsdiag.sources.context.stack_marks import STACK_MARKS
 from wsdiag.targets import Targets
 
 WRITTEN = {

@@ -12,8 +12,8 @@ from wsdiag.cli import main
 from wsdiag.config import Config, ConfigError
 from wsdiag.pipeline import read_events
 from wsdiag.sources.format_check import checked, failures
-from wsdiag.sources.format_document import FormatError, parse
-from wsdiag.sources.line_format import Format, all_formats, formats_with
+from wsdiag.sources.formats.document import FormatError, parse
+from wsdiag.sources.formats.line_format import Format, all_formats, formats_with
 
 GOOD = """\
 id = "mine"

@@ -9,7 +9,7 @@ import pytest
 from wsdiag import pipeline
 from wsdiag.cli.progress import line
 from wsdiag.progress import Progress, current, watched
-from wsdiag.sources import line_blocks
+from wsdiag.sources.blocks import line_blocks
 
 UPGRADE = (
     '10.0.0.{} - - [04/Mar/2026:10:00:{:02} +0000] "GET /ws HTTP/1.1" 101 10 "-" "Mozilla/5.0"\n'

@@ -15,7 +15,7 @@ from wsdiag.connections import Story
 from wsdiag.event import EVENTS, events
 from wsdiag.evidence import Found, InputFile, Reading
 from wsdiag.redact import sanitise
-from wsdiag.sources import shared_book
+from wsdiag.sources.templates import shared_book
 
 MAX_SAID = 20
 """Inputs named in the message that nothing was usable."""

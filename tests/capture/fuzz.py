@@ -26,8 +26,8 @@ import wrap
 
 from wsdiag.capture import describe
 from wsdiag.capture.records import Notes, records
-from wsdiag.sources.wire_book import Book
-from wsdiag.sources.wire_reader import read_capture
+from wsdiag.sources.wire.book import Book
+from wsdiag.sources.wire.reader import read_capture
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,8 +9,8 @@ import polars as pl
 from wsdiag.capture.packets import segments
 from wsdiag.capture.records import Notes, records
 from wsdiag.capture.streams import Connection, What, follow
-from wsdiag.sources.wire_book import Book
-from wsdiag.sources.wire_story import Story
+from wsdiag.sources.wire.book import Book
+from wsdiag.sources.wire.story import Story
 
 
 class Told(NamedTuple):

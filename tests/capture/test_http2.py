@@ -11,8 +11,8 @@ from craft import C2S, S2C, Wire
 
 from wsdiag.capture.http2 import MAX_BYTES, PREFACE, Http2
 from wsdiag.capture.records import Notes
-from wsdiag.sources.wire_book import Book
-from wsdiag.sources.wire_reader import read_capture
+from wsdiag.sources.wire.book import Book
+from wsdiag.sources.wire.reader import read_capture
 
 HEADERS, DATA, SETTINGS, CONTINUATION = 1, 0, 4, 9
 HUFFMAN = bytes.fromhex("4087b95d8749c87a3f87f058d072752a7f")  # as hpack 4.1 writes it

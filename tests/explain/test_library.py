@@ -16,7 +16,7 @@ from wsdiag.cause import Against, Cause, When
 from wsdiag.detectors import DETECTORS
 from wsdiag.event import Vantage
 from wsdiag.explain import load_causes
-from wsdiag.sources.stack_marks import STACK_MARKS
+from wsdiag.sources.context.stack_marks import STACK_MARKS
 
 SOURCES = {
     name: (Path(wsdiag.detectors.__file__).parent / f"{name.replace('-', '_')}.py").read_text(

@@ -11,7 +11,7 @@ from tests.sources.test_line_silence import assert_same, item_of
 from wsdiag.config import Config
 from wsdiag.event import EVENTS
 from wsdiag.sources import text_log
-from wsdiag.sources.line_format import Format, all_formats
+from wsdiag.sources.formats.line_format import Format, all_formats
 
 ACCESS = [made for made in all_formats() if made.document.access]
 

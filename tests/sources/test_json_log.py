@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile, Reading
-from wsdiag.sources import json_log, json_record
+from wsdiag.sources import json_log
+from wsdiag.sources.line import json_record
 
 
 @pytest.mark.parametrize(

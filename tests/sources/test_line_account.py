@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile
 from wsdiag.report import Lines
-from wsdiag.sources import line_blocks, text_log
+from wsdiag.sources import text_log
+from wsdiag.sources.blocks import line_blocks
 
 PIECES = [
     b"2026-03-04 10:00:01 ws closed 192.0.2.7:50436 code=1006",

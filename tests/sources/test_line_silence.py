@@ -15,16 +15,10 @@ from polars.testing import assert_frame_equal
 
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile, Reading
-from wsdiag.sources import (
-    block_columns,
-    block_reader,
-    line_blocks,
-    template_book,
-    template_columns,
-    text_log,
-    told_lines,
-)
-from wsdiag.sources.line_format import all_formats
+from wsdiag.sources import text_log
+from wsdiag.sources.blocks import block_columns, block_reader, line_blocks, told_lines
+from wsdiag.sources.formats.line_format import all_formats
+from wsdiag.sources.templates import template_book, template_columns
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "real-logs"

@@ -16,11 +16,12 @@ from tests.sources.test_line_silence import LOGS, assert_same, item_of
 from wsdiag import redact
 from wsdiag.config import Config
 from wsdiag.sensitive.policy import Pattern, Policy
-from wsdiag.sources import line_template, line_tokens, shared_book, template_book, text_log
-from wsdiag.sources.line_template import Read, Template
-from wsdiag.sources.line_tokens import MARK, TOKEN
-from wsdiag.sources.log_reader import LogReader
-from wsdiag.sources.token_fills import Tokens
+from wsdiag.sources import text_log
+from wsdiag.sources.line_by_line.log_reader import LogReader
+from wsdiag.sources.templates import line_template, line_tokens, shared_book, template_book
+from wsdiag.sources.templates.line_template import Read, Template
+from wsdiag.sources.templates.line_tokens import MARK, TOKEN
+from wsdiag.sources.templates.token_fills import Tokens
 
 STATEMENTS = [
     "{t} INFO [ws.hub] conn={id} connection open user={n} handshake={f}ms token_exp={e}",

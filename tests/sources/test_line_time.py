@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdiag.sources import line_time
-from wsdiag.sources.line_clock import Clock
-from wsdiag.sources.line_time import Lacks
+from wsdiag.sources.line import stamps
+from wsdiag.sources.line.clock import Clock
+from wsdiag.sources.line.stamps import Lacks
 
 CHANGED = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -74,7 +74,7 @@ CHANGED = datetime(2026, 11, 23, 12, tzinfo=UTC)
     ],
 )
 def test_find(line: str, stated: str | None, lacks: str) -> None:
-    stamp = line_time.find(line)
+    stamp = stamps.find(line)
     assert (stamp.at.isoformat() if stamp else None) == stated
     if stamp:
         assert stamp.lacks == lacks
@@ -96,7 +96,7 @@ def test_find(line: str, stated: str | None, lacks: str) -> None:
     ],
 )
 def test_of_value(value: object, stated: str | None) -> None:
-    stamp = line_time.of_value(value)
+    stamp = stamps.of_value(value)
     assert (stamp.at.isoformat() if stamp else None) == stated
 
 
@@ -105,7 +105,7 @@ def test_of_value(value: object, stated: str | None) -> None:
     [("2026-11-22T23:45:36Z", 1000), ("2026-11-22T23:45:36.5Z", 1), ("12:00:00.123456", 0.001)],
 )
 def test_resolution(text: str, step: float) -> None:
-    stamp = line_time.parse(text)
+    stamp = stamps.parse(text)
     assert stamp is not None
     assert stamp.resolution_ms == step
 
@@ -141,7 +141,7 @@ def test_an_unknown_zone_is_utc() -> None:
 def test_the_year(changed: str, known: str | None, line: str, year: int | None) -> None:
     full = datetime.fromisoformat(known).replace(tzinfo=UTC) if known else None
     clock = Clock("UTC", datetime.fromisoformat(changed).replace(tzinfo=UTC), full)
-    instant = clock.instant(line_time.find(line))
+    instant = clock.instant(stamps.find(line))
     assert (instant.year if instant else None) == year
 
 
@@ -155,7 +155,7 @@ def test_a_day_passes_at_midnight_and_stays_for_late_lines() -> None:
 def test_a_line_without_a_time_takes_the_last() -> None:
     clock = Clock("UTC", CHANGED, None)
     assert clock.instant(None) is None
-    first = clock.instant(line_time.find("2026-11-22T23:45:36Z"))
+    first = clock.instant(stamps.find("2026-11-22T23:45:36Z"))
     assert clock.instant(None) == first
 
 
@@ -167,7 +167,7 @@ def test_the_future_is_remarked() -> None:
 
 @given(st.text(max_size=200))
 def test_any_text(line: str) -> None:
-    stamp = line_time.find(line)
+    stamp = stamps.find(line)
     Clock("UTC", CHANGED, None).instant(stamp)
     if stamp:
         assert 0 <= stamp.start <= stamp.end <= len(line)
@@ -176,11 +176,11 @@ def test_any_text(line: str) -> None:
 
 @given(st.from_regex(r"[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}.{0,12}"))
 def test_any_digits(line: str) -> None:
-    instant = Clock("UTC", CHANGED, None).instant(line_time.find(line))
+    instant = Clock("UTC", CHANGED, None).instant(stamps.find(line))
     assert instant is None or instant.utcoffset() is not None
 
 
 def _read(clock: Clock, text: str) -> str:
-    instant = clock.instant(line_time.find(text))
+    instant = clock.instant(stamps.find(text))
     assert instant is not None
     return instant.isoformat()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdiag.sources.line_wrapper import Unwrapper, strip_colours
+from wsdiag.sources.line.wrapper import Unwrapper, strip_colours
 
 TEXT = 'INFO:     127.0.0.1:50436 - "WebSocket /ws/echo" [accepted]'
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsdiag.sources import vocabulary
-from wsdiag.sources.line_format import all_formats
-from wsdiag.sources.needles import needles
+from wsdiag.sources.formats.line_format import all_formats
+from wsdiag.sources.line.needles import needles
+from wsdiag.sources.prose import vocabulary
 
 PATTERNS = [
     *(phrase.source for family in vocabulary.PHRASES for phrase in family),

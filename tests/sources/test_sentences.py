@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from wsdiag import redact
 from wsdiag.event import EVENTS, events
-from wsdiag.sources import vocabulary
-from wsdiag.sources.field_pairs import split_fields
-from wsdiag.sources.only_if import ONLY_IF, OnlyIf
-from wsdiag.sources.sentences import rows_of, speaks_as_client
+from wsdiag.sources.context.only_if import ONLY_IF, OnlyIf
+from wsdiag.sources.line.field_pairs import split_fields
+from wsdiag.sources.prose import vocabulary
+from wsdiag.sources.prose.sentences import rows_of, speaks_as_client
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IiLCJleHAiOjE3OTU0MDAwMDB9.c2lnbmF0dXJlLW9mLWl0"
 EXPIRY = datetime.fromtimestamp(1795400000, UTC)

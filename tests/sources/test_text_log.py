@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from wsdiag.config import Config
 from wsdiag.event import EVENTS
 from wsdiag.evidence import InputFile, Reading
-from wsdiag.sources import block_reader, text_log
-from wsdiag.sources.line_format import all_formats
+from wsdiag.sources import text_log
+from wsdiag.sources.blocks import block_reader
+from wsdiag.sources.formats.line_format import all_formats
 
 REAL = Path(__file__).parents[3] / "shared" / "real-logs"
 needs_real_logs = pytest.mark.skipif(not REAL.is_dir(), reason="the recorded logs are not here")

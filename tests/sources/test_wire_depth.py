@@ -14,7 +14,7 @@ import pytest
 from wsdiag.event import Kind
 from wsdiag.pipeline import read_events
 from wsdiag.showing import show
-from wsdiag.sources import tshark, wire_depth
+from wsdiag.sources.wire import dissected, tshark
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 KILLED = FIXTURES / "kill-9" / "evidence" / "wire.pcap"
@@ -29,7 +29,7 @@ def test_layers_down_to_the_frame(capture: Path) -> None:
     """In TLS as well, where the capture holds the keys."""
     events = read_events(capture)
     ping = events.filter(events["kind"] == Kind.MESSAGE).row(5, named=True)
-    lines = wire_depth.dissect(capture, ping["pos"], b"")
+    lines = dissected.dissect(capture, ping["pos"], b"")
     assert {"IP", "TCP", "WEBSOCKET", "Wireshark"} <= set(lines)
     assert any("Opcode: Text (1)" in line for line in lines)
     ports = sorted(int(end.rpartition(":")[2]) for end in ping["conn"].split("-"))
@@ -39,7 +39,7 @@ def test_layers_down_to_the_frame(capture: Path) -> None:
 
 @needs_tshark
 def test_others_can_start_programs_afterwards() -> None:
-    wire_depth.dissect(KILLED, 30, b"")
+    dissected.dissect(KILLED, 30, b"")
 
     async def start() -> int:
         return await (await asyncio.create_subprocess_exec("true")).wait()
@@ -51,7 +51,7 @@ def test_others_can_start_programs_afterwards() -> None:
 def test_a_handshake_shows_no_path_and_no_credentials() -> None:
     events = read_events(KILLED)
     opened = events.filter(events["kind"] == Kind.OPEN).row(0, named=True)
-    text = "\n".join(wire_depth.dissect(KILLED, opened["pos"], b""))
+    text = "\n".join(dissected.dissect(KILLED, opened["pos"], b""))
     assert "Status Code: 101" in text
     assert "Sec-WebSocket-Accept" in text
     assert r"\r\n" not in text
@@ -64,7 +64,7 @@ def test_every_field_is_one_that_tshark_knows() -> None:
     ).stdout
     names = {part for line in known.splitlines() for part in line.split("\t")[1:3]}
     told = {name.replace(".", "_").replace("-", "_") for name in names}
-    for layer, fields in wire_depth.FIELDS.items():
+    for layer, fields in dissected.FIELDS.items():
         for field in fields:
             assert f"{layer}_{field}" in told
 
@@ -101,13 +101,13 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 @needs_tshark
 def test_a_tshark_that_gives_up_is_told(failing: Callable[[str], None]) -> None:
     failing("echo out of memory >&2")
-    lines = wire_depth.dissect(KILLED, 4, b"")
+    lines = dissected.dissect(KILLED, 4, b"")
     assert lines[0] == "not dissected in depth: tshark gave up on this connection"
     assert "frame.number == 4" in lines[2]
 
 
 @needs_tshark
 def test_what_a_tshark_told_before_it_failed_is_shown(failing: Callable[[str], None]) -> None:
-    whole = wire_depth.dissect(KILLED, 4, b"")
+    whole = dissected.dissect(KILLED, 4, b"")
     failing(f'{tshark.found()} "$@"')
-    assert wire_depth.dissect(KILLED, 4, b"") == whole
+    assert dissected.dissect(KILLED, 4, b"") == whole

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from wsdiag.capture.records import Notes
-from wsdiag.sources.wire_book import Book
-from wsdiag.sources.wire_reader import read_capture
+from wsdiag.sources.wire.book import Book
+from wsdiag.sources.wire.reader import read_capture
 
 sys.path.append(str(Path(__file__).parents[1] / "capture"))
 from craft import C2S, S2C, Wire, frame

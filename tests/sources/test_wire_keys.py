@@ -11,7 +11,8 @@ import pytest
 from wsdiag.capture.records import Notes, records
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile, Reading
-from wsdiag.sources import pcap, tshark
+from wsdiag.sources import pcap
+from wsdiag.sources.wire import tshark
 
 WIRE = Path(__file__).parents[2] / "fixtures/encrypted-idle-cut/evidence/wire.pcapng"
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from wsdiag.capture.batches import BATCH_BYTES
 from wsdiag.capture.records import Notes
-from wsdiag.sources.wire_book import Book
-from wsdiag.sources.wire_reader import read_capture
+from wsdiag.sources.wire.book import Book
+from wsdiag.sources.wire.reader import read_capture
 
 sys.path.append(str(Path(__file__).parents[1] / "capture"))
 import craft

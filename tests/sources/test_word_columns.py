@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsdiag.sources.line_fields import DERIVED, WORDS
-from wsdiag.sources.line_format import Format, all_formats
-from wsdiag.sources.word_columns import Words, in_ascii
+from wsdiag.sources.blocks.word_columns import Words, in_ascii
+from wsdiag.sources.formats.line_format import Format, all_formats
+from wsdiag.sources.formats.words import DERIVED, WORDS
 
 ASCII = re.compile(r"[\t -~]+")
 FORMATS = [made for made in all_formats() if made.document.reads == "line"]

@@ -20,9 +20,9 @@ from wsdiag.bundle import lines, texts
 from wsdiag.capture.payload import is_engine_io
 from wsdiag.capture.websocket import unmask
 from wsdiag.redact import Redactor
-from wsdiag.sources import har_items
-from wsdiag.sources.har_items import TEXT
-from wsdiag.sources.netlog_items import Event, NetLog
+from wsdiag.sources.browser import har_items
+from wsdiag.sources.browser.har_items import TEXT
+from wsdiag.sources.browser.netlog_items import Event, NetLog
 
 _CLOSE, _PING, _PONG = 8, 9, 10
 _HEADERS = frozenset(

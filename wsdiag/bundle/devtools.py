@@ -14,8 +14,8 @@ import msgspec
 from wsdiag.bundle import browser, texts
 from wsdiag.capture.payload import is_engine_io
 from wsdiag.redact import Redactor
-from wsdiag.sources.cdp_lines import Event, event_of
-from wsdiag.sources.har_items import TEXT
+from wsdiag.sources.browser.cdp_lines import Event, event_of
+from wsdiag.sources.browser.har_items import TEXT
 
 
 def write(source: Path, target: Path, needed: Collection[int]) -> None:

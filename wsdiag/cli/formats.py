@@ -11,7 +11,7 @@ from wsdiag.cli.settings import settings_of
 from wsdiag.cli.streams import NO_EVIDENCE, USAGE, harmless, stop, tell, write
 
 if TYPE_CHECKING:
-    from wsdiag.sources.line_format import Format
+    from wsdiag.sources.formats.line_format import Format
 
 FILE = click.Path(exists=True, dir_okay=False)
 MAX_SHOWN = 10
@@ -89,7 +89,7 @@ def new(log: str, output: str | None) -> None:
 
 def _loaded(name: str) -> Format:
     from wsdiag.config import ConfigError
-    from wsdiag.sources.line_format import load
+    from wsdiag.sources.formats.line_format import load
 
     try:
         return load(Path(name))

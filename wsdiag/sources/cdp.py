@@ -25,10 +25,10 @@ from wsdiag.config import Config
 from wsdiag.event import Kind, Vantage, events
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.redact import Redactor
-from wsdiag.sources.browser_reading import reading
-from wsdiag.sources.browser_words import REFUSED, status_in, target
-from wsdiag.sources.cdp_lines import Event, event_of
-from wsdiag.sources.har_items import epoch, instant
+from wsdiag.sources.browser.cdp_lines import Event, event_of
+from wsdiag.sources.browser.har_items import epoch, instant
+from wsdiag.sources.browser.reading import reading
+from wsdiag.sources.browser.words import REFUSED, status_in, target
 
 LONGEST = 8 * 2**20
 """Bytes of a line; a longer one is passed over."""

@@ -10,13 +10,13 @@ from typing import NamedTuple
 import polars as pl
 
 from wsdiag.event import narrow
-from wsdiag.sources import speakers
-from wsdiag.sources.format_document import FormatError, Sample
-from wsdiag.sources.line_clock import Clock
-from wsdiag.sources.line_format import Format, load
-from wsdiag.sources.log_reader import LogReader
-from wsdiag.sources.only_if import WHILE_READ, borne_out
-from wsdiag.sources.open_connections import Row
+from wsdiag.sources.context import speakers
+from wsdiag.sources.context.only_if import WHILE_READ, borne_out
+from wsdiag.sources.context.open_connections import Row
+from wsdiag.sources.formats.document import FormatError, Sample
+from wsdiag.sources.formats.line_format import Format, load
+from wsdiag.sources.line.clock import Clock
+from wsdiag.sources.line_by_line.log_reader import LogReader
 
 _CHANGED = datetime(2026, 11, 23, tzinfo=UTC)
 """Samples without a year or a date are taken as of this day."""

@@ -11,20 +11,13 @@ from typing import NamedTuple
 import msgspec
 
 from wsdiag.redact import Redactor
-from wsdiag.sources import (
-    field_names,
-    field_pairs,
-    json_record,
-    line_head,
-    line_time,
-    quantities,
-    sentences,
-)
-from wsdiag.sources import fields as of
 from wsdiag.sources.format_check import read_sample
-from wsdiag.sources.format_document import FormatError, Sample, parse
-from wsdiag.sources.line_format import Format
-from wsdiag.sources.line_wrapper import Unwrapper, strip_colours
+from wsdiag.sources.formats.document import FormatError, Sample, parse
+from wsdiag.sources.formats.line_format import Format
+from wsdiag.sources.line import field_names, field_pairs, json_record, line_head, quantities, stamps
+from wsdiag.sources.line import fields as of
+from wsdiag.sources.line.wrapper import Unwrapper, strip_colours
+from wsdiag.sources.prose import sentences
 
 MAX_LINES = 20_000
 MAX_RULES = 12
@@ -102,7 +95,7 @@ def _record(text: str) -> dict[str, json_record.Scalar]:
 
 def _head(text: str, end: int) -> str:
     """The pattern of what stands before the message: the time, and words that may differ."""
-    stamp = line_time.find(text)
+    stamp = stamps.find(text)
     if not stamp or stamp.end > end:
         return _loose(text[:end])
     shape = re.sub(r"\d+", r"\\d+", re.escape(text[stamp.start : stamp.end]).replace(r"\ ", " "))

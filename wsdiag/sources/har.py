@@ -24,9 +24,7 @@ from wsdiag.config import Config
 from wsdiag.event import Kind, Vantage, events
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.redact import Redactor, ping_payload
-from wsdiag.sources.browser_reading import reading
-from wsdiag.sources.browser_words import REFUSED, status_in, target
-from wsdiag.sources.har_items import (
+from wsdiag.sources.browser.har_items import (
     TEXT,
     Entry,
     Message,
@@ -39,6 +37,8 @@ from wsdiag.sources.har_items import (
     line,
     micros,
 )
+from wsdiag.sources.browser.reading import reading
+from wsdiag.sources.browser.words import REFUSED, status_in, target
 
 NO_MESSAGES = (
     "holds no WebSocket messages: exports of Firefox and Safari leave them out; those of Chrome "

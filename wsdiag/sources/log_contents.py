@@ -18,7 +18,7 @@ from wsdiag import contents
 from wsdiag.config import Config
 from wsdiag.contents import Notebook
 from wsdiag.evidence import InputFile
-from wsdiag.sources import fields, json_record
+from wsdiag.sources.line import fields, json_record
 from wsdiag.sources.text_reader import names_a_client
 
 MAX_LINE = 1024 * 1024

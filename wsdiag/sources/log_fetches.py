@@ -17,10 +17,10 @@ import msgspec
 from wsdiag import contents, redact
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile
-from wsdiag.sources import json_record, line_time
-from wsdiag.sources.line_fields import PEER, Fields
-from wsdiag.sources.line_format import Format, formats_with
-from wsdiag.sources.line_wrapper import Unwrapper, strip_colours
+from wsdiag.sources.formats.line_format import Format, formats_with
+from wsdiag.sources.formats.words import PEER, Fields
+from wsdiag.sources.line import json_record, stamps
+from wsdiag.sources.line.wrapper import Unwrapper, strip_colours
 
 MAX_LINE = 64 * 1024
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -51,7 +51,7 @@ class _Line(NamedTuple):
 
     means: str
     fields: Fields
-    outer: line_time.Stamp | None = None
+    outer: stamps.Stamp | None = None
 
 
 def note(item: InputFile, config: Config) -> None:
@@ -70,7 +70,7 @@ def note(item: InputFile, config: Config) -> None:
             continue
         if fields["websocket"] or _TRANSPORT.search(path) or _OWN_FILES.search(plain):
             continue
-        stamp = line_time.of_value(fields["time"]) or outer or line_time.find(fields["message"])
+        stamp = stamps.of_value(fields["time"]) or outer or stamps.find(fields["message"])
         at, ms = clock.instant(stamp) if stamp else None, fields.duration_ms()
         if at and means == "end":
             at -= timedelta(milliseconds=ms or 0.0)

@@ -23,9 +23,9 @@ from wsdiag.config import Config
 from wsdiag.event import Kind, Vantage, events
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.redact import Redactor
-from wsdiag.sources.browser_reading import reading
-from wsdiag.sources.browser_words import REFUSED, status_in, target
-from wsdiag.sources.netlog_items import Event, NetLog, line
+from wsdiag.sources.browser.netlog_items import Event, NetLog, line
+from wsdiag.sources.browser.reading import reading
+from wsdiag.sources.browser.words import REFUSED, status_in, target
 
 _UPGRADED = -173  # ERR_WS_UPGRADE: the request ends because it became a WebSocket
 _RESET = -101  # ERR_CONNECTION_RESET

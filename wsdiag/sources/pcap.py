@@ -26,8 +26,8 @@ from wsdiag.config import Config
 from wsdiag.event import Vantage
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.sources.freed import give_back
-from wsdiag.sources.wire_book import Book
-from wsdiag.sources.wire_reader import CaptureReader, read_capture
+from wsdiag.sources.wire.book import Book
+from wsdiag.sources.wire.reader import CaptureReader, read_capture
 
 PAUSE_US, OVERLAP_US = 60_000_000, 10_000
 """So far apart are the last packet of a file and the first of the next at most, where they are of
@@ -50,9 +50,9 @@ def read(item: InputFile, config: Config) -> Reading:
     """The WebSocket connections of a capture."""
     notes, book, keys, remarks = _with_keys(item, config)
     if book.keyed:
-        from wsdiag.sources import wire_keys
+        from wsdiag.sources.wire import keyed
 
-        remarks += wire_keys.read(item.path, book.keyed, keys)
+        remarks += keyed.read(item.path, book.keyed, keys)
     give_back()
     events = book.frame()
     give_back()
@@ -142,12 +142,10 @@ def opened(item: InputFile, config: Config) -> list[TcpFact]:
     _, book, keys, _ = _with_keys(item, config)
     if not book.keyed:
         return []
-    from wsdiag.sources import wire_keys
+    from wsdiag.sources.wire import keyed
 
     return [
-        fact
-        for facts in wire_keys.opened(item.path, book.keyed, keys)[0].values()
-        for fact in facts
+        fact for facts in keyed.opened(item.path, book.keyed, keys)[0].values() for fact in facts
     ]
 
 
@@ -184,10 +182,10 @@ def _keys(config: Config) -> tuple[bytes, list[str]]:
 
 def depth(item: InputFile, pos: int, config: Config) -> list[str]:
     """What Wireshark's dissectors say of one packet, and how to find it there. Raw: redact it."""
-    from wsdiag.sources import wire_depth
+    from wsdiag.sources.wire import dissected
 
     keys, remarks = _keys(config)
-    return [*remarks, *wire_depth.dissect(item.path, pos, keys)]
+    return [*remarks, *dissected.dissect(item.path, pos, keys)]
 
 
 def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict[int, str]:

@@ -26,8 +26,8 @@ def sniff(head: bytes, name: str) -> float:
     """0.5 where a known format stands in the head, 0.1 for other text, 0 for anything else."""
     if not is_text(head):
         return 0.0
-    from wsdiag.sources.line_format import all_formats
-    from wsdiag.sources.line_wrapper import Unwrapper, strip_colours
+    from wsdiag.sources.formats.line_format import all_formats
+    from wsdiag.sources.line.wrapper import Unwrapper, strip_colours
 
     lines = head.decode("utf-8", "replace").splitlines()[:50]
     unwrapper = Unwrapper()
@@ -60,13 +60,13 @@ def is_dated(line: str, formats: Sequence[str] = ()) -> bool:
     `formats` are folders with formats of the user's."""
     import msgspec
 
-    from wsdiag.sources import json_record, line_time
-    from wsdiag.sources.line_format import formats_with
-    from wsdiag.sources.line_wrapper import Unwrapper, strip_colours
+    from wsdiag.sources.formats.line_format import formats_with
+    from wsdiag.sources.line import json_record, stamps
+    from wsdiag.sources.line.wrapper import Unwrapper, strip_colours
 
     text = strip_colours(line).strip()
     peeled = Unwrapper().peel(text)
-    if (peeled and peeled.stamp) or line_time.parse(text) or line_time.find(text):
+    if (peeled and peeled.stamp) or stamps.parse(text) or stamps.find(text):
         return True
     for known in formats_with(tuple(formats)):
         if known.document.pattern and known.wants(text) and (said := known.fields(text)):

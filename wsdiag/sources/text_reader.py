@@ -16,15 +16,16 @@ from wsdiag.config import Config
 from wsdiag.event import EVENTS, Vantage
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.report import Lines
-from wsdiag.sources import line_time, speakers
-from wsdiag.sources.block_reader import BlockReader
-from wsdiag.sources.line_blocks import MAX_LINE_BYTES, blocks
-from wsdiag.sources.line_clock import Clock
-from wsdiag.sources.line_format import Format, formats_with
-from wsdiag.sources.line_wrapper import strip_colours
-from wsdiag.sources.log_reader import GENERAL, GENERAL_JSON, LogReader
-from wsdiag.sources.only_if import ONLY_IF, WHILE_READ, borne_out
-from wsdiag.sources.speakers import SPEAKER
+from wsdiag.sources.blocks.block_reader import BlockReader
+from wsdiag.sources.blocks.line_blocks import MAX_LINE_BYTES, blocks
+from wsdiag.sources.context import speakers
+from wsdiag.sources.context.only_if import ONLY_IF, WHILE_READ, borne_out
+from wsdiag.sources.context.speakers import SPEAKER
+from wsdiag.sources.formats.line_format import Format, formats_with
+from wsdiag.sources.line import stamps
+from wsdiag.sources.line.clock import Clock
+from wsdiag.sources.line.wrapper import strip_colours
+from wsdiag.sources.line_by_line.log_reader import GENERAL, GENERAL_JSON, LogReader
 
 HEAD_LINES = 200
 
@@ -117,7 +118,7 @@ def clock_of(item: InputFile, config: Config) -> Clock:
     changed = datetime.fromtimestamp(item.path.stat().st_mtime, UTC)
     known = None
     for line in item.head().decode("utf-8", "replace").splitlines()[:HEAD_LINES]:
-        known = line_time.full_date(strip_colours(line))
+        known = stamps.full_date(strip_colours(line))
         if known:
             break
     return Clock(config.tz, changed, known)

@@ -1,0 +1,1 @@
+"""What bears on a log line from beside it: open connections, speakers, programs, other lines."""

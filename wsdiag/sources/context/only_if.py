@@ -1,0 +1,111 @@
+"""Rows that count only where others of the same log show what they are of, told apart while the
+log is read.
+
+The mark has a column of its own, which no event has: when all lines are read the rows that
+nothing bears out are left out, and the column with them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+import polars as pl
+
+from wsdiag.event import EVENTS
+from wsdiag.sources.context.speakers import SPEAKER
+
+ONLY_IF = "only_if"
+"""The column of the mark."""
+
+
+class OnlyIf(StrEnum):
+    """Under what condition a row counts."""
+
+    IT_ENDS = "it ends"
+    IT_LIVES = "it lives"
+    ITS_LIKE_LIVES = "its like lives"
+    UNTOLD = "nothing else tells it"
+    ITS_PATH_OPENS = "its path opens"
+    ITS_PATH_OPENS_UNTOLD = "its path opens, nothing else tells it"
+
+
+WHILE_READ = pl.Schema(
+    {**EVENTS, ONLY_IF: pl.Enum([mark.value for mark in OnlyIf]), SPEAKER: pl.String()}
+)
+"""The columns of rows until the whole log is read."""
+
+_UNTOLD = (OnlyIf.UNTOLD, OnlyIf.ITS_PATH_OPENS_UNTOLD)
+
+_KIND, _TOLD = pl.col("kind"), pl.format("{} {}", "kind", pl.col("code").fill_null(0))
+
+_OF_SOCKETIO = ("transport close", "transport error", "ping timeout")
+_TELLS = (pl.col("code").is_not_null() | pl.col("reason").is_in(_OF_SOCKETIO)).fill_null(False)
+"""A close code, or a reason that only socket.io gives."""
+
+_FAMILY = (
+    pl.when(pl.col("conn").str.contains("[A-Za-z]"))
+    .then(pl.col("conn").str.replace_all(r"\d+", "0"))
+    .otherwise("conn")
+)
+"""What names have in common that differ in their numbers; numbers alone have nothing."""
+
+_LIFE = (
+    *("message", "ping", "pong", "close", "end", "heartbeat_timeout", "subscribe", "unsubscribe"),
+    *("backpressure", "auth", "token"),
+)
+"""What happens to connections that opened."""
+
+
+class _Condition(NamedTuple):
+    """Rows with these marks count where other rows show `what` they tell; unless it is `wanted`,
+    where none does."""
+
+    marks: tuple[OnlyIf, ...]
+    what: pl.Expr
+    shown: pl.Expr
+    wanted: bool = True
+
+
+_CONDITIONS = (
+    # "visitor 17 came in" is said of shops as well; nobody leaves one with a close code.
+    _Condition((OnlyIf.IT_ENDS,), _FAMILY, (_KIND == "close") & _TELLS),
+    # "bot-3 connected" is said of databases as well; "bot-4 connecting to wss://" is not.
+    _Condition(
+        (OnlyIf.ITS_LIKE_LIVES,),
+        _FAMILY,
+        pl.col(ONLY_IF).is_null()
+        & (((_KIND == "close") & _TELLS) | _KIND.is_in(["attempt", "open", "heartbeat_timeout"])),
+    ),
+    # A framework writes a line for each request, beside what its application says of it.
+    _Condition(_UNTOLD, _TOLD, ~pl.col(ONLY_IF).is_in(_UNTOLD).fill_null(False), wanted=False),
+    # Scanners ask for "/", and so do browsers.
+    _Condition(
+        (OnlyIf.ITS_PATH_OPENS, OnlyIf.ITS_PATH_OPENS_UNTOLD),
+        pl.col("name"),
+        (_KIND == "open") & (pl.col("name") != "/"),
+    ),
+)
+
+
+def borne_out(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows that count, without their marks."""
+    met = frame.select(pl.col(ONLY_IF).drop_nulls().unique()).collect(engine="in-memory")[ONLY_IF]
+    for marks, what, shown, wanted in _CONDITIONS:
+        if met.is_in(marks).any():
+            seen = frame.filter(shown).select(what.drop_nulls().unique().alias("seen"))
+            known = seen.collect(engine="in-memory")["seen"].implode()
+            counts = what.is_in(known).fill_null(False) == wanted
+            frame = frame.filter(~pl.col(ONLY_IF).is_in(marks).fill_null(False) | counts)
+    if OnlyIf.IT_LIVES in met:
+        frame = _tried(frame)
+    return frame.drop(ONLY_IF)
+
+
+def _tried(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """A connection of which the log tells no more than that somebody connects was only tried."""
+    seen = frame.filter(_KIND.is_in(_LIFE)).select(pl.col("conn").drop_nulls().unique())
+    lives = pl.col("conn").is_in(seen.collect(engine="in-memory")["conn"].implode())
+    maybe = (pl.col(ONLY_IF) == OnlyIf.IT_LIVES) & ~lives.fill_null(False)
+    tried = pl.lit("attempt", EVENTS["kind"])
+    return frame.with_columns(kind=pl.when(maybe.fill_null(False)).then(tried).otherwise("kind"))

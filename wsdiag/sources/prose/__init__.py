@@ -1,0 +1,1 @@
+"""What applications say in sentences of their own: a vocabulary, and what a line means by it."""

@@ -1,0 +1,1 @@
+"""Lines alike: learned from one line, the others of its skeleton are read in columns."""

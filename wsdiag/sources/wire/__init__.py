@@ -1,0 +1,1 @@
+"""A capture's connections, told as rows: by batches of many connections, and one by one."""

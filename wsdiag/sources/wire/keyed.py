@@ -1,0 +1,55 @@
+"""Connections in TLS whose keys are at hand: opened by tshark, and then read like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from wsdiag.capture.cut import cut
+from wsdiag.capture.packets import Endpoint
+from wsdiag.capture.streams import TcpFact, What
+from wsdiag.sources.wire import tshark
+from wsdiag.sources.wire.book import Locked
+
+Opened = dict[Locked, list[TcpFact]]
+"""What was found in TLS, by connection: its bytes, and that a side is done."""
+
+
+def read(path: Path, stories: Sequence[Locked], keys: bytes) -> list[str]:
+    """Read stories in TLS from the capture they are of; remarks on what hinders it."""
+    told, hindered = opened(path, stories, keys)
+    for story in stories:
+        story.reveal(told.get(story, []))
+    return hindered
+
+
+def opened(path: Path, stories: Sequence[Locked], keys: bytes) -> tuple[Opened, list[str]]:
+    """What is in the TLS of stories from this capture; remarks on what hinders it."""
+    lanes, of_lane = dict[tuple[Endpoint, Endpoint], int](), list[list[Locked]]()
+    for story in sorted(stories, key=lambda story: story.conn.begun):
+        one, other = story.conn.ends
+        for ends in ((one, other), (other, one)):
+            if lanes.setdefault(ends, len(of_lane)) == len(of_lane):
+                of_lane.append([])
+            of_lane[lanes[ends]].append(story)
+    ports = sorted({story.conn.ends[1 - story.client].port for story in stories})
+    told, hindered = Opened(), list[str]()
+    try:
+        tshark.found()
+        with TemporaryDirectory(prefix="wsdiag-") as folder:
+            part = Path(folder) / "tls.pcapng"
+            with path.open("rb") as file, part.open("wb") as out:
+                places = cut(file, lanes, keys, out)
+            for number, data, is_over in tshark.opened(part, ports):
+                pos, ts, lane = (column[number - 1] for column in places)
+                story = [it for it in of_lane[lane] if it.conn.begun <= pos][-1]
+                side = int(lanes[story.conn.ends] != lane)
+                facts = told.setdefault(story, [])
+                if data:
+                    facts.append(TcpFact(What.DATA, story.conn, side, pos, ts, len(data), data))
+                if is_over:
+                    facts.append(TcpFact(What.EOF, story.conn, side, pos, ts))
+    except tshark.Unusable as problem:
+        hindered.append(f"the keys of TLS are at hand but not used: {problem}")
+    return told, hindered
