@@ -21,14 +21,14 @@ from wsdiag import pipeline, progress, redact
 from wsdiag.bundle import lines, texts
 from wsdiag.bundle.heads import rewritten
 from wsdiag.bundle.packing import Packer
-from wsdiag.capture import payload
 from wsdiag.capture.conversation import Conversation
-from wsdiag.capture.deflate import Inflater
-from wsdiag.capture.http1 import RequestReader
-from wsdiag.capture.packets import segments
-from wsdiag.capture.records import Notes, records
-from wsdiag.capture.streams import What, follow
-from wsdiag.capture.websocket import Message
+from wsdiag.capture.http.http1 import RequestReader
+from wsdiag.capture.packets.records import Notes, records
+from wsdiag.capture.packets.segments import segments
+from wsdiag.capture.tcp.streams import What, follow
+from wsdiag.capture.websocket import payload
+from wsdiag.capture.websocket.deflate import Inflater
+from wsdiag.capture.websocket.protocol import Message
 from wsdiag.cli import main
 from wsdiag.config import Config
 from wsdiag.gather import NoEvidence

@@ -25,7 +25,7 @@ import oracle
 import wrap
 
 from wsdiag.capture import describe
-from wsdiag.capture.records import Notes, records
+from wsdiag.capture.packets.records import Notes, records
 from wsdiag.sources.wire.book import Book
 from wsdiag.sources.wire.reader import read_capture
 

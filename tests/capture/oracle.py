@@ -6,9 +6,9 @@ from typing import BinaryIO, NamedTuple
 
 import polars as pl
 
-from wsdiag.capture.packets import segments
-from wsdiag.capture.records import Notes, records
-from wsdiag.capture.streams import Connection, What, follow
+from wsdiag.capture.packets.records import Notes, records
+from wsdiag.capture.packets.segments import segments
+from wsdiag.capture.tcp.streams import Connection, What, follow
 from wsdiag.sources.wire.book import Book
 from wsdiag.sources.wire.story import Story
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from test_corpus import CORPUS, heard
 
-from wsdiag.capture.handshake import broken_rules
-from wsdiag.capture.http1 import Response
-from wsdiag.capture.websocket import NAMES, Frame
+from wsdiag.capture.http.handshake import broken_rules
+from wsdiag.capture.http.http1 import Response
+from wsdiag.capture.websocket.protocol import NAMES, Frame
 
 ZEEK, SURICATA = CORPUS / "pcap" / "zeek", CORPUS / "pcap" / "suricata-verify"
 EXPECTED = ZEEK / "expected"

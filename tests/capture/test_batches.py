@@ -14,12 +14,12 @@ from craft import C2S, S2C, Wire, block, enhanced, interface, section
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from wsdiag.capture import keys
-from wsdiag.capture.batches import Place, again, batches, placed
-from wsdiag.capture.headers import decode
-from wsdiag.capture.index import indexed
-from wsdiag.capture.packets import Endpoint, Segment, segments
-from wsdiag.capture.records import FAR, Notes, Record, records
+from wsdiag.capture.packets import keys
+from wsdiag.capture.packets.batches import Place, again, batches, placed
+from wsdiag.capture.packets.headers import decode
+from wsdiag.capture.packets.index import indexed
+from wsdiag.capture.packets.records import FAR, Notes, Record, records
+from wsdiag.capture.packets.segments import Endpoint, Segment, segments
 
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)  # a smaller seed is no smaller case
 

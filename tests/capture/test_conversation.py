@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsdiag.capture.conversation import Conversation, Fact
-from wsdiag.capture.http1 import Request, Response
-from wsdiag.capture.packets import segments
-from wsdiag.capture.records import Notes, records
-from wsdiag.capture.streams import What, follow
-from wsdiag.capture.trials import MAX_FAILURES
-from wsdiag.capture.websocket import Frame, Message
+from wsdiag.capture.http.http1 import Request, Response
+from wsdiag.capture.packets.records import Notes, records
+from wsdiag.capture.packets.segments import segments
+from wsdiag.capture.tcp.streams import What, follow
+from wsdiag.capture.websocket.protocol import Frame, Message
+from wsdiag.capture.websocket.trials import MAX_FAILURES
 
 
 def heard(wire: Wire) -> tuple[list[Fact], Conversation]:

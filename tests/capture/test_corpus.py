@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from wsdiag.capture.conversation import Conversation, Fact
-from wsdiag.capture.http1 import Response
-from wsdiag.capture.packets import segments
-from wsdiag.capture.records import Notes, records
-from wsdiag.capture.streams import Connection, What, follow
-from wsdiag.capture.websocket import Frame
+from wsdiag.capture.http.http1 import Response
+from wsdiag.capture.packets.records import Notes, records
+from wsdiag.capture.packets.segments import segments
+from wsdiag.capture.tcp.streams import Connection, What, follow
+from wsdiag.capture.websocket.protocol import Frame
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 OPCODES = {"cont": 0, "text": 1, "bin": 2, "close": 8, "ping": 9, "pong": 10}

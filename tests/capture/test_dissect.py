@@ -15,9 +15,9 @@ import wrap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsdiag.capture import fragments
-from wsdiag.capture.packets import Segment, segment_of, segments
-from wsdiag.capture.records import Notes, Record
+from wsdiag.capture.packets import fragments
+from wsdiag.capture.packets.records import Notes, Record
+from wsdiag.capture.packets.segments import Segment, segment_of, segments
 
 SEGMENT = dpkt.tcp.TCP(sport=1234, dport=80, seq=7, ack=9, flags=24, win=512, data=b"payload" * 9)
 PACKETS = {

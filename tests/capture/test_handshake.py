@@ -12,8 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsdiag import redact
-from wsdiag.capture.handshake import broken_rules, credential, trace
-from wsdiag.capture.http1 import Request, RequestReader, Response, ResponseReader, UnreadableError
+from wsdiag.capture.http.handshake import broken_rules, credential, trace
+from wsdiag.capture.http.http1 import (
+    Request,
+    RequestReader,
+    Response,
+    ResponseReader,
+    UnreadableError,
+)
 from wsdiag.redact import Redactor
 
 

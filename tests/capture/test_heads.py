@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdiag.capture import heads
-from wsdiag.capture.http1 import Request, RequestReader, Response, ResponseReader
+from wsdiag.capture.http import heads
+from wsdiag.capture.http.http1 import Request, RequestReader, Response, ResponseReader
 
 PIECES = (
     *(b"GET /ws HTTP/1.1", b"GET /ws?a=b HTTP/1.1", b"POST / HTTP/1.1", b"GET / HTTP/1.0"),

@@ -9,8 +9,8 @@ import oracle
 import pytest
 from craft import C2S, S2C, Wire
 
-from wsdiag.capture.http2 import MAX_BYTES, PREFACE, Http2
-from wsdiag.capture.records import Notes
+from wsdiag.capture.http.http2 import MAX_BYTES, PREFACE, Http2
+from wsdiag.capture.packets.records import Notes
 from wsdiag.sources.wire.book import Book
 from wsdiag.sources.wire.reader import read_capture
 

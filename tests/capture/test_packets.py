@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsdiag.capture.packets import Endpoint, Segment, segment_of, segments
-from wsdiag.capture.records import Notes, Record
+from wsdiag.capture.packets.records import Notes, Record
+from wsdiag.capture.packets.segments import Endpoint, Segment, segment_of, segments
 
 SEGMENT = dpkt.tcp.TCP(sport=1234, dport=80, seq=7, ack=9, flags=24, win=512, data=b"payload")
 IPV4 = craft.ethernet(SEGMENT, "192.0.2.1", "192.0.2.2", ident=77)[14:]

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdiag.capture.payload import MAX_BYTES, NOTHING, Masking, Payload, is_engine_io, read
+from wsdiag.capture.websocket.payload import (
+    MAX_BYTES,
+    NOTHING,
+    Masking,
+    Payload,
+    is_engine_io,
+    read,
+)
 from wsdiag.redact import Redactor
 
 

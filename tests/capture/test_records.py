@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsdiag.capture.records import NO_TIME, Notes, Record, kind, records
+from wsdiag.capture.packets.records import NO_TIME, Notes, Record, kind, records
 
 PACKETS = [(1_700_000_000_123_456, b"one" * 10), (1_700_000_001_000_001, b"other")]
 

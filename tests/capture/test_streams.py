@@ -8,10 +8,10 @@ import craft
 import pytest
 from craft import ACK, C2S, FIN, PSH, RST, S2C, SYN, Wire
 
-from wsdiag.capture import flow
-from wsdiag.capture.packets import segments
-from wsdiag.capture.records import Notes, records
-from wsdiag.capture.streams import TcpFact, What, follow
+from wsdiag.capture.packets.records import Notes, records
+from wsdiag.capture.packets.segments import segments
+from wsdiag.capture.tcp import flow
+from wsdiag.capture.tcp.streams import TcpFact, What, follow
 
 
 def facts(*wires: Wire, snaplen: int = 262_144) -> list[TcpFact]:

@@ -8,8 +8,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from wsdiag.capture import payload, texts
-from wsdiag.capture.texts import Lines
+from wsdiag.capture.websocket import payload, texts
+from wsdiag.capture.websocket.texts import Lines
 
 TEXTS = (
     *(b'{"id":%d,"op":"quote"}' % number for number in range(5)),

@@ -8,13 +8,13 @@ from random import Random
 import numpy as np
 import pytest
 
-from wsdiag.capture.batch import SLACK_BYTES
-from wsdiag.capture.deflate import FLUSH
-from wsdiag.capture.framing import Stream
-from wsdiag.capture.order import Chunks
-from wsdiag.capture.texts import LINE_END
-from wsdiag.capture.unmasking import BLOCK_BYTES, Parts, payloads
-from wsdiag.capture.websocket import unmask
+from wsdiag.capture.packets.batch import SLACK_BYTES
+from wsdiag.capture.tcp.order import Chunks
+from wsdiag.capture.websocket.deflate import FLUSH
+from wsdiag.capture.websocket.framing import Stream
+from wsdiag.capture.websocket.protocol import unmask
+from wsdiag.capture.websocket.texts import LINE_END
+from wsdiag.capture.websocket.unmasking import BLOCK_BYTES, Parts, payloads
 
 
 @pytest.mark.parametrize("ending", [b"", LINE_END, FLUSH])

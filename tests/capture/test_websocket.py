@@ -9,9 +9,9 @@ from craft import C2S, S2C, close, frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsdiag.capture.deflate import KEPT_BYTES, Deflate, negotiated
-from wsdiag.capture.frame_reader import Reader
-from wsdiag.capture.websocket import Frame, Message
+from wsdiag.capture.websocket.deflate import KEPT_BYTES, Deflate, negotiated
+from wsdiag.capture.websocket.frame_reader import Reader
+from wsdiag.capture.websocket.protocol import Frame, Message
 
 
 def feed(

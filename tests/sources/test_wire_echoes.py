@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wsdiag.capture.records import Notes
+from wsdiag.capture.packets.records import Notes
 from wsdiag.sources.wire.book import Book
 from wsdiag.sources.wire.reader import read_capture
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wsdiag.capture.records import Notes, records
+from wsdiag.capture.packets.records import Notes, records
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.sources import pcap

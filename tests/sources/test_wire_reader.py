@@ -14,8 +14,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from wsdiag.capture.batches import BATCH_BYTES
-from wsdiag.capture.records import Notes
+from wsdiag.capture.packets.batches import BATCH_BYTES
+from wsdiag.capture.packets.records import Notes
 from wsdiag.sources.wire.book import Book
 from wsdiag.sources.wire.reader import read_capture
 

@@ -17,8 +17,8 @@ import msgspec
 
 from wsdiag import redact
 from wsdiag.bundle import lines, texts
-from wsdiag.capture.payload import is_engine_io
-from wsdiag.capture.websocket import unmask
+from wsdiag.capture.websocket.payload import is_engine_io
+from wsdiag.capture.websocket.protocol import unmask
 from wsdiag.redact import Redactor
 from wsdiag.sources.browser import har_items
 from wsdiag.sources.browser.har_items import TEXT

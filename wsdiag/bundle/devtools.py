@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from wsdiag.bundle import browser, texts
-from wsdiag.capture.payload import is_engine_io
+from wsdiag.capture.websocket.payload import is_engine_io
 from wsdiag.redact import Redactor
 from wsdiag.sources.browser.cdp_lines import Event, event_of
 from wsdiag.sources.browser.har_items import TEXT

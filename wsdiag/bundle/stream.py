@@ -7,9 +7,9 @@ from bisect import bisect_left
 from wsdiag.bundle import heads, texts
 from wsdiag.bundle.packing import Packer
 from wsdiag.capture import tls
-from wsdiag.capture.deflate import Deflate
-from wsdiag.capture.frame_reader import Reader
-from wsdiag.capture.websocket import BINARY, CLOSE, TEXT, Frame, Message, unmask
+from wsdiag.capture.websocket.deflate import Deflate
+from wsdiag.capture.websocket.frame_reader import Reader
+from wsdiag.capture.websocket.protocol import BINARY, CLOSE, TEXT, Frame, Message, unmask
 from wsdiag.redact import Redactor
 
 BITS = 48

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
-from wsdiag.capture import payload
-from wsdiag.capture.websocket import is_utf8
+from wsdiag.capture.websocket import payload
+from wsdiag.capture.websocket.protocol import is_utf8
 from wsdiag.redact import Redactor, ping_payload
 
 _KEPT = frozenset((*payload.NAME_KEYS, *payload.TOPIC_KEYS, *payload.TRACE_KEYS))

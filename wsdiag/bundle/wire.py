@@ -17,11 +17,9 @@ from typing import BinaryIO, NamedTuple
 from wsdiag import redact
 from wsdiag.bundle.stream import Talk, Taped, place
 from wsdiag.capture.conversation import Conversation, Fact
-from wsdiag.capture.http1 import Request
-from wsdiag.capture.numbers import ETHERNET, TCP
-from wsdiag.capture.packets import FIN, RST, SYN, Endpoint, Segment, segment_of
-from wsdiag.capture.payload import is_engine_io
-from wsdiag.capture.records import (
+from wsdiag.capture.http.http1 import Request
+from wsdiag.capture.packets.numbers import ETHERNET, TCP
+from wsdiag.capture.packets.records import (
     ENHANCED,
     INTERFACE,
     SECTION,
@@ -29,7 +27,9 @@ from wsdiag.capture.records import (
     kind,
     records,
 )
-from wsdiag.capture.streams import Connection, TcpFact, What, connection, over, take
+from wsdiag.capture.packets.segments import FIN, RST, SYN, Endpoint, Segment, segment_of
+from wsdiag.capture.tcp.streams import Connection, TcpFact, What, connection, over, take
+from wsdiag.capture.websocket.payload import is_engine_io
 from wsdiag.redact import Redactor
 
 _MAGIC, _SNAPLEN = 0xA1B2C3D4, 262_144

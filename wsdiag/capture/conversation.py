@@ -13,9 +13,7 @@ from collections import deque
 from collections.abc import Callable
 
 from wsdiag.capture import tls
-from wsdiag.capture.deflate import Deflate, negotiated
-from wsdiag.capture.frame_reader import Reader
-from wsdiag.capture.http1 import (
+from wsdiag.capture.http.http1 import (
     BODY_BYTES,
     Request,
     RequestReader,
@@ -23,9 +21,11 @@ from wsdiag.capture.http1 import (
     ResponseReader,
     UnreadableError,
 )
-from wsdiag.capture.http2 import PREFACE, Http2
-from wsdiag.capture.trials import FRAGMENT_STARTS, FRAME_STARTS, Trials
-from wsdiag.capture.websocket import Frame, Message
+from wsdiag.capture.http.http2 import PREFACE, Http2
+from wsdiag.capture.websocket.deflate import Deflate, negotiated
+from wsdiag.capture.websocket.frame_reader import Reader
+from wsdiag.capture.websocket.protocol import Frame, Message
+from wsdiag.capture.websocket.trials import FRAGMENT_STARTS, FRAME_STARTS, Trials
 
 Fact = Request | Response | Frame | Message
 

@@ -9,14 +9,14 @@ from io import BufferedIOBase
 import numpy as np
 
 from wsdiag.capture.conversation import Conversation, Fact
-from wsdiag.capture.headers import decode
-from wsdiag.capture.http1 import Request, Response
-from wsdiag.capture.index import Index, indexed
-from wsdiag.capture.packets import ACK, FIN, RST, SYN, Segment, segment_of
-from wsdiag.capture.records import Notes, Record
-from wsdiag.capture.streams import Connection, TcpFact, What, follow
+from wsdiag.capture.http.http1 import Request, Response
+from wsdiag.capture.packets.headers import decode
+from wsdiag.capture.packets.index import Index, indexed
+from wsdiag.capture.packets.records import Notes, Record
+from wsdiag.capture.packets.segments import ACK, FIN, RST, SYN, Segment, segment_of
+from wsdiag.capture.tcp.streams import Connection, TcpFact, What, follow
 from wsdiag.capture.tls import ALERT, ALERTS, APPLICATION, CHANGE_CIPHER, HANDSHAKE, Tls
-from wsdiag.capture.websocket import CLOSE, NAMES, Frame
+from wsdiag.capture.websocket.protocol import CLOSE, NAMES, Frame
 
 BEYOND = 2_000
 """Packets read after the last one asked for: an answer may come late and settle what they were."""

@@ -18,9 +18,9 @@ from typing import Any
 import polars as pl
 
 from wsdiag import evidence
-from wsdiag.capture import payload
-from wsdiag.capture.handshake import credential, trace
-from wsdiag.capture.http1 import Request
+from wsdiag.capture.http.handshake import credential, trace
+from wsdiag.capture.http.http1 import Request
+from wsdiag.capture.websocket import payload
 from wsdiag.config import Config
 from wsdiag.event import Kind, Vantage, events
 from wsdiag.evidence import InputFile, Reading

@@ -19,9 +19,9 @@ import polars as pl
 
 from wsdiag import contents, progress
 from wsdiag.capture import describe
-from wsdiag.capture.index import Index
-from wsdiag.capture.records import Notes, kind, records
-from wsdiag.capture.streams import TcpFact
+from wsdiag.capture.packets.index import Index
+from wsdiag.capture.packets.records import Notes, kind, records
+from wsdiag.capture.tcp.streams import TcpFact
 from wsdiag.config import Config
 from wsdiag.event import Vantage
 from wsdiag.evidence import InputFile, Reading

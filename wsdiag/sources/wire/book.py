@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 
 from wsdiag import contents
-from wsdiag.capture.batch import Ints
-from wsdiag.capture.http1 import BODY_BYTES
-from wsdiag.capture.payload import Masking
-from wsdiag.capture.streams import Connection, TcpFact
+from wsdiag.capture.http.http1 import BODY_BYTES
+from wsdiag.capture.packets.batch import Ints
+from wsdiag.capture.tcp.streams import Connection, TcpFact
+from wsdiag.capture.websocket.payload import Masking
 from wsdiag.contents import Notebook
 from wsdiag.event import EVENTS, Dir, Kind, Vantage
 from wsdiag.redact import Redactor

@@ -15,10 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from wsdiag.capture.batches import batches
-from wsdiag.capture.cut import cut
-from wsdiag.capture.packets import Endpoint, segment_of
-from wsdiag.capture.records import Notes
+from wsdiag.capture.packets.batches import batches
+from wsdiag.capture.packets.cut import cut
+from wsdiag.capture.packets.records import Notes
+from wsdiag.capture.packets.segments import Endpoint, segment_of
 from wsdiag.sources.wire import tshark
 
 FIELDS: Mapping[str, tuple[str, ...]] = {

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from wsdiag.capture.payload import MAX_BYTES
+from wsdiag.capture.websocket.payload import MAX_BYTES
 
 MOST = 100_000
 """So many texts of a capture are compared."""

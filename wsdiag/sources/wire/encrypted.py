@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from wsdiag.capture.streams import Connection
+from wsdiag.capture.tcp.streams import Connection
 from wsdiag.capture.tls import APPLICATION, Tls
 from wsdiag.redact import Redactor
 

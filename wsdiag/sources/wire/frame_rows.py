@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from wsdiag.capture.batch import Ints
-from wsdiag.capture.messages import Controls
-from wsdiag.capture.unmasking import Parts
-from wsdiag.capture.websocket import PING
+from wsdiag.capture.packets.batch import Ints
+from wsdiag.capture.websocket.messages import Controls
+from wsdiag.capture.websocket.protocol import PING
+from wsdiag.capture.websocket.unmasking import Parts
 from wsdiag.event import EVENTS, Dir, Kind
 from wsdiag.sources.wire.book import moments
 from wsdiag.sources.wire.frames import ping_content

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wsdiag import redact
-from wsdiag.capture import payload
-from wsdiag.capture.flow import Sent
-from wsdiag.capture.payload import Payload
-from wsdiag.capture.websocket import CLOSE, PING, PONG, TEXT, Frame, Message
+from wsdiag.capture.tcp.flow import Sent
+from wsdiag.capture.websocket import payload
+from wsdiag.capture.websocket.payload import Payload
+from wsdiag.capture.websocket.protocol import CLOSE, PING, PONG, TEXT, Frame, Message
 from wsdiag.event import CROSSED, SENT_FIRST, Kind
 from wsdiag.sources.wire.page import Page, took
 

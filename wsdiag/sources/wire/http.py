@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from wsdiag.capture.handshake import broken_rules, credential, trace
-from wsdiag.capture.http1 import Request, Response
+from wsdiag.capture.http.handshake import broken_rules, credential, trace
+from wsdiag.capture.http.http1 import Request, Response
 from wsdiag.event import Kind
 from wsdiag.sources.wire.book import Book
 from wsdiag.sources.wire.page import Page, took

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from wsdiag.capture.cut import cut
-from wsdiag.capture.packets import Endpoint
-from wsdiag.capture.streams import TcpFact, What
+from wsdiag.capture.packets.cut import cut
+from wsdiag.capture.packets.segments import Endpoint
+from wsdiag.capture.tcp.streams import TcpFact, What
 from wsdiag.sources.wire import tshark
 from wsdiag.sources.wire.book import Locked
 

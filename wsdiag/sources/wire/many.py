@@ -13,14 +13,14 @@ from operator import itemgetter
 
 import numpy as np
 
-from wsdiag.capture.batch import Ints
-from wsdiag.capture.frame_reader import Reader
-from wsdiag.capture.framing import Stream, frames
-from wsdiag.capture.headers import Traffic
-from wsdiag.capture.messages import assemble, lawless, take_apart
-from wsdiag.capture.order import Ordered, order
-from wsdiag.capture.streams import TcpFact, What
-from wsdiag.capture.websocket import TEXT, Frame, Message
+from wsdiag.capture.packets.batch import Ints
+from wsdiag.capture.packets.headers import Traffic
+from wsdiag.capture.tcp.order import Ordered, order
+from wsdiag.capture.tcp.streams import TcpFact, What
+from wsdiag.capture.websocket.frame_reader import Reader
+from wsdiag.capture.websocket.framing import Stream, frames
+from wsdiag.capture.websocket.messages import assemble, lawless, take_apart
+from wsdiag.capture.websocket.protocol import TEXT, Frame, Message
 from wsdiag.sources.wire.book import Book
 from wsdiag.sources.wire.frame_rows import heartbeats
 from wsdiag.sources.wire.story import ENDS, Story

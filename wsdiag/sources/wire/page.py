@@ -6,8 +6,8 @@ from ipaddress import ip_address
 
 from wsdiag import redact
 from wsdiag.capture.conversation import Conversation
-from wsdiag.capture.packets import Endpoint
-from wsdiag.capture.streams import Connection
+from wsdiag.capture.packets.segments import Endpoint
+from wsdiag.capture.tcp.streams import Connection
 from wsdiag.event import Kind
 from wsdiag.sources.wire.book import Book
 

@@ -12,14 +12,14 @@ from io import BufferedIOBase
 import numpy as np
 
 from wsdiag import progress
-from wsdiag.capture.batch import Ints
-from wsdiag.capture.batches import BATCH_BYTES, placed
-from wsdiag.capture.headers import Mask, Traffic, decode
-from wsdiag.capture.index import Index
-from wsdiag.capture.keys import Keys
-from wsdiag.capture.packets import FIN, RST, SYN, Segment
-from wsdiag.capture.records import Notes
-from wsdiag.capture.streams import connection, over, take
+from wsdiag.capture.packets.batch import Ints
+from wsdiag.capture.packets.batches import BATCH_BYTES, placed
+from wsdiag.capture.packets.headers import Mask, Traffic, decode
+from wsdiag.capture.packets.index import Index
+from wsdiag.capture.packets.keys import Keys
+from wsdiag.capture.packets.records import Notes
+from wsdiag.capture.packets.segments import FIN, RST, SYN, Segment
+from wsdiag.capture.tcp.streams import connection, over, take
 from wsdiag.sources.wire.book import Book
 from wsdiag.sources.wire.many import read_together
 from wsdiag.sources.wire.story import Story

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from wsdiag.capture import payload
 from wsdiag.capture.conversation import Conversation, Fact
-from wsdiag.capture.flow import Sent
-from wsdiag.capture.frame_reader import Reader
-from wsdiag.capture.http1 import Request, Response
-from wsdiag.capture.streams import Connection, TcpFact, What
+from wsdiag.capture.http.http1 import Request, Response
+from wsdiag.capture.tcp.flow import Sent
+from wsdiag.capture.tcp.streams import Connection, TcpFact, What
 from wsdiag.capture.tls import ALERTS, FATAL, Tls
+from wsdiag.capture.websocket import payload
+from wsdiag.capture.websocket.frame_reader import Reader
 from wsdiag.event import Kind
 from wsdiag.sources.wire import http, transport
 from wsdiag.sources.wire.book import Book

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from wsdiag.capture import texts
-from wsdiag.capture.batch import Ints
-from wsdiag.capture.messages import Assembled
-from wsdiag.capture.unmasking import Parts
-from wsdiag.capture.websocket import NOT_UTF8, TEXT, Message
+from wsdiag.capture.packets.batch import Ints
+from wsdiag.capture.websocket import texts
+from wsdiag.capture.websocket.messages import Assembled
+from wsdiag.capture.websocket.protocol import NOT_UTF8, TEXT, Message
+from wsdiag.capture.websocket.unmasking import Parts
 from wsdiag.sources.wire import frame_rows
 from wsdiag.sources.wire.book import Book
 from wsdiag.sources.wire.story import Story

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from wsdiag.capture.streams import TcpFact, What
+from wsdiag.capture.tcp.streams import TcpFact, What
 from wsdiag.event import Kind
 from wsdiag.sources.wire.page import Page
 

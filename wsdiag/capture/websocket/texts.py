@@ -1,4 +1,4 @@
-"""What many text messages tell of themselves, read at once: as payload.py reads one.
+"""What many text messages tell of themselves, read at once: as `payload.py` reads one.
 
 JSON objects, which most are, are decoded as lines of one text.
 """
@@ -11,10 +11,10 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from wsdiag.capture import payload
-from wsdiag.capture.batch import Ints
-from wsdiag.capture.headers import Mask
-from wsdiag.capture.payload import (
+from wsdiag.capture.packets.batch import Ints
+from wsdiag.capture.packets.headers import Mask
+from wsdiag.capture.websocket import payload
+from wsdiag.capture.websocket.payload import (
     HEARTBEAT_NAMES,
     HEARTBEAT_TOPICS,
     MAX_BYTES,
@@ -24,7 +24,7 @@ from wsdiag.capture.payload import (
     TRACE_KEYS,
     Payload,
 )
-from wsdiag.capture.websocket import is_utf8
+from wsdiag.capture.websocket.protocol import is_utf8
 
 LINE_END = b"\n"
 _BRACE, _NEWLINE, _SIGNALR_END = 0x7B, 0x0A, 0x1E

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from wsdiag.capture.frame_reader import Reader
-from wsdiag.capture.websocket import Frame, Message
+from wsdiag.capture.websocket.frame_reader import Reader
+from wsdiag.capture.websocket.protocol import Frame, Message
 
 MAX_FAILURES = 200
 """Segments that did not start a frame before a connection is given up as WebSocket."""

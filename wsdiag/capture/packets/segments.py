@@ -1,7 +1,7 @@
 """Packets: what TCP over IP a captured packet carries, whatever the link layer.
 
 Link types: Ethernet with any VLAN tags, raw IP, BSD loopback, Linux cooked v1 and v2
-(https://www.tcpdump.org/linktypes.html); odd ones and tunnels are taken off by dissect.py.
+(https://www.tcpdump.org/linktypes.html); odd ones and tunnels are taken off by `dissect.py`.
 Headers: RFC 791, RFC 8200, RFC 9293.
 """
 
@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from wsdiag.capture import dissect
-from wsdiag.capture.fragments import Fragment
-from wsdiag.capture.numbers import (
+from wsdiag.capture.packets import dissect
+from wsdiag.capture.packets.fragments import Fragment
+from wsdiag.capture.packets.numbers import (
     AUTHENTICATION,
     ETHERNET,
     EXTENSIONS,
@@ -27,7 +27,7 @@ from wsdiag.capture.numbers import (
     TCP,
     VLAN_TYPES,
 )
-from wsdiag.capture.records import Notes, Record
+from wsdiag.capture.packets.records import Notes, Record
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 

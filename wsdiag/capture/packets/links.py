@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from wsdiag.capture.batch import Ints, different
-from wsdiag.capture.numbers import (
+from wsdiag.capture.packets.batch import Ints, different
+from wsdiag.capture.packets.numbers import (
     ETHERNET,
     IP_TYPES,
     LOOPBACK,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from wsdiag.capture import heads
+from wsdiag.capture.http import heads
 
 if TYPE_CHECKING:  # it takes its time: it is imported where it is needed
     import h11

@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from wsdiag.capture.batch import Ints
-from wsdiag.capture.packets import FIN, SYN, Segment
+from wsdiag.capture.packets.batch import Ints
+from wsdiag.capture.packets.segments import FIN, SYN, Segment
 
 MAX_PENDING = 4 * 1024**2
 """Bytes that wait behind a hole before its bytes are given up as lost: a large TCP window."""

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wsdiag.capture.batch import Bytes, Ints
-from wsdiag.capture.flow import SEQUENCE, Flow, Sent
-from wsdiag.capture.headers import Mask, Traffic
-from wsdiag.capture.packets import FIN, RST, SYN
-from wsdiag.capture.streams import Connection, TcpFact, What, take
+from wsdiag.capture.packets.batch import Bytes, Ints
+from wsdiag.capture.packets.headers import Mask, Traffic
+from wsdiag.capture.packets.segments import FIN, RST, SYN
+from wsdiag.capture.tcp.flow import SEQUENCE, Flow, Sent
+from wsdiag.capture.tcp.streams import Connection, TcpFact, What, take
 
 RANK_BITS, PLACE_BITS = 14, 26
 """A turn is a segment's index, the rank of what it shows, and a place in the bytes it brings."""

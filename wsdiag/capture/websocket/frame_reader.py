@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wsdiag.capture.deflate import KEPT_BYTES, Deflate, Inflater
-from wsdiag.capture.websocket import (
+from wsdiag.capture.websocket.deflate import KEPT_BYTES, Deflate, Inflater
+from wsdiag.capture.websocket.protocol import (
     BINARY,
     CLOSE,
     CONT,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from wsdiag import redact
-from wsdiag.capture.http1 import Response
+from wsdiag.capture.http.http1 import Response
 from wsdiag.redact import Redactor
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3

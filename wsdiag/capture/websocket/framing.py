@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wsdiag.capture.batch import Bytes, Ints, anywhere
-from wsdiag.capture.frame_reader import Reader
-from wsdiag.capture.order import Chunks
-from wsdiag.capture.websocket import NAMES
+from wsdiag.capture.packets.batch import Bytes, Ints, anywhere
+from wsdiag.capture.tcp.order import Chunks
+from wsdiag.capture.websocket.frame_reader import Reader
+from wsdiag.capture.websocket.protocol import NAMES
 
 HEADER_BYTES = 14
 """The longest header: two bytes, eight of length, four of mask."""

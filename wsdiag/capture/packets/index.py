@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wsdiag.capture.batch import Batch, Ints
-from wsdiag.capture.batches import BATCH_BYTES, Place, again, placed
-from wsdiag.capture.headers import Traffic, decode
-from wsdiag.capture.keys import Keys
-from wsdiag.capture.records import Notes
+from wsdiag.capture.packets.batch import Batch, Ints
+from wsdiag.capture.packets.batches import BATCH_BYTES, Place, again, placed
+from wsdiag.capture.packets.headers import Traffic, decode
+from wsdiag.capture.packets.keys import Keys
+from wsdiag.capture.packets.records import Notes
 
 _NOBODY, _ANYBODY = -1, -2  # no TCP; perhaps a part of some
 

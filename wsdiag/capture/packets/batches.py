@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wsdiag.capture.batch import SLACK_BYTES, ZERO_BYTES, Batch, batch_of
-from wsdiag.capture.blocks import Blocks
-from wsdiag.capture.chains import walk
-from wsdiag.capture.classic import Classic
-from wsdiag.capture.records import CUT_SHORT, PCAP_HEAD_BYTES, Notes, kind, pcap_head
+from wsdiag.capture.packets.batch import SLACK_BYTES, ZERO_BYTES, Batch, batch_of
+from wsdiag.capture.packets.blocks import Blocks
+from wsdiag.capture.packets.chains import walk
+from wsdiag.capture.packets.classic import Classic
+from wsdiag.capture.packets.records import CUT_SHORT, PCAP_HEAD_BYTES, Notes, kind, pcap_head
 
 BATCH_BYTES = 32 * 1024**2
 """So much of a file is looked at together."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
-from wsdiag.capture.flow import Chunk, Flow, Sent
-from wsdiag.capture.packets import ACK, FIN, RST, SYN, Endpoint, Segment
+from wsdiag.capture.packets.segments import ACK, FIN, RST, SYN, Endpoint, Segment
+from wsdiag.capture.tcp.flow import Chunk, Flow, Sent
 
 
 class What(Enum):

@@ -8,9 +8,9 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 
-from wsdiag.capture.batch import Batch, Bytes, Ints, anywhere
-from wsdiag.capture.chains import STOP, Windows
-from wsdiag.capture.records import (
+from wsdiag.capture.packets.batch import Batch, Bytes, Ints, anywhere
+from wsdiag.capture.packets.chains import STOP, Windows
+from wsdiag.capture.packets.records import (
     ENHANCED,
     FAR,
     INTERFACE,

@@ -10,10 +10,10 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from wsdiag.capture.batches import batches
-from wsdiag.capture.headers import decode
-from wsdiag.capture.packets import Endpoint
-from wsdiag.capture.records import ENHANCED, INTERFACE, SECRETS, SECTION, TLS_KEYS, Notes
+from wsdiag.capture.packets.batches import batches
+from wsdiag.capture.packets.headers import decode
+from wsdiag.capture.packets.records import ENHANCED, INTERFACE, SECRETS, SECTION, TLS_KEYS, Notes
+from wsdiag.capture.packets.segments import Endpoint
 
 Lanes = Mapping[tuple[Endpoint, Endpoint], int]
 """A number for each source and target."""

@@ -1,7 +1,7 @@
 """Messages out of the frames of many connections, and their payloads (RFC 6455 sections 5.3, 5.4).
 
 Most messages are one frame. The frames of the others, and control frames, are handed to the code
-of websocket.py one by one.
+of `protocol.py` one by one.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wsdiag.capture.batch import Ints
-from wsdiag.capture.deflate import FLUSH, KEPT_BYTES
-from wsdiag.capture.frame_reader import Reader
-from wsdiag.capture.framing import Frames, Stream
-from wsdiag.capture.headers import Mask
-from wsdiag.capture.order import PLACE_BITS
-from wsdiag.capture.unmasking import Parts, Texts, payloads
-from wsdiag.capture.websocket import (
+from wsdiag.capture.packets.batch import Ints
+from wsdiag.capture.packets.headers import Mask
+from wsdiag.capture.tcp.order import PLACE_BITS
+from wsdiag.capture.websocket.deflate import FLUSH, KEPT_BYTES
+from wsdiag.capture.websocket.frame_reader import Reader
+from wsdiag.capture.websocket.framing import Frames, Stream
+from wsdiag.capture.websocket.protocol import (
     BINARY,
     CLOSE,
     CONT,
@@ -31,6 +30,7 @@ from wsdiag.capture.websocket import (
     close_violations,
     unmask,
 )
+from wsdiag.capture.websocket.unmasking import Parts, Texts, payloads
 
 _RSV1 = 4
 _MOST_CONTROL = 125

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 
-from wsdiag.capture.numbers import (
+from wsdiag.capture.packets.numbers import (
     BRIDGED_TYPE,
     BSD_IPSEC,
     CISCO_HDLC,
@@ -36,7 +36,7 @@ from wsdiag.capture.numbers import (
     VXLAN,
     WIFI,
 )
-from wsdiag.capture.records import Record
+from wsdiag.capture.packets.records import Record
 
 LINKS = (PPP, PPP_HDLC, PPP_ETHERNET, CISCO_HDLC, WIFI, RADIOTAP, PPI, BSD_IPSEC, PFLOG, NFLOG)
 """Link types whose layer is taken off here."""

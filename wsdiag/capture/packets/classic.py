@@ -9,9 +9,9 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from wsdiag.capture.batch import Batch, Bytes, Ints, anywhere
-from wsdiag.capture.chains import STOP, Windows
-from wsdiag.capture.records import MAX_RECORD, Notes, Pcap, Record, pcap_records
+from wsdiag.capture.packets.batch import Batch, Bytes, Ints, anywhere
+from wsdiag.capture.packets.chains import STOP, Windows
+from wsdiag.capture.packets.records import MAX_RECORD, Notes, Pcap, Record, pcap_records
 
 _HEAD_BYTES = 16
 _DAY_S = 86_400

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from wsdiag.capture.batch import Ints
-from wsdiag.capture.headers import Mask, Segments, address
-from wsdiag.capture.packets import Endpoint
+from wsdiag.capture.packets.batch import Ints
+from wsdiag.capture.packets.headers import Mask, Segments, address
+from wsdiag.capture.packets.segments import Endpoint
 
 _PARTS = 5  # columns of a key: two addresses of two words, version and ports
 _LEAST_SLOTS, _MOST_SLOTS = 1 << 16, 1 << 22

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wsdiag.capture.records import Record
+from wsdiag.capture.packets.records import Record
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]

@@ -1,7 +1,7 @@
 """TCP segments of a batch as columns: the first bytes of all packets, looked at together.
 
 Decoded here are the headers that nearly every packet has. What is odd (short packets, IP options,
-fragments, extension headers, tunnels, other link types) is left to packets.py, one by one.
+fragments, extension headers, tunnels, other link types) is left to `segments.py`, one by one.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wsdiag.capture.batch import Batch, Ints, different
-from wsdiag.capture.links import HEAD_BYTES, UNDECIDED, Heads, network
-from wsdiag.capture.numbers import TCP, TUNNEL_PORTS, UDP
-from wsdiag.capture.packets import Endpoint, Segment, segment_of
-from wsdiag.capture.records import Notes
+from wsdiag.capture.packets.batch import Batch, Ints, different
+from wsdiag.capture.packets.links import HEAD_BYTES, UNDECIDED, Heads, network
+from wsdiag.capture.packets.numbers import TCP, TUNNEL_PORTS, UDP
+from wsdiag.capture.packets.records import Notes
+from wsdiag.capture.packets.segments import Endpoint, Segment, segment_of
 
 Mask = NDArray[np.bool_]
 Layout = tuple[tuple[str, str, int], ...]

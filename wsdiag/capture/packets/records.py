@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO, Literal, NamedTuple
 
-from wsdiag.capture.fragments import Fragments
+from wsdiag.capture.packets.fragments import Fragments
 
 NO_TIME = -1
 """The `ts` of packets before the first that has a time."""

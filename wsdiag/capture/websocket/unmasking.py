@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wsdiag.capture.batch import Ints, anywhere
-from wsdiag.capture.framing import Stream
-from wsdiag.capture.headers import Mask
-from wsdiag.capture.texts import LINE_END, Lines
+from wsdiag.capture.packets.batch import Ints, anywhere
+from wsdiag.capture.packets.headers import Mask
+from wsdiag.capture.websocket.framing import Stream
+from wsdiag.capture.websocket.texts import LINE_END, Lines
 
 BLOCK_BYTES = 512 * 1024
 """So much is copied at once: it and what is made of it stay in a processor's cache."""

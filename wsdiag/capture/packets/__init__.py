@@ -1,0 +1,1 @@
+"""From the bytes of a capture file to TCP segments: records, link layers, IP."""

@@ -1,0 +1,1 @@
+"""From segments to bytes in order, and what the transport itself tells (RFC 9293)."""
