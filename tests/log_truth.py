@@ -7,7 +7,6 @@ docs/formats/measured.toml; what is missing there is explained by hand, a senten
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 import tomllib
@@ -18,11 +17,10 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from wsdiag import connections
+from wsdiag import connections, evidence, facts
 from wsdiag.config import Config
 from wsdiag.event import Kind
-
-pipeline = importlib.import_module("wsdiag.pipeline")  # the package shows the function
+from wsdiag.gather import gather
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "real-logs"
@@ -95,17 +93,18 @@ def connections_of(record: Path) -> Iterator[list[dict[str, Any]]]:
 
 def told(log: Path) -> Seen:
     """What wsdiag reads in the log."""
-    events = pipeline.read_events([str(log)], Config())
-    report = pipeline.diagnose([str(log)], Config())
-    table = connections.with_room(connections.table([events.lazy()]).lazy()).collect()
+    with evidence.collect([str(log)]) as found:
+        story = gather(found, Config()).story()
+        events, counted = story.events.collect(), facts.measure(story)[0]
+        table = connections.with_room(story.connections).collect()
     never_open = ~pl.col("was_open") & (pl.col("rejected") | pl.col("attempted").is_not_null())
     gone = table.filter(pl.col("gone") & ~never_open)
-    codes = {code: n for code, n in report.facts.close_codes.items() if code != "none"}
+    codes = {code: n for code, n in counted.close_codes.items() if code != "none"}
     return Seen(
         Counter({"open": events.filter(kind=Kind.OPEN.value).height}),
         Counter({"end": gone.height}),
         Counter(codes),
-        Counter(report.facts.rejections),
+        Counter(counted.rejections),
         Counter({"given up": _heartbeats(events)}),
     )
 

@@ -621,7 +621,7 @@ def test_reading_never_fails(room: Path, given_: tuple[str, bytes]) -> None:
         read(room, *given_)
 
 
-@settings(FUZZ, max_examples=60)
+@settings(FUZZ, max_examples=30)
 @given(mutated())
 def test_diagnosing_never_fails(room: Path, given_: tuple[str, bytes]) -> None:
     fares_well(room, *given_)

@@ -482,13 +482,13 @@ HOSTILE = [
 
 
 def test_no_line_takes_long() -> None:
-    """Each pattern must be linear: 200 kB of anything, within minutes."""
+    """Each pattern must be linear: 100 kB of anything, within two minutes."""
     script = (
         "import sys, json; from wsdiag.redact import Redactor\n"
         "for piece in json.loads(sys.argv[1]):\n"
-        "    Redactor().mask(piece * (200_000 // len(piece)))\n"
+        "    Redactor().mask(piece * (100_000 // len(piece)))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, json.dumps(HOSTILE)], timeout=240, check=False
+        [sys.executable, "-c", script, json.dumps(HOSTILE)], timeout=120, check=False
     )
     assert done.returncode == 0

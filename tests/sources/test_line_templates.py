@@ -132,7 +132,7 @@ def test_generated_logs_of_one_book(
 
 def test_recorded_logs_of_one_book() -> None:
     with shared_book.shared():
-        for path in LOGS:
+        for path in LOGS[::3]:  # each of them by itself: test_line_silence.py
             if text_log.is_text(path.read_bytes()[:65536]):
                 assert_same(item_of(path))
 

@@ -42,6 +42,9 @@ from wsdiag.targets import Goals
 FEW_EVENTS = 200_000
 """Up to so many events it does not count what the plans of all detectors hold together."""
 
+# Of few rows it is no use to move filters and columns: that takes longer than it saves.
+_SHARED_ONCE = pl.QueryOptFlags.none().update(comm_subplan_elim=True)
+
 
 class Detector(Protocol):
     """What every module here offers. Its docstring is its manual."""
@@ -154,7 +157,11 @@ def _collect(
     if events > FEW_EVENTS:
         return [_collect_pair(*pair) for pair in plans]
     try:
-        frames = pl.collect_all([plan for pair in plans for plan in pair], engine="in-memory")
+        frames = pl.collect_all(
+            [plan for pair in plans for plan in pair],
+            engine="in-memory",
+            optimizations=_SHARED_ONCE,
+        )
         return list(zip(frames[::2], frames[1::2], strict=True))
     except pl.exceptions.PolarsError:
         return [_collect_pair(*pair) for pair in plans]
