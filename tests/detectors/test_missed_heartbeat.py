@@ -263,3 +263,10 @@ def test_a_server_that_owes_the_pong_is_no_silent_client() -> None:
     rows = [*life("a", 0, 80, code=1011, by="c2s"), *pings("a", [20, 40], dir="c2s")]
     rows += pings("a", [60], dir="c2s", pong_ms=None)
     assert "clients-silent" not in judge(NAME, rows).traits
+
+
+def test_a_client_that_was_only_busy_speaks_again() -> None:
+    assert "spoke-again" not in judge(NAME, gone()).traits  # its Close crossed the server's
+    for dir_, seconds, again in (("c2s", 91, True), ("c2s", 80.5, False), ("s2c", 91, False)):
+        late = row("pong", seconds, "a", dir=dir_)
+        assert ("spoke-again" in judge(NAME, [*gone(), late]).traits) is again

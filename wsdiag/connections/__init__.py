@@ -26,6 +26,7 @@ from wsdiag.connections.codes import (
 from wsdiag.connections.counting import counted, may_have_lived, with_room
 from wsdiag.connections.left_apart import left_apart
 from wsdiag.connections.reconnecting import reconnects
+from wsdiag.connections.replacing import replaced
 from wsdiag.connections.table import table
 from wsdiag.connections.trips import proofs, round_trips, said_how
 from wsdiag.connections.unanswered import backend_silent, unanswered
@@ -48,6 +49,7 @@ __all__ = [
     "memory",
     "proofs",
     "reconnects",
+    "replaced",
     "round_trips",
     "said_how",
     "signs",
