@@ -101,7 +101,9 @@ def test_a_server_s_log_that_names_nobody_is_not_enough() -> None:
     assert judge(NAME, rows).verdict == "pass"
 
 
-@pytest.mark.parametrize(("back", "extra", "found"), [(0.6, 0, True), (6.0, 0, False), (0.6, 9, False)])
+@pytest.mark.parametrize(
+    ("back", "extra", "found"), [(0.6, 0, True), (6.0, 0, False), (0.6, 9, False)]
+)
 def test_nameless_clients_in_whose_place_another_opens(
     back: float, extra: int, *, found: bool
 ) -> None:

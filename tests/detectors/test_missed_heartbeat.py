@@ -265,8 +265,14 @@ def test_a_server_that_owes_the_pong_is_no_silent_client() -> None:
     assert "clients-silent" not in judge(NAME, rows).traits
 
 
-def test_a_client_that_was_only_busy_speaks_again() -> None:
-    assert "spoke-again" not in judge(NAME, gone()).traits  # its Close crossed the server's
-    for dir_, seconds, again in (("c2s", 91, True), ("c2s", 80.5, False), ("s2c", 91, False)):
-        late = row("pong", seconds, "a", dir=dir_)
-        assert ("spoke-again" in judge(NAME, [*gone(), late]).traits) is again
+def test_clients_that_were_only_busy_speak_again() -> None:
+    """Not those whose Close crosses the server's; and who was frozen once does it once."""
+
+    def traits(times: int, dir_: str, late: float) -> set[str]:
+        rows = [r for n in range(times) for r in gone(f"a{n}", start=100.0 * n)]
+        rows += [row("pong", 100.0 * n + 80 + late, f"a{n}", dir=dir_) for n in range(times)]
+        return judge(NAME, rows).traits
+
+    assert "spoke-again" in traits(3, "c2s", 11)
+    for other in (traits(2, "c2s", 11), traits(3, "c2s", 0.5), traits(3, "s2c", 11)):
+        assert "spoke-again" not in other

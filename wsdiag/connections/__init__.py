@@ -25,6 +25,7 @@ from wsdiag.connections.codes import (
 )
 from wsdiag.connections.counting import counted, may_have_lived, with_room
 from wsdiag.connections.left_apart import left_apart
+from wsdiag.connections.other_requests import other_requests
 from wsdiag.connections.reconnecting import reconnects
 from wsdiag.connections.replacing import replaced
 from wsdiag.connections.table import table
@@ -84,9 +85,13 @@ def told(
     """The story of events in parts, which follow one another in the total order, and have sessions;
     `doubtful` as in `table`. `keep` puts away what there may be as much of as of events.
 
-    What is drawn is made once: every detector reads the table, most the signs, and several the
-    round trips.
+    Requests that are no WebSocket's are left out. What is drawn is made once: every detector reads
+    the table, most the signs, and several the round trips.
     """
+    aside = other_requests(signs(pl.concat(parts)))
+    if len(aside):
+        none_of_those = ~pl.col("session").is_in(aside.implode()).fill_null(value=False)
+        parts = [part.filter(none_of_those) for part in parts]
     events = pl.concat(parts)
     known = table(parts, doubtful).lazy()
     if len(parts) > 1:

@@ -1,5 +1,4 @@
-"""Connections after whose end another opened from the same place, where nobody says whose they are.
-"""
+"""Connections after whose end another opened from the same place; nobody says who it is."""
 
 from __future__ import annotations
 

@@ -43,6 +43,9 @@ WENT_ON = pl.duration(seconds=10)
 MORE = 2
 """… and there must be so many times as many of them as of those given up at that moment."""
 
+BUSY = 3
+"""So often it is work: an app that the system froze wakes once."""
+
 _SAID = (
     "(?i)ping timeout|pong timeout|no pong|keepalive|heartbeat|ping timed out|wait for pong"
     "|server activity"
@@ -76,6 +79,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     rows = _with_others(_concerned(story), story)
     on_wire = pl.col("vantages").list.contains("network") & pl.col("_silent")
     again = pl.col("sent_again").fill_null(0) >= 2
+    again_there = pl.col("spoke_again").fill_null(value=False)
     return flag(
         rows,
         detector=ID,
@@ -96,7 +100,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             trait("acked", (on_wire & ~again).any()),
             trait("clients-silent", pl.col("client_owes").mean() >= MOST),
             trait("answered-late", pl.col("late").fill_null(False).any()),
-            trait("spoke-again", pl.col("spoke_again").fill_null(value=False).mean() >= MOST),
+            trait("spoke-again", (again_there.mean() >= MOST) & (again_there.sum() >= BUSY)),
             trait("normal-code", pl.col("normal").mean() >= MOST),
             trait("application-code", pl.col("of_application").mean() >= MOST),
             trait("pong-came", (pl.col("_stated") & pl.col("answered")).any()),
