@@ -859,6 +859,114 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         [{"kind": "end", "reason": "rst"}],
     ),
     ("WebSocket from 203.0.113.4 for session closed", {}, [{"kind": "end"}]),
+    # -- client libraries whose handshake fails --
+    (
+        "The status code of the opening handshake response is not '101 Switching Protocols'. "
+        "The status line is: HTTP/1.1 302 Found",
+        {},
+        [{"kind": "rejected", "code": 302}],
+    ),
+    ("TRANSPORT_WS: Sec-WebSocket-Accept not found", {}, [{"kind": "rejected"}]),
+    (
+        'WebSocket protocol error: No "Upgrade: websocket" header',
+        {},
+        [{"kind": "rejected", "reason": 'No "Upgrade: websocket" header'}],
+    ),
+    ("WebSocket protocol error: Handshake not finished", {}, [{"kind": "end", "reason": "eof"}]),
+    (
+        "203.0.113.5 is at the maximum allowable sockets per IP, "
+        "rejecting request for another websocket",
+        {},
+        [{"kind": "rejected", "reason": "maximum allowable sockets per IP"}],
+    ),
+    (
+        "rejecting 203.0.113.5:4122, connection limit reached",
+        {},
+        [{"kind": "rejected", "reason": "connection limit reached"}],
+    ),
+    # -- ends in other words --
+    (
+        "Failed when connecting: Failed to connect to server( (code: 1006))",
+        {},
+        [{"kind": "close", "code": 1006}],
+    ),
+    (
+        "WebSocket client `203.0.113.5:5465` has disconnected with code `4009` and reason: bad",
+        {},
+        [{"kind": "close", "code": 4009, "reason": "bad"}],
+    ),
+    (
+        "CloseCode(4014 / Disallowed intents)",
+        {},
+        [{"kind": "close", "code": 4014, "reason": "Disallowed intents"}],
+    ),
+    ('[reason: {:remote, 1001, "bye"}]', {}, [{"kind": "close", "code": 1001, "reason": "bye"}]),
+    ("exception exit: {remote,closed}", {}, [{"kind": "end", "reason": "eof"}]),
+    ("Stream Errored (conflict)", {}, [{"kind": "close", "reason": "conflict", "dir": "s2c"}]),
+    (
+        "An error occurred (GoneException) when calling the PostToConnection operation",
+        {},
+        [{"kind": "end"}],
+    ),
+    (
+        "write tcp 10.0.0.2:8080->203.0.113.5:52796: i/o timeout",
+        {},
+        [{"kind": "end", "reason": "timeout"}],
+    ),
+    (
+        "WS was inactive for too long",
+        {},
+        [{"kind": "timeout", "reason": "WS was inactive for too long"}],
+    ),
+    # -- what a stack says first or last --
+    (
+        "SockJSSocket exception",
+        {"stack_trace": "io.vertx.core.VertxException: Connection was closed\n\tat a.B.c(B:1)"},
+        [{"kind": "end"}],
+    ),
+    (
+        "websocket relay failed",
+        {"exc_info": "Traceback (most recent call last):\n  x\nEOFError: unexpected EOF"},
+        [{"kind": "end", "reason": "eof"}],
+    ),
+    ("request failed", {"trace": "4bf92f3577b34da6a3ce929d0e0e4736"}, []),
+    # -- what went wrong, in the words of libraries --
+    (
+        "error reading from websocket: Space limit exceeded: Message too long: 21596 > 16777",
+        {},
+        [{"kind": "error", "reason": "Message too long: 21596 > 16777"}],
+    ),
+    (
+        "io.netty.handler.codec.CorruptedFrameException: Max frame length of 65536 exceeded",
+        {},
+        [{"kind": "error"}],
+    ),
+    (
+        "io.netty.handler.codec.CorruptedFrameException: unmasked client to server frame",
+        {},
+        [{"kind": "error", "reason": "unmasked client to server frame"}],
+    ),
+    (
+        "WebSocket protocol error: Reserved bits are non-zero",
+        {},
+        [{"kind": "error", "reason": "WebSocket protocol error: Reserved bits are non-zero"}],
+    ),
+    (
+        "start_send error: WebSocket protocol error: Sending after closing is not allowed",
+        {},
+        [{"kind": "error", "reason": "Sending after closing is not allowed"}],
+    ),
+    (
+        "java.lang.IllegalStateException: The remote endpoint was in state [STREAM_WRITING] "
+        "which is an invalid state for called method",
+        {},
+        [{"kind": "error"}],
+    ),
+    (
+        "(chat) lib/chat/socket.ex:41: Chat.Socket.websocket_handle/2",
+        {},
+        [{"kind": "error", "reason": ".websocket_handle/2"}],
+    ),
     ("[HPM] Upgrading to WebSocket", {}, [{"kind": "attempt"}]),
     ("Opening websockets listen socket on port 9001.", {}, [{"kind": "server_start"}]),
     ("Out of memory: Kill process 2211 (node) score 812", {}, [{"kind": "server_stop"}]),
@@ -894,6 +1002,12 @@ SILENT = [
 NOISE = """\
 kernel: eth0: link up
 unable to upgrade the database connection
+too many sessions in the pool, connection rejected by redis
+order rejected: too many open orders
+sendto: Message too long
+failed to connect to server (code: 1045)
+write tcp 10.0.0.1:3306->10.0.0.2:51000: i/o timeout
+the client was inactive for 3 days, mail sent
 the plan could not be upgraded: Invalid plan upgrade
 Opening ipv4 listen socket on port 1883.
 Starting websocket server listener

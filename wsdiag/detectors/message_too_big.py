@@ -24,9 +24,10 @@ NEEDS = (
 )
 
 _SAID = (
-    "(?i)max payload size exceeded|max(imum)? frame length|message too big|too big message"
-    "|frame size of .* exceeds|frame with \\d+ bytes|WS_ERR_UNSUPPORTED_MESSAGE_LENGTH"
-    "|read limit exceeded"
+    "(?i)max payload size exceeded|payloadtoobig|max(imum)? frame length|too big message"
+    "|message (is )?too (big|large)|message too long: \\d+ > \\d+"
+    "|frame size of .* exceeds|exceeds maximum (accepted )?frame size|frame with \\d+ bytes"
+    "|WS_ERR_UNSUPPORTED_MESSAGE_LENGTH|read limit exceeded|read limited at \\d+ bytes"
     "|exceeds limit of \\d+ bytes|over size limit|message size \\S+ exceeds|maximum message size of"
     "|no async message support and buffer too small"
 )

@@ -57,7 +57,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     queued = pl.col("queued").max()
     kicked = pl.col("shut") & pl.col("gone") & (pl.col("closed_by") == "server")
     return flag(
-        _slow(story),
+        pl.concat([_slow(story), _told_alone(story)], how="diagonal_relaxed"),
         detector=ID,
         severity=Severity.ERROR,
         confidence=pl.when(pl.col("said").any()).then(0.95).otherwise(0.85),
@@ -110,6 +110,32 @@ def _slow(story: Story) -> pl.LazyFrame:
                 pl.col("told_at").fill_null([]), pl.col("shut_at").fill_null([]), "closing"
             ).list.unique(maintain_order=True),
         )
+    )
+
+
+def _told_alone(story: Story) -> pl.LazyFrame:
+    """What is said of a full queue by lines that name no connection, where none is known at all."""
+    return (
+        story.signs.filter(
+            (pl.col("kind") == "backpressure")
+            & pl.col("session").is_null()
+            & pl.col("reason").str.contains(_FULL)
+        )
+        .join(story.connections.select(known=pl.len()), how="cross")
+        .filter(pl.col("known") == 0)
+        .group_by("source", "pos", maintain_order=True)
+        .agg(
+            session=pl.lit(None, dtype=pl.String),
+            said=pl.lit(True),
+            shut=pl.lit(False),
+            full=pl.lit(True),
+            started=pl.col("ts").first(),
+            ended=pl.col("ts").first(),
+            measured=pl.col("bytes").max().cast(pl.Float64),
+            queued=pl.col("bytes").max().cast(pl.Float64),
+            pointers=SPOT.head(1),
+        )
+        .drop("source", "pos")
     )
 
 

@@ -70,7 +70,8 @@ _FORMS = {
     "j": r"(?P<jm>"
     + _MONTH
     + r") (?P<jd>\d{1,2}),? (?P<jY>\d{4}),? "
-    + (_TIME + _FRACTION).format("j")
+    + r"(?P<jH>[0-2]\d|\d(?=\S{6,16} [AaPp][Mm]\b)):(?P<jM>[0-5]\d):(?P<jS>[0-6]\d)"
+    + _FRACTION.format("j")
     + r"(?: (?P<jp>[AaPp])[Mm]\b)?"
     + _ZONE.format("j"),
     "r": r"(?P<rd>\d{1,2})[ -](?P<rm>"
@@ -118,6 +119,7 @@ _AT_END = re.compile(
 _LEAD = re.compile(
     r"""(?:[A-Za-z][\w.-]{0,31}:\s+(?=\[))?
     (?:[\s\[\](){}|"'#*<>,;:=-]|\[[^\]]{0,40}\]|\w+="?[^\s"]*"?\s|\[(?:\d+:){1,2}|\d{1,7}\s+-
+    |(?<==)[A-Z]+\ REPORT(?==)
     |(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|SEVERE|FINE|FINER|FINEST)\b
     |(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\b,?)*
     (?:[A-Za-z][\w.@/-]{0,31}["'\s:,|=\[(-]+)?$""",

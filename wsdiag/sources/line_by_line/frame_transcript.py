@@ -18,7 +18,8 @@ from wsdiag.sources.formats.words import Fields, RowMaker
 from wsdiag.sources.line_by_line import frame_text
 
 LINE = re.compile(
-    r"^(?P<logger>\S*websockets\S*?[\]:\s]+|(?:server|client)[\s:]+)?"
+    r"^(?P<logger>\S*websockets\S*?[\]:\s]+(?:- [A-Z]+ - )?(?:(?:server|client) )?"
+    r"|(?:server|client)[\s:]+)?"
     r"(?P<mark>[<>=!%x-]) (?P<text>.+)$"
 )
 _MARKS = frozenset("<>=!%x-")
@@ -27,6 +28,9 @@ _REQUEST = re.compile(r"GET (?P<path>\S+) HTTP/1\.1")
 _RESPONSE = re.compile(r"HTTP/[\d.]+ (?P<status>\d{3})")
 _HEADER = re.compile(r"(?P<name>[A-Za-z][\w-]*): (?P<value>.*)")
 _HEADERS = {"sec-websocket-key": "key", "traceparent": "traceparent", "x-request-id": "trace"}
+_FAILED = re.compile("failing (?:OPEN|CLOSING) WebSocket connection with code 1006")
+"""With another code a Close frame is sent, which has a line of its own."""
+
 _PONG_IS_MISSING = ("timed out waiting for keepalive pong", "timed out waiting for pong")
 
 _NEAR = 5
@@ -246,7 +250,7 @@ class Transcript:
         if text.startswith(_PONG_IS_MISSING):
             ping = "c2s" if self.client else "s2c"
             return [self._open.attribute({"kind": "heartbeat_timeout", "dir": ping})]
-        if text == "failing CLOSING WebSocket connection with code 1006":
+        if _FAILED.fullmatch(text):
             return [self._open.attribute({"kind": "close", "code": 1006})]
         if text.startswith("no valid HTTP request"):
             self._open.never_opened()

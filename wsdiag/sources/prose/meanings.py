@@ -30,6 +30,9 @@ _DENIED_BEFORE = 12
 
 _PATH_BEFORE = re.compile(r"(?:^|[\s|,;=:\"'(\[{<])(?:[a-z]+://[^\s/]+)?/(?:[^\s|,;=\"'/]+/)*$")
 
+_EXCEPTION = re.compile(r"^\W*(?:caused by: )?(?:[a-z]\w*\.){2,}\w*(?:exception|error): ")
+"""The full name of an exception, as Java and .NET write it before what it says."""
+
 _AFFIRMED = {Kind.OPEN, Kind.PONG}
 _DENIED = re.compile(r"\b(?:not|never|cannot|unable|fail(?:ed|s)? to)\b|n't\b")
 """What turns such a statement round: "socket is not connected", "didn't receive pong"."""
@@ -116,7 +119,7 @@ def _is_code(match: re.Match[str], line: Line) -> bool:
 
 def _is_bare(match: re.Match[str], low: str) -> bool:
     """True when the line is hardly more than the phrase, behind the name of an error."""
-    before = low[: match.start()]
+    before = _EXCEPTION.sub("", low[: match.start()])
     return len(before) <= 40 and len(low) - match.end() <= 80 and "/" not in before
 
 

@@ -22,6 +22,11 @@ _SAYING_FIELDS = (
     *("err", "error", "err.message", "error.message", "exception", "exc", "cause", "reason"),
     "value",
 )
+_STACK_FIELDS = (
+    *("stack_trace", "stacktrace", "stackTrace", "stack", "trace", "exc_info", "err.stack"),
+    *("error.stack", "error.stack_trace", "exception.stacktrace", "exception.stack_trace"),
+)
+_CAUSED_BY = re.compile(r"^Caused by: (.+)$", re.MULTILINE)
 _LOGFMT = re.compile(r"^[\w.]+=\S*(?: [\w.]+=|$)")
 _EVENT_NAME = re.compile(
     r"^(?![a-z]+\.[a-z.]*\w+Exception$)[A-Za-z]+(?:[_.:-][A-Za-z]+)*(?=$|\s+\w+[=:])"
@@ -132,7 +137,8 @@ def fields_tell(fields: Mapping[str, object]) -> bool:
         value = fields.get(name)
         if isinstance(value, str) and v.GATE.search(value[:READ].lower()):
             return True
-    return of.tells_memory(fields) or bool(_of_a_library(fields))
+    told = (text[:READ].lower() for text in _of_stacks(fields))
+    return any(map(v.GATE.search, told)) or of.tells_memory(fields) or bool(_of_a_library(fields))
 
 
 def statement(message: str, fields: Mapping[str, object]) -> str:
@@ -147,7 +153,7 @@ def statement(message: str, fields: Mapping[str, object]) -> str:
             value = fields.get(name)
             if isinstance(value, str) and value and value not in text:
                 text = f"{text}; {value[:READ]}"
-        for value in _of_a_library(fields):
+        for value in (*_of_a_library(fields), *_of_stacks(fields)):
             if value not in text:
                 text = f"{text}; {value}"
     event = _EVENT_NAME.match(text)
@@ -158,6 +164,19 @@ def _of_a_library(fields: Mapping[str, object]) -> list[str]:
     """The fields, under whatever names, in which a library speaks."""
     told = (value[:READ] for value in fields.values() if isinstance(value, str))
     return [text for text in told if v.GATE.search(low := text.lower()) and v.LIBRARY.search(low)]
+
+
+def _of_stacks(fields: Mapping[str, object]) -> list[str]:
+    """What a record's stacks say: their errors and the deepest cause, without the calls."""
+    said: list[str] = []
+    for name in _STACK_FIELDS:
+        value = fields.get(name)
+        if not isinstance(value, str) or "\n" not in value:
+            continue
+        lines = value.strip().splitlines()
+        said.append((lines[-1] if value.lstrip().startswith("Traceback ") else lines[0])[:READ])
+        said.extend(_CAUSED_BY.findall(value)[-1:])
+    return said
 
 
 def lower(text: str) -> str:
