@@ -65,6 +65,21 @@ def test_nothing() -> None:
     assert facts([]) == Facts()
 
 
+def test_a_mere_request_of_a_session_is_no_attempt() -> None:
+    polls = [row("response", n, f"10.0.0.9:{n}", PROXY, code=200) for n in range(9)]
+    refused = [row("response", 10, "10.0.0.9:99", PROXY, code=400)]
+    seen = facts([*life("a", 0, 60, source=PROXY), *polls, *refused])
+    assert (seen.connections, seen.attempts, seen.rejections) == (1, 2, {"400": 1})
+
+
+def test_verdicts_count_what_two_sources_tell_once() -> None:
+    seen = story(twins())
+    assert len(seen.connections.collect()) == 4
+    for detector in ("tls-failure", "connection-refused", "handshake-rejected", "path-loss"):
+        said = DETECTORS[detector].judged(seen, Goals()).collect()["said"].item()
+        assert said.startswith("2 ")
+
+
 def test_a_try_that_failed_ends_no_connection() -> None:
     """A browser fires `close` with 1006 for it, too."""
     failed = [row("attempt", 5, "f", CLIENT), row("close", 5.1, "f", CLIENT, code=1006)]

@@ -82,6 +82,7 @@ def _tables(story: Story) -> _Tables:
         & (pl.col("was_open") | ~(pl.col("rejected") | tried_here))
         & (pl.col("code").is_not_null() | pl.col("frameless"))
     )
+    attempts = everything.filter(~pl.col("polling"))
     tried = pl.coalesce("attempted", "opened", "first").alias("tried")
     pongs = (pl.col("kind") == "pong") & pl.col("ms").is_not_null()
     counted_once = pl.collect_all(
@@ -92,8 +93,8 @@ def _tables(story: Story) -> _Tables:
             counted(with_room(story.connections).filter(ended)).select("code"),
             counted(story.connections.filter(pl.col("rejected"))).select("status"),
             counted(story.connections.filter("refused")).select("session"),
-            counted(everything).select(tried),
-            counted(everything.filter(pl.col("client").is_not_null())).select(tried, "client"),
+            counted(attempts).select(tried),
+            counted(attempts.filter(pl.col("client").is_not_null())).select(tried, "client"),
         ]
     )
     values = pl.collect_all(

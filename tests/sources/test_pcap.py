@@ -458,12 +458,18 @@ def test_the_recorded_cases_end_every_attempt(path: Path) -> None:
     assert set(tried["conn"]) <= set(ended["conn"])
 
 
-def _tshark(path: Path, where: str, *fields: str) -> list[list[str]]:
-    columns = [part for field in fields for part in ("-e", field)]
+TSHARK_FIELDS = (
+    *("frame.number", "websocket.opcode", "http.response.code", "http.response_in"),
+    *("http.sec_websocket_key", "http.upgrade"),
+)
+
+
+def _tshark(path: Path) -> list[list[str]]:
+    columns = [part for field in TSHARK_FIELDS for part in ("-e", field)]
     done = subprocess.run(
         [
             *("tshark", "-r", str(path), "-o", "tcp.reassemble_out_of_order:TRUE"),
-            *("-Y", where, "-T", "fields", *columns),
+            *("-Y", "websocket || http", "-T", "fields", *columns),
         ],
         capture_output=True,
         text=True,
@@ -482,8 +488,8 @@ def _tshark(path: Path, where: str, *fields: str) -> list[list[str]]:
 def test_frames_and_statuses_as_tshark_sees_them(path: Path) -> None:
     with collect(path) as found:  # tshark reads packed files too, to the end of what is read here
         events = pcap.read(found.inputs[0], Config()).events
-    frames = _tshark(path, "websocket", "frame.number", "websocket.opcode")
-    theirs = Counter((int(pos), int(op)) for pos, ops in frames for op in ops.split(","))
+    seen = _tshark(path)
+    theirs = Counter((int(pos), int(op)) for pos, ops, *_ in seen if ops for op in ops.split(","))
     opcodes = {"message": 1, "close": 8, "ping": 9, "pong": 10}
     ours = Counter(
         (pos, opcodes[kind])
@@ -496,12 +502,8 @@ def test_frames_and_statuses_as_tshark_sees_them(path: Path) -> None:
     ours.update((pos, 1) for pos in spoken["pos"])
     assert ours == theirs
     upgrades = events.filter(pl.col("kind").is_in(["open", "rejected"]))
-    asked = {
-        pos
-        for (pos,) in _tshark(path, "http.sec_websocket_key || http.upgrade", "http.response_in")
-    }
-    statuses = _tshark(path, "http.response", "frame.number", "http.response.code")
-    wanted = {(int(pos), int(code)) for pos, code in statuses if pos in asked}
+    asked = {answer for *_, answer, key, upgrade in seen if key or upgrade}
+    wanted = {(int(pos), int(code)) for pos, _, code, *_ in seen if code and pos in asked}
     assert wanted <= set(upgrades.select("pos", "code").rows())
 
 

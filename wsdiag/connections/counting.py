@@ -20,6 +20,28 @@ def may_have_lived() -> pl.Expr:
     )
 
 
+def was_tried() -> pl.Expr:
+    """Whether somebody is seen to connect, with whatever success. A refusal that names no
+    connection, as in a proxy's error log, tells again of what its access log has."""
+    tried = (
+        pl.col("was_open")
+        | pl.col("refused")
+        | pl.col("rejected")
+        | pl.col("attempted").is_not_null()
+    )
+    return tried & ~pl.col("fragment")
+
+
+def number_of(connections: pl.LazyFrame, said: str) -> pl.LazyFrame:
+    """What a detector judged: how many these are, each counted once, and the sentence that says so.
+
+    `said` has a place for the number. One row: judged, said.
+    """
+    return counted(connections).select(
+        judged=pl.len().cast(pl.Int64), said=pl.format(said, pl.len())
+    )
+
+
 def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
     """Each real connection once.
 

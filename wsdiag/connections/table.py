@@ -38,7 +38,8 @@ def table(
     proxy_timer, last_c2s, last_s2c, idle_s (silence before the end; null where nobody saw the
     traffic), age_s, longest_gap_s and, for one direction, longest_gap_c2s_s and longest_gap_s2c_s
     (the longest silence survived), messages_c2s, messages_s2c, pings, pongs, opening and closing
-    (proof pointers), fragment (only an end, in lines that do not name the connection).
+    (proof pointers), fragment (only an end, in lines that do not name the connection), polling
+    (nothing but plain requests that were answered).
     """
     place = pl.col("session").cast(pl.Categorical(pl.Categories.random())).to_physical()
     last = _last_parts(parts, place)
@@ -185,6 +186,7 @@ def _conclude(summary: pl.DataFrame) -> pl.DataFrame:
         opening=pl.col("opening").fill_null([]),
         closing=pl.col("closing").fill_null([]),
         fragment=~pl.col("_named") & ~pl.col("_begins"),
+        polling=~pl.col("_beyond_polls") & ~pl.col("rejected"),
         reported=pl.col("reported").fill_null([]),
     )
     return coded.with_columns(

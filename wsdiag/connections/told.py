@@ -39,6 +39,7 @@ def who(told: pl.DataFrame) -> pl.DataFrame:
         "_traffic_seen": WIRE | (TRAFFIC & BY_CLIENT),
         # A refusal with a status is a handshake that somebody saw whole.
         "_begins": ATTEMPT | OPEN | (REFUSAL & CODE.is_not_null()),
+        "_beyond_polls": ~KIND.is_in(["request", "response"]),
         "was_open": OPEN,
         "_open_elsewhere": OPEN & ~BY_CLIENT,
         "_failed_elsewhere": (REFUSAL | REFUSED) & ~BY_CLIENT,

@@ -26,6 +26,7 @@ from wsdiag.connections import (
     Story,
     counted,
     may_have_lived,
+    number_of,
     with_room,
 )
 from wsdiag.finding import UNMEASURED, Severity, clause, commonest, counts, flag, plural, trait
@@ -68,10 +69,7 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     ends = story.connections.filter(
         pl.col("gone") & (pl.col("code").is_not_null() | pl.col("frameless"))
     )
-    return ends.select(
-        judged=pl.len().cast(pl.Int64),
-        said=pl.format("{} ends seen, each with a Close frame that means no fault", pl.len()),
-    )
+    return number_of(ends, "{} ends seen, each with a Close frame that means no fault")
 
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:

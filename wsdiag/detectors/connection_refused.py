@@ -13,8 +13,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag import endings
-from wsdiag.connections import Story, counted
-from wsdiag.event import SERVED
+from wsdiag.connections import Story, counted, number_of, was_tried
 from wsdiag.finding import MOST, UNMEASURED, Severity, clause, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import marks, stated
@@ -32,15 +31,7 @@ SURVIVORS = 3
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     """How many attempts were seen."""
-    tried = (
-        pl.col("was_open")
-        | pl.col("refused")
-        | pl.col("rejected")
-        | pl.col("attempted").is_not_null()
-    )
-    return story.connections.filter(tried).select(
-        judged=pl.len().cast(pl.Int64), said=pl.format("{} attempts seen, none refused", pl.len())
-    )
+    return number_of(story.connections.filter(was_tried()), "{} attempts seen, none refused")
 
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -51,7 +42,6 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     undated = pl.col("undated").first()
     all_along = ~_opened_before() & ~_opened_after() & ~_none_open() & ~undated
     others_lived = pl.col("others_lived").first()
-    served = (pl.col("served").first() > pl.col("ended").max()).fill_null(value=False)
     return flag(
         _refusals(story),
         detector=ID,
@@ -79,8 +69,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             trait("other-route", other_route),
             trait("all-along", all_along),
             trait("others-lived", others_lived),
-            trait("lasting", ~_opened_after() & ~others_lived & ~served),
-            trait("served-later", served),
+            trait("lasting", ~_opened_after() & ~others_lived),
             trait("server-stopped", between & (pl.col("stopped").mean() >= MOST)),
             trait("undated", undated),
             trait("never-open", _none_open() & ~_failures_alone()),
@@ -147,10 +136,7 @@ def _refusals(story: Story) -> pl.LazyFrame:
         ],
         how="diagonal_relaxed",
     )
-    page = (pl.col("kind") == "page") & (pl.col("reason") == SERVED)
-    rows = endings.stopped_before(rows, story.signs).join(
-        story.signs.filter(page).select(served=pl.col("ts").max()), how="cross"
-    )
+    rows = endings.stopped_before(rows, story.signs)
     return rows.join(_others_lived(rows, story), how="cross")
 
 

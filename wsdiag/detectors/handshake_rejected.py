@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, backend_silent, counted, unanswered
+from wsdiag.connections import Story, backend_silent, counted, number_of, unanswered
 from wsdiag.finding import UNMEASURED, Severity, clause, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import SAME_MOMENT, marks, stated
@@ -41,10 +41,7 @@ _SIDS = 2
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     """How many handshakes were seen."""
     shaken = pl.col("was_open") | pl.col("rejected")
-    return story.connections.filter(shaken).select(
-        judged=pl.len().cast(pl.Int64),
-        said=pl.format("{} handshakes seen, all answered with 101", pl.len()),
-    )
+    return number_of(story.connections.filter(shaken), "{} handshakes seen, all answered with 101")
 
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag import endings, timers
-from wsdiag.connections import NOT_CUT, Story
+from wsdiag.connections import NOT_CUT, Story, number_of
 from wsdiag.finding import Severity, clause, flag, plural, trait
 from wsdiag.targets import Targets
 
@@ -47,10 +47,7 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     known = pl.col("gone") & (
         pl.col("idle_s").is_not_null() | pl.col("age_s").is_not_null() | pl.col("timer")
     )
-    return story.connections.filter(known).select(
-        judged=pl.len().cast(pl.Int64),
-        said=pl.format("{} ends seen, no idle timer among them", pl.len()),
-    )
+    return number_of(story.connections.filter(known), "{} ends seen, no idle timer among them")
 
 
 def detect(story: Story, targets: Targets) -> pl.LazyFrame:

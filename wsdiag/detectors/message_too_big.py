@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, counted
+from wsdiag.connections import Story, counted, number_of
 from wsdiag.finding import SPOT, Severity, clause, commonest, flag, plural
 from wsdiag.targets import Targets
 
@@ -36,8 +36,8 @@ _SAID = (
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     """How many connections had a code."""
     coded = pl.col("code").is_not_null() | pl.col("frameless")
-    return story.connections.filter(pl.col("gone") & coded).select(
-        judged=pl.len().cast(pl.Int64), said=pl.format("{} ends seen, none with 1009", pl.len())
+    return number_of(
+        story.connections.filter(pl.col("gone") & coded), "{} ends seen, none with 1009"
     )
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, counted
+from wsdiag.connections import Story, counted, number_of
 from wsdiag.finding import UNMEASURED, Severity, clause, commonest, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import book, stated
@@ -62,9 +62,9 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     shown = (pl.col("gone") & (pl.col("code").is_not_null() | pl.col("frameless"))) | (
         pl.col("messages_c2s") + pl.col("messages_s2c") > 0
     )
-    return story.connections.filter(shown).select(
-        judged=pl.len().cast(pl.Int64),
-        said=pl.format("{} connections, none with a broken frame or a code that says so", pl.len()),
+    return number_of(
+        story.connections.filter(shown),
+        "{} connections, none with a broken frame or a code that says so",
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story
+from wsdiag.connections import Story, number_of, was_tried
 from wsdiag.finding import SPOT, UNMEASURED, Severity, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import marks, stated
@@ -45,10 +45,8 @@ ALERTS = {
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     """How many connections came through, or were tried."""
-    tried = pl.col("was_open") | pl.col("attempted").is_not_null() | pl.col("rejected")
-    return story.connections.filter(tried).select(
-        judged=pl.len().cast(pl.Int64),
-        said=pl.format("{} attempts seen, none with a TLS error", pl.len()),
+    return number_of(
+        story.connections.filter(was_tried()), "{} attempts seen, none with a TLS error"
     )
 
 

@@ -17,7 +17,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from wsdiag.connections import AUTH_CODES, Story, counted
+from wsdiag.connections import AUTH_CODES, Story, counted, number_of
 from wsdiag.finding import SPOT, Severity, clause, commonest, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import named
@@ -50,9 +50,9 @@ _SAYS_EXPIRED = (
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     """How many connections have a known expiry."""
     known = pl.col("expires").is_not_null() | pl.col("code").is_in(AUTH_CODES).fill_null(False)
-    return story.connections.filter(known).select(
-        judged=pl.len().cast(pl.Int64),
-        said=pl.format("{} connections with a known token expiry, none ended by it", pl.len()),
+    return number_of(
+        story.connections.filter(known),
+        "{} connections with a known token expiry, none ended by it",
     )
 
 
