@@ -859,6 +859,17 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         [{"kind": "end", "reason": "rst"}],
     ),
     ("WebSocket from 203.0.113.4 for session closed", {}, [{"kind": "end"}]),
+    (
+        "Closed connection: client id 9 code 1005 reason No status code",
+        {},
+        [{"kind": "close", "code": 1005}],
+    ),
+    (
+        "WebSocket disconnected reason=token_expired duration_s=3600",
+        {},
+        [{"kind": "close", "reason": "token_expired"}, {"kind": "end", "ms": 3600000.0}],
+    ),
+    ("Pusher error: cURL error 7: Failed to connect to localhost", {}, [{"kind": "refused"}]),
     # -- client libraries whose handshake fails --
     (
         "The status code of the opening handshake response is not '101 Switching Protocols'. "

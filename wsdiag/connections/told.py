@@ -95,7 +95,7 @@ def parts(told: pl.DataFrame) -> list[pl.DataFrame]:
         _first(told.filter(ENDED), _finest(), end_reason="reason", end_dir="dir"),
         _wire_ends(told.filter(ENDED & WIRE)),
         _from_the_middle(told.filter(WIRE)),
-        _stated_age(told.filter(END & BY_PROXY)),
+        _stated_age(told.filter(END)),
         _proofs(told.filter(REFUSAL | ATTEMPT | OPEN | REFUSED), "opening"),
         _proofs(told.filter(gone | TIMER | GIVEN_UP), "closing"),
     ]

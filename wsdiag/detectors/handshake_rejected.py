@@ -28,6 +28,9 @@ GAVE_UP = (502, 504)
 """What a proxy answers when its backend says nothing, or hangs up."""
 BAD_REQUEST = 400
 
+LIVED_S = 2.0
+"""A connection of which a log states that it lived so long had been open."""
+
 _POLLING = "(?i)\\bxhr\\b|polling|socket\\.io|engine\\.io"
 _NO_BACKEND = (
     "(?i)does not have any active endpoint|has no server available|no live upstreams"
@@ -220,7 +223,8 @@ def _with_text(rejected: pl.LazyFrame, signs: pl.LazyFrame) -> pl.LazyFrame:
 def _told_alone(story: Story, rejections: pl.LazyFrame) -> pl.LazyFrame:
     """The lines that tell of a refusal, where nobody shows a rejected handshake."""
     # A client that tells of its failed handshakes tells of the refusals that others log.
-    unopened = story.connections.filter(~pl.col("was_open")).select("session")
+    lived = pl.col("was_open") | (pl.col("age_s") >= LIVED_S).fill_null(False)
+    unopened = story.connections.filter(~lived).select("session")
     spoken = story.signs.filter(
         pl.col("kind").is_in(["error", "auth"])
         | pl.col("kind").is_in(["close", "end"]) & pl.col("session").is_not_null()

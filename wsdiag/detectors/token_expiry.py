@@ -167,6 +167,7 @@ def _failed_early() -> pl.Expr:
     return pl.col("status").is_in([401, 403]).fill_null(False) | (
         (blamed | pl.col("said").is_not_null())
         & (moment - begun < pl.duration(seconds=2)).fill_null(True)
+        & (pl.col("age_s") < 2).fill_null(True)  # as the log states it, whose beginning is missing
         & ~(pl.col("code") == EXPIRED_IN_USE).fill_null(False)
     )
 

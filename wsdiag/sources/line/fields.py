@@ -14,7 +14,7 @@ _CODE_LIKE = re.compile(
     r"(?:code|kode|status|wsc|^rc|bye|(?:reason|why|cause|close)(?:num|number|id)?)$"
 )
 _CLOSE_CODES = frozenset(map(str, (*range(1000, 1004), *range(1005, 1016))))
-_NAMED_UNIT = re.compile(r"(ns|us|ms|millis|milliseconds|s|secs?|seconds)$")
+_UNITS = ("milliseconds", "seconds", "millis", "secs", "sec", "ms", "us", "ns", "s")
 _NONCE = re.compile(r"^[A-Za-z0-9+/]{22}==$")
 
 
@@ -103,10 +103,11 @@ def duration(said: Mapping[str, str], names: tuple[str, ...], unit: str | None) 
             bare_fraction = value < 1 and said[name].replace(".", "").isdecimal()
             return None if bare_fraction else value
     for name, text in said.items():
-        ending = _NAMED_UNIT.search(name)
-        stem = name[: ending.start()] if ending else name
-        if ending and stem in names and (value := quantities.millis(text, ending[1])) is not None:
-            return value
+        for ending in _UNITS:  # "durations" is one in seconds
+            if name.removesuffix(ending) in names and name.endswith(ending):
+                value = quantities.millis(text, ending)
+                if value is not None:
+                    return value
     return None
 
 
