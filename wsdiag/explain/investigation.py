@@ -52,7 +52,7 @@ def investigate(
             pl.col("vantage", "kind").cast(pl.String),
             pl.when(pl.col("kind") == "close").then("code"),
         )
-        .len()
+        .agg(len=_counted())
         .sort("source", "kind")
         .collect()
     )
@@ -94,6 +94,16 @@ _THINGS = {
     "error": "error",
     "backpressure": "backpressure report",
 }
+
+
+_ONCE = (*_STATES, "close", "end")
+
+
+def _counted() -> pl.Expr:
+    """How many rows; of what the wire shows the connections, where a connection does it once: both
+    sides send a Close frame and a FIN, and a capture may see two legs."""
+    once = (pl.col("vantage") == "network") & pl.col("kind").is_in(_ONCE)
+    return pl.col("session").filter(once).n_unique() + (~once).sum()
 
 
 def _told_by(source: str, mine: pl.DataFrame, span: str) -> str:
