@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import polars as pl
@@ -172,6 +173,17 @@ def by_moments(wire: list[float], log: list[float], *, source: str = CLIENT) -> 
 def test_a_log_without_names_is_known_by_its_rhythm() -> None:
     _, clocks = align(by_moments(UNEVEN, [t - 7 for t in UNEVEN]), {})
     assert clocks[CLIENT].offset_ms == pytest.approx(-7000, abs=10)
+
+
+def test_whole_seconds_elsewhere_in_a_log_do_not_blur_its_rhythm() -> None:
+    """Those of syslog among a proxy's own lines, where people come close together."""
+    dice = Random(3)
+    busy = sorted(dice.uniform(0.1, 60) for _ in range(70))
+    told = by_moments(busy, [t - 18_000 for t in busy[10:50]])
+    _, clocks = align(told, {CLIENT: 1000.0})
+    assert clocks[CLIENT].offset_ms == pytest.approx(-18_000_000, abs=30)
+    coarse = by_moments(busy, [round(t - 18_000) for t in busy[10:50]])
+    assert align(coarse, {CLIENT: 1000.0})[1][CLIENT] == Clock()
 
 
 def test_a_log_that_saw_some_of_them() -> None:

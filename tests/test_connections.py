@@ -473,3 +473,17 @@ def test_a_client_that_says_connect_of_a_handshake_that_was_refused(
 def test_a_client_alone_is_believed_that_it_opened() -> None:
     rows = [row("open", 0, "a", CLIENT), row("rejected", 0.1, "a", CLIENT, code=401)]
     assert only(rows)["was_open"]
+
+
+def test_requests_beside_the_websockets() -> None:
+    """Where a proxy cannot pass on what opens WebSockets, other calls fail that are none."""
+
+    def failed(number: int, path: str) -> dict[str, Any]:
+        kind = "refused" if number % 2 else "error"
+        return row(kind, 70.0 + number, f"*{number}", PROXY, name=path)
+
+    opened = life("*9", 0, 60, source=PROXY, name="/live")
+    calls = [failed(1, "/api/cart"), failed(2, "/api/me"), failed(3, "/")]
+    assert len(table([*opened, *calls])) == 4  # perhaps one of these is a WebSocket's
+    own = [failed(5, "/live"), failed(6, "/chat/ws")]
+    assert len(table([*opened, *calls, *own])) == 4  # those, and "/", of which nobody knows

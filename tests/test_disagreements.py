@@ -123,6 +123,8 @@ def test_a_connection_that_is_counted_when_it_is_gone() -> None:
     assert told["kind"] == "left-counted"
     assert (told["one"]["source"], told["other"]["source"]) == (CLIENT, SERVER)
     assert said([*gone, *later]) == []  # a log that never tells ends
+    someone = row("end", 35, "bare 9", SERVER)
+    assert said([*rows, *gone, someone, *later]) == []  # that may be its end
 
 
 def test_a_clock_that_was_set() -> None:

@@ -73,9 +73,12 @@ KIND_MANUAL: dict[Kind, str] = {
     Kind.SUBSCRIBE: "a client subscribed to `topic`",
     Kind.UNSUBSCRIBE: "a client left `topic`",
     Kind.MEMORY: "a memory figure in `bytes`",
-    Kind.PAGE: "a web page's state; `reason` is page hidden, visible, offline, online or frozen",
+    Kind.PAGE: "a page's state; `reason` is page hidden, visible, offline, online, frozen, served",
 }
 
+
+SERVED = "page served"
+"""The `reason` where a host answers other requests of a page whose WebSocket had not opened."""
 
 CROSSED, SENT_FIRST = "crossed", "sent first"
 """The `name` of the second of two Close frames that was sent before the first had come, or that the

@@ -99,3 +99,20 @@ def test_a_server_s_log_that_names_nobody_is_not_enough() -> None:
         for r in life(f"c{n}", 7 * n, 7 * n + age, source=SERVER, code=1000, by=None)
     ]
     assert judge(NAME, rows).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("back", "extra", "found"), [(0.6, 0, True), (6.0, 0, False), (0.6, 9, False)]
+)
+def test_nameless_clients_in_whose_place_another_opens(
+    back: float, extra: int, *, found: bool
+) -> None:
+    """The server closes at an age; what opens from that address tells if they were sent away."""
+    here = {"peer": "198.51.100.7:4000", "name": "/live"}
+    rows = [r | here for n in range(6) for r in busy(f"c{n}", 7.0 * n, 40.0, code=1000)]
+    for n in range(6):
+        again = 7.0 * n + 40 + back
+        rows += [r | here for r in life(f"n{n}", again, stops=again + 20)]
+    for n in range(extra * 6):  # connections open there all the time
+        rows += [r | here for r in life(f"x{n}", n * 1.4, n * 1.4 + 1, code=1000, by="c2s")]
+    assert (judge(NAME, rows).verdict == "breach") is found

@@ -263,3 +263,16 @@ def test_a_server_that_owes_the_pong_is_no_silent_client() -> None:
     rows = [*life("a", 0, 80, code=1011, by="c2s"), *pings("a", [20, 40], dir="c2s")]
     rows += pings("a", [60], dir="c2s", pong_ms=None)
     assert "clients-silent" not in judge(NAME, rows).traits
+
+
+def test_clients_that_were_only_busy_speak_again() -> None:
+    """Not those whose Close crosses the server's; and who was frozen once does it once."""
+
+    def traits(times: int, dir_: str, late: float) -> set[str]:
+        rows = [r for n in range(times) for r in gone(f"a{n}", start=100.0 * n)]
+        rows += [row("pong", 100.0 * n + 80 + late, f"a{n}", dir=dir_) for n in range(times)]
+        return judge(NAME, rows).traits
+
+    assert "spoke-again" in traits(3, "c2s", 11)
+    for other in (traits(2, "c2s", 11), traits(3, "c2s", 0.5), traits(3, "s2c", 11)):
+        assert "spoke-again" not in other

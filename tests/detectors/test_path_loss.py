@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from story import CLIENT, judge, life, row
+from story import CLIENT, chat, judge, life, row
 
 NAME = "path-loss"
 
@@ -29,3 +29,20 @@ def test_the_system_names_the_network(reason: str, mark: str) -> None:
 def test_other_ends(reason: str) -> None:
     rows = [*life("c1", 0, 9, source=CLIENT), row("error", 9, "c1", CLIENT, reason=reason)]
     assert judge(NAME, rows).findings == []
+
+
+@pytest.mark.parametrize(
+    ("first_wait", "sizes", "full"),
+    [
+        (0.05, [310, 1448, 1448, 1448, 1448], True),  # the last segment arrived and is acknowledged
+        (0.5, [310, 1448, 1448, 1448, 1448], False),  # nobody answered: the timer fired
+        (0.05, [310, 310, 1448, 1448, 1448], False),
+    ],
+)
+def test_the_last_segment_is_sent_first(first_wait: float, sizes: list[int], *, full: bool) -> None:
+    at = [30.0, *(30.0 + first_wait + 0.2 * (2**n - 1) for n in range(4))]
+    again = [
+        row("retransmit", t, "c1", dir="s2c", bytes=size) for t, size in zip(at, sizes, strict=True)
+    ]
+    said = judge(NAME, [*life("c1", 0, 60), *chat("c1", [5.0, 10.0, 20.0]), *again])
+    assert ("full-size-only" in said.traits) is full

@@ -137,3 +137,17 @@ def test_who_comes_back_much_later_is_on_another_visit() -> None:
 def test_who_tries_all_the_while_is_away_for_all_of_it() -> None:
     said = judge(NAME, away(900, 300, 600))
     assert said.findings[0]["measured"] == pytest.approx(900, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("until", "opens", "found"), [(100, False, True), (20, False, False), (100, True, False)]
+)
+def test_a_page_that_no_longer_tries(until: float, *, opens: bool, found: bool) -> None:
+    """Its server answers other requests, for much longer than it had ever waited."""
+    rows = life("e0", 0, stops=50, source=CLIENT)
+    for n, start in enumerate((60.0, 61.0, 63.0, 67.0)):
+        rows += [row(kind, start, f"e{n + 1}", CLIENT) for kind in ("attempt", "refused")]
+    rows.append(row("page", 67.0 + until, None, CLIENT, reason="page served"))
+    if opens:
+        rows += life("e9", 70, stops=90, source=CLIENT)
+    assert ("though-served" in judge(NAME, rows).traits) is found

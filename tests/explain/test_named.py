@@ -205,12 +205,23 @@ def aged() -> list[Row]:
     )
 
 
+def full_server() -> list[Row]:
+    """Sixty clients behind one address: a few get in, the others give up after six seconds."""
+    rows = each(lambda c, n: life(c, 9.0 + 3 * n, stops=70, ms=8000.0), 6)
+    for n in range(180):
+        start = 1 + n % 60 / 6 + 14.0 * (n // 60)
+        rows.append(row("attempt", start, f"t{n}", peer=f"127.0.0.1:{20000 + n}"))
+        rows.append(row("end", start + 6, f"t{n}", dir="c2s", reason="fin"))
+    return rows
+
+
 SHOWN: dict[str, tuple[Callable[[], list[Row]], tuple[str, ...]]] = {
     "nagle-delayed-ack": (delayed_ack, ()),
     "server-batching": (grid, ()),
     "head-of-line-blocking": (behind, ()),
     "queueing": (queue, ()),
     "slow-connect": (slow_handshakes, ()),
+    "connect-timeout-overload": (full_server, ()),
     "packet-loss": (losses, ()),
     "mtu-black-hole": (too_large, ()),
     "silent-flow-expiry": (forgotten_flow, ()),
@@ -241,6 +252,10 @@ FOUND: dict[str, tuple[list[tuple[str, ...]], tuple[str, ...]]] = {
         (),
     ),
     "over-subscription": ([("slow-consumer", "queue-full"), ("message-latency", "ramps")], ()),
+    "event-loop-blocked": (
+        [("missed-heartbeat", "acked", "clients-silent", "spoke-again", "one-by-one")],
+        (),
+    ),
     "reconnect-storm": ([("reconnect-storm", "no-backoff", "no-jitter", "mostly-failed")], ()),
 }
 """What detectors leave for causes that need more evidence than an excerpt holds."""

@@ -388,3 +388,24 @@ def test_a_session_of_charles_says_what_to_export(name: str, tmp_path: Path) -> 
     reading = sources.read(as_input(path), Config())
     assert (reading.format, len(reading.events)) == ("charles", 0)
     assert "export it as HAR" in reading.remarks[0]
+
+
+def test_a_host_that_answers_other_requests(tmp_path: Path) -> None:
+    """Told where a WebSocket to it had failed before, and only there."""
+    lost = entry(status=0, _error="net::ERR_CONNECTION_REFUSED")
+    page, other, gone = (
+        {k: v for k, v in entry(status=status, url=url).items() if k[0] != "_"}
+        for status, url in (
+            (404, "https://example.test/api/price"),
+            (200, "https://cdn.example.test/logo"),
+            (502, "https://example.test/api/price"),
+        )
+    )
+
+    def told(*entries: object) -> list[tuple[str, int]]:
+        rows = read(log(*entries), tmp_path).events.lazy().collect()
+        return rows.filter(rows["kind"] == "page").select("reason", "pos").rows()
+
+    assert told(lost, page, other) == [("page served", 2)]
+    assert told(page, lost, other, gone) == []
+    assert told(entry(), page) == []

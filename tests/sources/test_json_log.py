@@ -24,6 +24,7 @@ from wsdiag.sources.line import json_record
         {"timestamp": "2026-11-22T23:55:23.016Z", "event": "ws closed", "code": 1006},
         {"asctime": "2026-11-22 23:55:23,016", "message": "ws closed", "code": 1006},
         {"@timestamp": "2026-11-22T23:55:23.016Z", "message": "ws closed", "ws": {"code": 1006}},
+        {"expires_time": 1895392523, "ts_unix": 1795391723.016, "event": "ws closed", "code": 1006},
         {"clock": "2026-11-22T23:55:23.016Z", "line": "north", "what": "ws closed", "code": 1006},
         {
             "expires_at": "2026-11-23T23:55:23.016Z",

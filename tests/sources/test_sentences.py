@@ -32,6 +32,19 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         {},
         [{"kind": "close", "code": 1012, "conn": "51ee6670"}],
     ),
+    (
+        "valet :: parking board #6 left code=1001 boards=4",
+        {},
+        [{"kind": "close", "code": 1001, "conn": "6"}],
+    ),
+    (
+        "shore hung up with 1000 'berth time used up' after 40.1 s",
+        {},
+        [
+            {"kind": "close", "code": 1000, "reason": "berth time used up"},
+            {"kind": "end", "ms": 40100.0},
+        ],
+    ),
     ("subscriber 4 off the line, code 1006 ", {}, [{"kind": "close", "code": 1006, "conn": "4"}]),
     ("viewer 7 gone, code=4408", {}, [{"kind": "close", "code": 4408}]),
     ("bye s0006 (1001) after 29 s", {}, [{"kind": "close", "code": 1001}, {"kind": "end"}]),
@@ -1011,6 +1024,10 @@ SILENT = [
 ]
 
 NOISE = """\
+card reader connection closed unexpectedly, will retry
+order 17 left warehouse 3, code=1001
+board 6 left, zip code=10115
+opened with 1000 'points' after 5 s of loading bar for order 7
 kernel: eth0: link up
 unable to upgrade the database connection
 too many sessions in the pool, connection rejected by redis

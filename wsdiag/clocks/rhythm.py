@@ -10,6 +10,7 @@ moments there are, the less exactly need they meet.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -23,6 +24,9 @@ RHYTHMS = ((5, 1), (9, 4), (15, 16))
 
 NEARLY_ALL, MOST = 0.8, 2_000
 """So large a share of a rhythm must meet; of more moments than this none is sought."""
+
+FINE_MS = 1.0
+"""The step of times that are told in parts of a second, as most are."""
 
 FIRST = 4 * MOST
 """So many moments of a source are looked at."""
@@ -39,15 +43,24 @@ def by_rhythm(
     """The clock that fits the one shift after which a source's `moments` are the reference's."""
     if min(len(own), len(others)) < RHYTHMS[0][0]:
         return Clock()
-    step = max(step_ms, step_reference_ms)
+    steps = (step_ms, step_reference_ms)
     for kinds in (("open",), ("attempt", "open", "close", "gone", "message"), ("rejected",)):
         mine, theirs = (seen.filter(pl.col("kind").is_in(kinds)) for seen in (own, others))
-        for least, times in RHYTHMS:
+        # Lines of whole seconds, among others that are finer, need not blur those.
+        both = _finer(mine) and _finer(theirs)
+        finer = (min(step_ms, FINE_MS), min(step_reference_ms, FINE_MS)) if both else steps
+        for told, (least, times) in product(dict.fromkeys((finer, steps)), RHYTHMS):
             if least <= min(len(mine), len(theirs)):
-                met = _shift(mine, theirs, least, times * SETTLE_MS + step)
+                met = _shift(mine, theirs, least, times * SETTLE_MS + max(told))
                 if met is not None:
-                    return fit(met, step_ms, step_reference_ms)
+                    return fit(met, *told)
     return Clock()
+
+
+def _finer(seen: pl.DataFrame) -> bool:
+    """Whether nearly all of these moments are told in parts of a second."""
+    parts = seen.select((pl.col("ts").dt.microsecond() != 0).mean()).item()
+    return parts is not None and parts >= NEARLY_ALL
 
 
 def _shift(

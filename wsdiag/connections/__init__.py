@@ -31,7 +31,9 @@ from wsdiag.connections.counting import (
     with_room,
 )
 from wsdiag.connections.left_apart import left_apart
+from wsdiag.connections.other_requests import other_requests
 from wsdiag.connections.reconnecting import reconnects
+from wsdiag.connections.replacing import replaced
 from wsdiag.connections.table import table
 from wsdiag.connections.trips import proofs, round_trips, said_how
 from wsdiag.connections.unanswered import backend_silent, unanswered
@@ -55,6 +57,7 @@ __all__ = [
     "number_of",
     "proofs",
     "reconnects",
+    "replaced",
     "round_trips",
     "said_how",
     "signs",
@@ -90,9 +93,13 @@ def told(
     """The story of events in parts, which follow one another in the total order, and have sessions;
     `doubtful` as in `table`. `keep` puts away what there may be as much of as of events.
 
-    What is drawn is made once: every detector reads the table, most the signs, and several the
-    round trips.
+    Requests that are no WebSocket's are left out. What is drawn is made once: every detector reads
+    the table, most the signs, and several the round trips.
     """
+    aside = other_requests(signs(pl.concat(parts)))
+    if len(aside):
+        none_of_those = ~pl.col("session").is_in(aside.implode()).fill_null(value=False)
+        parts = [part.filter(none_of_those) for part in parts]
     events = pl.concat(parts)
     known = table(parts, doubtful).lazy()
     if len(parts) > 1:

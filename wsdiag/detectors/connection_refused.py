@@ -14,6 +14,7 @@ import polars as pl
 
 from wsdiag import endings
 from wsdiag.connections import Story, counted, number_of, was_tried
+from wsdiag.event import SERVED
 from wsdiag.finding import MOST, UNMEASURED, Severity, clause, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import marks, stated
@@ -42,6 +43,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     undated = pl.col("undated").first()
     all_along = ~_opened_before() & ~_opened_after() & ~_none_open() & ~undated
     others_lived = pl.col("others_lived").first()
+    served = (pl.col("served").first() > pl.col("ended").max()).fill_null(value=False)
     return flag(
         _refusals(story),
         detector=ID,
@@ -69,7 +71,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             trait("other-route", other_route),
             trait("all-along", all_along),
             trait("others-lived", others_lived),
-            trait("lasting", ~_opened_after() & ~others_lived),
+            trait("lasting", ~_opened_after() & ~others_lived & ~served),
+            trait("served-later", served),
             trait("server-stopped", between & (pl.col("stopped").mean() >= MOST)),
             trait("undated", undated),
             trait("never-open", _none_open() & ~_failures_alone()),
@@ -136,7 +139,10 @@ def _refusals(story: Story) -> pl.LazyFrame:
         ],
         how="diagonal_relaxed",
     )
-    rows = endings.stopped_before(rows, story.signs)
+    page = (pl.col("kind") == "page") & (pl.col("reason") == SERVED)
+    rows = endings.stopped_before(rows, story.signs).join(
+        story.signs.filter(page).select(served=pl.col("ts").max()), how="cross"
+    )
     return rows.join(_others_lived(rows, story), how="cross")
 
 

@@ -9,16 +9,19 @@ as many as at neighbouring ages, or eight that agree within 5 % where a server l
 only now and then. One connection that grew older refutes it. Ends at the expiry of the connection's
 own token are left to token-expiry. A Close frame without a fault's code counts only at the age of a
 known limit (two hours, four hours, a day), or where the clients came back at once: who is sent away
-returns, who wanted to leave does not.
+returns, who wanted to leave does not. Of clients without a name it counts if another connection
+opens from their address at once, much sooner than connections open there otherwise.
 What it cannot see: whose limit it is, unless the owner says so or its default fits.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import polars as pl
 
 from wsdiag import endings, timers
-from wsdiag.connections import POLITE_CODES, Story, number_of, reconnects
+from wsdiag.connections import POLITE_CODES, Story, number_of, reconnects, replaced
 from wsdiag.finding import Severity, clause, flag, plural, trait
 from wsdiag.targets import Targets
 
@@ -34,6 +37,9 @@ KNOWN_LIMIT_S = 3000.0
 
 BACK_S, MOSTLY = 10.0, 0.75
 """So soon, and so many of them, clients return that did not mean to leave."""
+
+MUCH_SOONER = 2
+"""By so many times sooner than connections open there on average, others come in their place."""
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -85,10 +91,14 @@ def _of_age(story: Story) -> pl.LazyFrame:
         (pl.col("clock") == "age") | pl.col("ambiguous")
     )
     returns = reconnects(story.connections).select("session", "reconnect_s")
+    nameless = replaced(story.connections, timedelta(seconds=BACK_S))
+    at_once = pl.col("replaced_s").mean() <= pl.col("usual_s").mean() / MUCH_SOONER
+    in_place = pl.col("replaced_s").is_not_null().mean() >= MOSTLY
     soon = (pl.col("reconnect_s") <= BACK_S).fill_null(False)
     return (
         ends.join(spikes, on="session", how="left")
         .join(returns, on="session", how="left", maintain_order="left")
+        .join(nameless, on="session", how="left", maintain_order="left")
         .join(candidates.select(_candidates=pl.len()), how="cross")
         .with_columns(
             logged=(pl.col("stated") == "age").fill_null(False),
@@ -100,7 +110,7 @@ def _of_age(story: Story) -> pl.LazyFrame:
             polite=pl.col("code").is_not_null() & pl.col("timer_s").is_not_null(),
             ambiguous=pl.col("ambiguous").fill_null(False),
             all_ends=pl.col("_candidates") + pl.col("logged").sum(),
-            back=soon.mean().over("timer_s") >= MOSTLY,
+            back=((soon.mean() >= MOSTLY) | (in_place & at_once)).over("timer_s"),
         )
         .filter(_unmeant())
     )

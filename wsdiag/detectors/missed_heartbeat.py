@@ -6,7 +6,8 @@ Why it matters: it separates a dead peer from a dead network and from a blocked 
 How it decides: a log that says so (`keepalive ping timeout`, `ping timeout`), a Close 1011 with
 that reason, or on the wire a ping that got no pong although the connection lived on for long
 enough. The wire also tells whether TCP acknowledged the ping: then the network is fine and the
-application is not; a ping sent again and again by TCP was never received. A client whose own
+application is not; a ping sent again and again by TCP was never received. A peer that speaks again
+on the connection after it was given up was there, and busy. A client whose own
 heartbeat stops, but which answers the server's Close at once, was there: only its timers slept.
 What it cannot see: a HAR and an access log show no pings; they are not judged on them.
 """
@@ -42,6 +43,9 @@ WENT_ON = pl.duration(seconds=10)
 MORE = 2
 """… and there must be so many times as many of them as of those given up at that moment."""
 
+BUSY = 3
+"""So often it is work: an app that the system froze wakes once."""
+
 _SAID = (
     "(?i)ping timeout|pong timeout|no pong|keepalive|heartbeat|ping timed out|wait for pong"
     "|server activity"
@@ -75,6 +79,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     rows = _with_others(_concerned(story), story)
     on_wire = pl.col("vantages").list.contains("network") & pl.col("_silent")
     again = pl.col("sent_again").fill_null(0) >= 2
+    busy = pl.col("spoke_again").fill_null(value=False).filter(on_wire)
     return flag(
         rows,
         detector=ID,
@@ -95,6 +100,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             trait("acked", (on_wire & ~again).any()),
             trait("clients-silent", pl.col("client_owes").mean() >= MOST),
             trait("answered-late", pl.col("late").fill_null(False).any()),
+            trait("spoke-again", (busy.mean() >= MOST) & (busy.sum() >= BUSY)),
             trait("normal-code", pl.col("normal").mean() >= MOST),
             trait("application-code", pl.col("of_application").mean() >= MOST),
             trait("pong-came", (pl.col("_stated") & pl.col("answered")).any()),
@@ -135,6 +141,7 @@ def _concerned(story: Story) -> pl.LazyFrame:
             "vantages",
             "late",
             "throttled",
+            "spoke_again",
             client_owes=(pl.col("_silent") & (pl.col("dir_asked") == "s2c")).fill_null(False),
             normal=((pl.col("code") == 1000) & said).fill_null(False),
             # The code that one sends who gives up: its log need not say if the peer answered it.
@@ -165,6 +172,7 @@ def _with_heartbeats(story: Story) -> pl.LazyFrame:
         endings.sent_again(events, unanswered),
         endings.throttled(events),
         endings.own_pings(events),
+        endings.spoke_again(events),
     )
     rows = with_room(story.connections)
     for part in parts:

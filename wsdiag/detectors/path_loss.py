@@ -8,7 +8,8 @@ a connection that is gone.
 How it decides: by the error of the operating system or the browser, which names the network; by
 runs of at least three retransmissions after which nothing more was heard; by retransmissions of at
 least 2 % of what was said, on several connections. Only full-size segments in such a run speak for
-a packet that is too large for the path.
+a packet that is too large for the path; the sender first repeats its last segment (RFC 8985 section
+7.3), and where it goes on sooner than its timer lets it, that one was acknowledged.
 What it cannot see: loss on the far side of a proxy, and encrypted content.
 """
 
@@ -38,6 +39,9 @@ LOSSY_SHARE, LOSSY_AT_LEAST = 0.02, 10
 
 FULL_BYTES = 1_000
 """A segment of this size fills the packets of a usual path (MSS 1460, less in tunnels)."""
+
+SHORTEST_TIMER_MS = 200
+"""No sender's timer fires sooner (TCP_RTO_MIN of Linux; RFC 6298 section 2.4 has a second)."""
 
 SILENT_S = 60.0
 """The shortest silence after which a flow may have been forgotten."""
@@ -75,7 +79,7 @@ def _sent_again(story: Story) -> pl.LazyFrame:
         .group_by("session")
         .agg(
             pl.len().alias("again"),
-            pl.col("bytes").filter(pl.col("bytes") > 0).min().alias("smallest"),
+            pl.col("bytes").filter((pl.col("bytes") > 0) & ~_arrived()).min().alias("smallest"),
             pl.col("ts").min().alias("since"),
             pl.col("ts").max().alias("until"),
             SPOT.head(3).alias("again_at"),
@@ -85,6 +89,13 @@ def _sent_again(story: Story) -> pl.LazyFrame:
         said=pl.col("messages_c2s") + pl.col("messages_s2c"),
         heard=pl.max_horizontal("last_c2s", "last_s2c"),
     )
+
+
+def _arrived() -> pl.Expr:
+    """The last segment, sent once more, of which an acknowledgement came back."""
+    until_next = pl.col("ts").shift(-1) - pl.col("ts")
+    at_once = until_next < pl.duration(milliseconds=SHORTEST_TIMER_MS)
+    return (pl.int_range(pl.len()) == 0) & at_once.fill_null(False)
 
 
 def _dead(story: Story, sent_again: pl.LazyFrame) -> pl.LazyFrame:

@@ -7,7 +7,7 @@ Exponential backoff from half a second makes four, so twenty clients that come b
 jitter are no storm, however many attempts they make in total. Clients whose delays grow are not
 counted. One client in a loop is not a fleet and is left to the detectors of its failure.
 What it cannot see: who is who, where no client, user or address is known; then the number of
-connections that were live before stands for the number of clients.
+connections that lived or waited for their handshake stands for the number of clients.
 """
 
 from __future__ import annotations
@@ -141,11 +141,13 @@ def _storm(story: Story) -> pl.LazyFrame:
 
 
 def _counted(attempts: pl.LazyFrame) -> pl.LazyFrame:
-    """Each attempt, with the attempts in the ten seconds from it on and the live connections."""
-    opened, over = pl.col("opened").drop_nulls().sort(), pl.col("over").drop_nulls().sort()
+    """Each attempt, with the attempts in the ten seconds from it on and the live connections; one
+    that waits for its handshake is a client, too."""
+    lasts = pl.col("opened").is_not_null() | pl.col("over").is_not_null()
+    begun, over = pl.col("tried").filter(lasts).sort(), pl.col("over").drop_nulls().sort()
     return attempts.sort("tried", "session").with_columns(
         here=pl.col("tried").search_sorted(pl.col("tried") + WINDOW, side="right").cast(pl.Int64)
         - pl.col("tried").search_sorted(pl.col("tried"), side="left").cast(pl.Int64),
-        live=opened.search_sorted(pl.col("tried"), side="right").cast(pl.Int64)
+        live=begun.search_sorted(pl.col("tried"), side="right").cast(pl.Int64)
         - over.search_sorted(pl.col("tried"), side="right").cast(pl.Int64),
     )

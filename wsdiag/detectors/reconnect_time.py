@@ -6,8 +6,9 @@ Why it matters: for that long the user has no live data, whatever closed the con
 How it decides: only ends that the client did not choose, and only clients that can be recognised
 again: by user, by the id a client log gives them, or by credential. Never by address alone, since
 many clients share one.
-Beside it: clients that say that they give up, and ends after which a library does not try again by
-itself, with no later attempt in that client's evidence.
+Beside it: clients that say that they give up, ends after which a library does not try again by
+itself, with no later attempt in that client's evidence, and pages whose attempts failed and
+stopped, although their server answered other requests long after.
 What it cannot see: clients without a log of their own that never came back.
 """
 
@@ -17,6 +18,7 @@ import polars as pl
 
 from wsdiag.beyond import over_target, within_target
 from wsdiag.connections import Story, by_path, reconnects
+from wsdiag.event import SERVED
 from wsdiag.finding import SPOT, UNMEASURED, Severity, clause, flag, plural, trait
 from wsdiag.targets import Goals, Targets
 from wsdiag.wordings import marks, stated
@@ -33,6 +35,9 @@ DISMISSED = "(?i)^io server disconnect"
 
 FATAL_CODES = (4400, 4401, 4004, 4005, 4406, 4409, 4429, 4500)
 """Closes after which graphql-ws does not retry (enisdenjo/graphql-ws src/client.ts)."""
+
+MUCH_LONGER, LONG_AFTER = 3, pl.duration(seconds=30)
+"""Who backs off waits for twice the last time, at most: after three times of it nothing comes."""
 
 
 def judged(story: Story, goals: Goals) -> pl.LazyFrame:
@@ -71,7 +76,9 @@ def _away(story: Story) -> pl.LazyFrame:
     """One finding over the clients that do not come back."""
     said = stated(story.signs.filter(pl.col("kind").is_in(["error", "close", "end"])), ID)
     return flag(
-        pl.concat([said, _dismissed(story.signs)], how="diagonal_relaxed"),
+        pl.concat(
+            [said, _dismissed(story.signs), _stopped_trying(story.signs)], how="diagonal_relaxed"
+        ),
         detector=ID,
         severity=Severity.ERROR,
         confidence=0.8,
@@ -81,6 +88,7 @@ def _away(story: Story) -> pl.LazyFrame:
         traits=(
             *marks(ID, pl.col("text")),
             trait("never-again", pl.col("dismissed").any()),
+            trait("though-served", pl.col("served").fill_null(value=False).any()),
         ),
     )
 
@@ -111,6 +119,54 @@ def _dismissed(events: pl.LazyFrame) -> pl.LazyFrame:
             pointers=pl.concat_list(SPOT),
             text="reason",
             dismissed=pl.lit(True),
+        )
+    )
+
+
+def _stopped_trying(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Pages of which no attempt came through at last, and which made no more, while their server
+    answered other requests for longer than they had ever waited."""
+    at = pl.col("ts")
+    failed = pl.col("kind").is_in(["refused", "rejected", "error"])
+    served = (pl.col("kind") == "page") & (pl.col("reason") == SERVED)
+    opened = events.filter(pl.col("kind") == "open").group_by("source").agg(opened=at.max())
+    tries = (
+        events.filter((pl.col("kind") == "attempt") & at.is_not_null())
+        .join(opened, on="source", how="left")
+        .filter((at > pl.col("opened")).fill_null(value=True))
+        .sort("ts")
+        .group_by("source")
+        .agg(
+            tries=pl.len(),
+            last_try=at.max(),
+            waited=at.diff().max(),
+            session=pl.col("session").last(),
+            tried_at=SPOT.last(),
+        )
+    )
+    ends = events.filter(failed).group_by("session").agg(pl.lit(value=True).alias("failed"))
+    return (
+        events.filter(served & at.is_not_null())
+        .group_by("source")
+        .agg(answered=at.max(), answered_at=SPOT.last())
+        .join(tries.filter(pl.col("tries") > 1), on="source")
+        .join(ends, on="session")
+        .filter(
+            pl.col("answered") - pl.col("last_try")
+            >= pl.max_horizontal(LONG_AFTER, MUCH_LONGER * pl.col("waited"))
+        )
+        .select(
+            "session",
+            started="last_try",
+            ended="answered",
+            measured=UNMEASURED,
+            pointers=pl.concat_list("tried_at", "answered_at"),
+            text=pl.format(
+                "{} attempts, then none for {} s while its server answers",
+                "tries",
+                (pl.col("answered") - pl.col("last_try")).dt.total_seconds(),
+            ),
+            served=pl.lit(value=True),
         )
     )
 

@@ -13,6 +13,9 @@ from wsdiag.disagreements.shape import BY_CLIENT, BY_SERVER, SHAPE, WIRE, first,
 LONG_AFTER = timedelta(seconds=30)
 """A server's log that goes on so long behind an end would have told it."""
 
+NAMELESS = r"^(?:~|bare )"
+"""So a line is told apart that names no connection."""
+
 OTHERS = 2
 """A log that tells of so many other ends tells ends."""
 
@@ -35,9 +38,16 @@ def find(events: pl.DataFrame, whole: pl.LazyFrame, clocks: Mapping[str, Clock])
         .agg(pl.col("ts").max().alias("last"))
         .collect()
     )
+    # Where an end of some connection or other may be any's, none was forgotten for sure.
+    nameless = (
+        events.filter(BY_SERVER & over & pl.col("conn").str.contains(NAMELESS))
+        .join(opened, on="session", how="anti")
+        .select("source")
+    )
     counting = (
         opened.join(telling, on="source", how="semi")
         .join(events.filter(BY_SERVER & over), on="session", how="anti")
+        .join(nameless, on="source", how="anti")
         .join(last, on="source")
     )
     left = first(events.filter((BY_CLIENT | WIRE) & known & over), "one", at="ts")

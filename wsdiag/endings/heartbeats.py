@@ -13,6 +13,10 @@ https://developer.chrome.com/blog/timer-throttling-in-chrome-88
 """
 
 
+AT_LEAST_LATER_S = 1.0
+"""What comes sooner may have been on its way."""
+
+
 def pace(events: pl.LazyFrame) -> pl.LazyFrame:
     """How often each connection was pinged, in seconds."""
     return (
@@ -92,6 +96,27 @@ def sent_again(events: pl.LazyFrame, unanswered: pl.LazyFrame) -> pl.LazyFrame:
         .filter(pl.col("ts") >= pl.col("asked"))
         .group_by("session")
         .agg(pl.len().alias("sent_again"))
+    )
+
+
+def spoke_again(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Connections on which the wire shows that a peer which had been given up answered later.
+
+    Who was busy finds in the same connection all that was said to it, pings and the Close, and
+    answers; who is gone never does.
+    """
+    said = pl.col("kind").is_in(["ping", "pong", "close"])
+    once = ("session", "source", "conn")
+    on_wire = events.filter((pl.col("vantage") == "network") & pl.col("session").is_not_null())
+    closes = on_wire.filter(pl.col("kind") == "close").sort("ts")
+    given_up = closes.group_by(*once).agg(given_up=pl.col("ts").first(), by=pl.col("dir").first())
+    later = pl.col("given_up") + pl.duration(seconds=AT_LEAST_LATER_S)
+    return (
+        on_wire.filter(said)
+        .join(given_up, on=once)
+        .filter((pl.col("dir") != pl.col("by")) & (pl.col("ts") > later))
+        .select("session", spoke_again=pl.lit(value=True))
+        .unique()
     )
 
 

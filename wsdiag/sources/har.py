@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import polars as pl
 
@@ -21,7 +22,7 @@ from wsdiag.capture.http.handshake import credential, trace
 from wsdiag.capture.http.http1 import Request
 from wsdiag.capture.websocket import payload
 from wsdiag.config import Config
-from wsdiag.event import Kind, Vantage, events
+from wsdiag.event import SERVED, Kind, Vantage, events
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.redact import Redactor, ping_payload
 from wsdiag.sources.browser.har_items import (
@@ -114,6 +115,7 @@ class _Rows:
         self._notebook = contents.current()
         self._last: tuple[int, datetime | None] | None = None
         self._open: dict[str, object] | None = None  # its row, until the first message
+        self._served: dict[str, tuple[int, datetime | None] | None] = {}
 
     def begin(self, pos: int, entry: Entry) -> None:
         """An entry: one HTTP exchange, or a WebSocket connection with messages to come."""
@@ -137,6 +139,7 @@ class _Rows:
             self._handshake(pos, entry, request, columns)
             return
         self._note_fetch(pos, entry, request, instant(entry.started_date_time))
+        self._note_served(pos, entry)
         if "transport=polling" in url:
             self._poll(pos, entry, columns)
 
@@ -166,6 +169,7 @@ class _Rows:
         elif failure:
             kind = Kind.REFUSED if REFUSED.search(failure) else Kind.ERROR
             self._add(kind, pos, answered, reason=told, **columns)
+            self._served[_host(entry)] = None
         else:
             self._conn, self._last = columns["conn"], (pos, started)
 
@@ -238,9 +242,18 @@ class _Rows:
             size=told.size if told.size and told.size >= 0 else None,
         )
 
+    def _note_served(self, pos: int, entry: Entry) -> None:
+        """An answer from a host at which no WebSocket opened any more: it is there."""
+        if _host(entry) in self._served and 200 <= entry.response.status < 500:
+            answered = _later(instant(entry.started_date_time), handshake_ms(entry))
+            self._served[_host(entry)] = (pos, answered)
+
     def frame(self) -> pl.DataFrame:
         """All rows in the order of time."""
         self._stop()
+        for pos, ts in filter(None, self._served.values()):
+            self._add(Kind.PAGE, pos, ts, reason=SERVED)
+        self._served.clear()
         return events(self._rows).sort("ts", "pos", nulls_last=True, maintain_order=True)
 
     def _opened_before(self, ts: datetime | None) -> None:
@@ -259,6 +272,14 @@ class _Rows:
     def _add(self, kind: Kind, pos: int, ts: datetime | None, **columns: object) -> None:
         row = {"ts": ts, "vantage": Vantage.CLIENT, "source": self._source, "pos": pos}
         self._rows.append({**row, "kind": kind, **columns})
+
+
+def _host(entry: Entry) -> str:
+    """Host and port of an entry's URL; empty where it is none."""
+    try:
+        return urlsplit(entry.request.url).netloc
+    except ValueError:
+        return ""
 
 
 def _valid(status: int) -> int | None:

@@ -32,6 +32,9 @@ _WORDS = frozenset({"line", "name"})
 """Of these a value of one word may be another thing: the line of a telephone, a person's name."""
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
+_CLOCK = re.compile(
+    r"(?:^|[^a-z])(?:ts|time|unix|unixtime|epoch|stamp|timestamp|clock)(?:[^a-z]|$)"
+)
 _OTHER_MOMENT = re.compile(
     r"exp|until|next|last|since|start|begin|end|creat|updat|valid|issued|due"
 )
@@ -99,6 +102,13 @@ def stamp_of(flat: Mapping[str, object]) -> Stamp | None:
     # Under whatever name: what is written as a moment, and is not said to be another's.
     for name, value in flat.items():
         if isinstance(value, str) and _MOMENT.match(value) and not _OTHER_MOMENT.search(name):
+            return stamps.of_value(value)
+    for name, value in flat.items():
+        if (
+            isinstance(value, int | float)
+            and _CLOCK.search(name)
+            and not _OTHER_MOMENT.search(name)
+        ):
             return stamps.of_value(value)
     return None
 
