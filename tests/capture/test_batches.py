@@ -30,13 +30,15 @@ def one_by_one(data: bytes) -> tuple[list[Record], Notes]:
 
 
 def in_batches(data: bytes, batch_bytes: int) -> tuple[list[Record], Notes]:
-    """The packets of a capture; each batch, read once more at its place, gives the same."""
-    notes, found, places = Notes(), list[Record](), list[Place]()
+    """The packets of a capture; from the place of each batch on, they are read the same again."""
+    notes, found, places, firsts = Notes(), list[Record](), list[Place](), list[int]()
     for place, batch in placed(BytesIO(data), notes, batch_bytes):
         places.append(place)
+        firsts.append(len(found))
         found += map(batch.record, range(batch.pos.size))
-    once_more = (again(BytesIO(data), place) for place in places)
-    assert [b.record(row) for b in once_more for row in range(b.pos.size)] == found
+    for place, first in zip(places, firsts, strict=True):
+        more = again(BytesIO(data), place, 2 * batch_bytes)
+        assert [b.record(row) for b in more for row in range(b.pos.size)] == found[first:]
     return found, notes
 
 

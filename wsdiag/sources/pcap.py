@@ -191,6 +191,7 @@ def depth(item: InputFile, pos: int, config: Config) -> list[str]:
 def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict[int, str]:
     """The packets at `positions` and `context` around each, one line each. Raw: redact them."""
     wanted = {p + d for p in positions for d in range(-context, context + 1) if p + d > 0}
+    give_back()
     with item.path.open("rb") as file:
         told = describe.packets(file, wanted, _indexes.get(item))
     give_back()

@@ -18,12 +18,14 @@ from wsdiag.capture.packets.records import CUT_SHORT, PCAP_HEAD_BYTES, Notes, ki
 BATCH_BYTES = 32 * 1024**2
 """So much of a file is looked at together."""
 
+FEW_BYTES = 8 * 1024**2
+"""The same where little is made of it."""
+
 
 class Place(NamedTuple):
-    """Where the bytes of a batch stand in a file, and the layout as it was before them."""
+    """Where the bytes of a batch begin in a file, and the layout as it was before them."""
 
     begin: int
-    size: int
     layout: Classic | Blocks
 
 
@@ -62,10 +64,12 @@ def placed(
     notes.finish()
 
 
-def again(stream: BufferedIOBase, place: Place) -> Batch:
-    """The batch that was read at a place."""
+def again(stream: BufferedIOBase, place: Place, batch_bytes: int = FEW_BYTES) -> Iterator[Batch]:
+    """The packets from a place on."""
     stream.seek(place.begin)
-    return next(batch for _, batch in _read(stream, deepcopy(place.layout), Notes(), place.size))
+    for _, batch in _read(stream, deepcopy(place.layout), Notes(), batch_bytes):
+        if batch.pos.size:
+            yield batch
 
 
 def _read(
@@ -84,11 +88,11 @@ def _read(
         starts, stop = walk(layout.chain(room, have), 0, have)
         here = stream.tell() - have
         if starts.size:
-            place = Place(here, have, deepcopy(layout))
+            place = Place(here, deepcopy(layout))
             yield place, layout.batch(room, starts, notes)
         rest = room[stop:have].copy()
         if not read or layout.is_damaged(rest[:16].tobytes()):
-            place = Place(here + stop, rest.size, deepcopy(layout))
+            place = Place(here + stop, deepcopy(layout))
             yield place, batch_of([*layout.rest(BytesIO(rest.tobytes()), notes)])
             return
         if not stop and have == end:  # one packet fills it

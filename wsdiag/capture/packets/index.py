@@ -53,9 +53,7 @@ class Index:
             here = np.isin(part.pairs, pairs)
             here[max(last - part.first + 1, 0) :] = False
             here[_rows(part, places)] = True
-            if here.any():
-                batch = again(stream, part.place)
-                yield Batch(batch.data, *(column[here] for column in batch[1:]))
+            yield from _again(stream, part.place, np.flatnonzero(here))
 
 
 def indexed(stream: BufferedIOBase, last: int, batch_bytes: int = BATCH_BYTES) -> Index:
@@ -67,6 +65,19 @@ def indexed(stream: BufferedIOBase, last: int, batch_bytes: int = BATCH_BYTES) -
         if batch.pos[-1] >= last:
             break
     return index
+
+
+def _again(stream: BufferedIOBase, place: Place, rows: Ints) -> Iterator[Batch]:
+    """These rows of the batch at a place."""
+    begin = 0
+    for batch in again(stream, place) if rows.size else ():
+        end = begin + batch.pos.size
+        here = rows[(rows >= begin) & (rows < end)] - begin
+        if here.size:
+            yield Batch(batch.data, *(column[here] for column in batch[1:]))
+        if rows[-1] < end:
+            return
+        begin = end
 
 
 def _rows(part: _Part, places: Ints) -> Ints:
