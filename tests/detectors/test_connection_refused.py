@@ -45,6 +45,23 @@ def test_refused_after_a_server_said_that_it_stops(
     assert ("server-stopped" in judge(NAME, rows).traits) is found
 
 
+@pytest.mark.parametrize(
+    ("down", "up", "found"),
+    [(9, 14, True), (15, 17, True), (9, 9.5, False), (None, 14, False), (9, None, False)],
+    ids=["before", "by the next check", "before it was refused", "not down", "not up"],
+)
+def test_refused_while_a_proxy_has_its_backend_down(
+    down: float | None, up: float | None, *, found: bool
+) -> None:
+    rows = [*life("a", 0, 9, code=1012), *refusals(10, 11), *life("b", 13, 20, code=1000, by="c2s")]
+    for kind, at, reason in (
+        ("server_stop", down, "Server be/node1 is DOWN, reason: Layer4 connection problem"),
+        ("server_start", up, "Server be/node1 is UP, reason: Layer7 check passed, code: 200"),
+    ):
+        rows += [row(kind, at, None, PROXY, reason=reason)] if at is not None else []
+    assert ("back-again" in judge(NAME, rows).traits) is found
+
+
 def test_refused_to_the_end_after_it_worked() -> None:
     said = judge(NAME, [*life("a", 0, 9), *refusals(10, 11)])
     assert said.traits == {"direct", "lasting"}

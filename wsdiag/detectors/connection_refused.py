@@ -74,6 +74,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             trait("lasting", ~_opened_after() & ~others_lived & ~served),
             trait("served-later", served),
             trait("server-stopped", between & (pl.col("stopped").mean() >= MOST)),
+            trait("back-again", between & (pl.col("back").mean() >= MOST)),
             trait("undated", undated),
             trait("never-open", _none_open() & ~_failures_alone()),
         ),
@@ -140,7 +141,7 @@ def _refusals(story: Story) -> pl.LazyFrame:
         how="diagonal_relaxed",
     )
     page = (pl.col("kind") == "page") & (pl.col("reason") == SERVED)
-    rows = endings.stopped_before(rows, story.signs).join(
+    rows = endings.down_and_up(endings.stopped_before(rows, story.signs), story.signs).join(
         story.signs.filter(page).select(served=pl.col("ts").max()), how="cross"
     )
     return rows.join(_others_lived(rows, story), how="cross")

@@ -19,7 +19,7 @@ from wsdiag.endings.heartbeats import (
 from wsdiag.endings.one_clock import MANY, REPEATED, SURVIVED
 from wsdiag.endings.shutdowns import by_order
 from wsdiag.endings.spikes import by_clock, out_of
-from wsdiag.endings.surroundings import killed, stopped_before
+from wsdiag.endings.surroundings import down_and_up, killed, stopped_before
 from wsdiag.endings.triggers import triggers
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "TICK_S",
     "by_clock",
     "by_order",
+    "down_and_up",
     "ends",
     "killed",
     "of_fleet",

@@ -87,6 +87,37 @@ def stopped_before(rows: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
     return told.with_columns(stopped=pl.col("_at").is_not_null()).drop("_at")
 
 
+def down_and_up(rows: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows in the order of `started`, with `back`: whether a server was said to go away shortly
+    before, or by the proxy's next check, and to be there again shortly after, as Boolean."""
+    kind, dated = pl.col("kind"), pl.col("ts").is_not_null()
+    gone = (
+        events.filter(dated & (kind == "server_stop") & ~_halts()).select(_gone="ts").sort("_gone")
+    )
+    there = events.filter(dated & (kind == "server_start")).select(_there="ts").sort("_there")
+    told = (
+        rows.with_columns(_checked=pl.col("started") + AROUND)
+        .sort("started")
+        .join_asof(
+            gone,
+            left_on="_checked",
+            right_on="_gone",
+            tolerance=AROUND + AFTER,
+            coalesce=False,
+        )
+        .join_asof(
+            there,
+            left_on="started",
+            right_on="_there",
+            strategy="forward",
+            tolerance=AFTER,
+            coalesce=False,
+        )
+    )
+    back = pl.col("_gone").is_not_null() & (pl.col("_there") >= pl.col("_gone"))
+    return told.with_columns(back=back.fill_null(value=False)).drop("_gone", "_there", "_checked")
+
+
 def around(
     waves: pl.LazyFrame, events: pl.LazyFrame, clock_errors_s: Mapping[str, float]
 ) -> pl.LazyFrame:
