@@ -21,6 +21,74 @@ EXPIRY = datetime.fromtimestamp(1795400000, UTC)
 
 # message, fields, and for each expected row the columns that matter.
 SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
+    # -- what plainly fails, in the words of many libraries --
+    (
+        "System.Net.WebSockets.WebSocketException (0x80004005): Invalid state 'Aborted'",
+        {},
+        [{"kind": "error", "reason": "Invalid state 'Aborted'"}],
+    ),
+    ("websocket dial failed: deadline", {}, [{"kind": "error", "reason": "deadline"}]),
+    ("Error: WebSocket was closed before the connection was established", {}, [{"kind": "error"}]),
+    ("could not establish WebSocket connection", {}, [{"kind": "error"}]),
+    (
+        "a.WebSocketHandshakeException: Invalid handshake response getStatus: 302 Found",
+        {},
+        [
+            {"kind": "rejected", "code": 302},
+        ],
+    ),
+    (
+        "Blocked websocket connection from disallowed origin https://a.example",
+        {},
+        [
+            {"kind": "rejected", "reason": "disallowed origin https://a.example"},
+        ],
+    ),
+    (
+        "WebSocket upgrade rejected: Origin not in allowlist",
+        {},
+        [
+            {"kind": "rejected", "reason": "Origin not in allowlist"},
+        ],
+    ),
+    ("handle_read_frame error: websocketpp.transport:7 (End of File)", {}, [{"kind": "end"}]),
+    (
+        "Disconnect close local:[1006,End of File] remote:[1006]",
+        {},
+        [
+            {"kind": "close", "code": 1006, "reason": "End of File"},
+        ],
+    ),
+    ("Disconnect close local:[1000] remote:[1001,bye]", {}, [{"kind": "close", "code": 1001}]),
+    (
+        r"WebSocket error: fin=1 opcode=8 data=b'\x03\xe8closing'",
+        {},
+        [
+            {"kind": "close", "code": 1000, "reason": "closing"},
+        ],
+    ),
+    (
+        "ws[/ws][3] error(1002): Invalid UTF-8 in text frame",
+        {},
+        [
+            {"kind": "close", "code": 1002, "conn": "3"},
+        ],
+    ),
+    (
+        "There is already existing websocket connection for this device. Replacing.",
+        {},
+        [
+            {"kind": "close", "reason": "already existing"},
+        ],
+    ),
+    ("Send buffer for client '10.0.0.7:51022' is full, dropping", {}, [{"kind": "backpressure"}]),
+    (
+        "No data received on websocket for 60s, reconnecting",
+        {},
+        [
+            {"kind": "heartbeat_timeout", "ms": 60000.0},
+        ],
+    ),
     # -- those who come and leave, in an application's own words --
     (
         "viewer #38 walked out after 10.5s, code=1001 (5 left)",
@@ -1205,6 +1273,13 @@ stream processing started
 client error: invalid form field email
 origin warehouse not allowed for sku 12
 broadcast email to 4000 users finished
+WebSocketException handler registered
+creating websocket connection pool
+websocket timeout raised to 30 s
+the duplicate session cookie was replaced
+no data received on ws-import for 3 days
+order 7 refers to an unknown origin
+write buffer for table orders is full
 """.splitlines()
 
 NOISE_WITH_FIELDS: list[tuple[str, dict[str, object]]] = [

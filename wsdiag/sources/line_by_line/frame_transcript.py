@@ -18,7 +18,7 @@ from wsdiag.sources.formats.words import Fields, RowMaker
 from wsdiag.sources.line_by_line import frame_text
 
 LINE = re.compile(
-    r"^(?P<logger>\S*websockets\S*?[\]:\s]+(?:- [A-Z]+ - )?(?:(?:server|client) )?"
+    r"^(?P<logger>\S*websockets(?!\.py\b)\S*?[\]:\s]+(?:- [A-Z]+ - )?(?:(?:server|client) )?"
     r"|(?:server|client)[\s:]+)?"
     r"(?P<mark>[<>=!%x-]) (?P<text>.+)$"
 )

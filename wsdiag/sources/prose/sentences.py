@@ -26,6 +26,9 @@ _FRAME = re.compile(
     r"Frame\(fin=(?P<fin>True|False), opcode=(?P<opcode>\d{1,2}), "
     r"data=(?P<data>b'(?:[^'\\]|\\.)*'|b\"(?:[^\"\\]|\\.)*\")"
 )
+_RAISED = re.compile(r"\bfin=1 opcode=8 data=(?P<data>b'(?:[^'\\]|\\.)*'|b\"(?:[^\"\\]|\\.)*\")")
+"""A Close frame as websocket-client (ABNF in _abnf.py) gives it to the handler of errors."""
+
 _ELIDED = re.compile(rb"\.\.\.(\d{1,15}) bytes$")
 _FRAME_KINDS = {1: Kind.MESSAGE, 2: Kind.MESSAGE, 8: Kind.CLOSE, 9: Kind.PING, 10: Kind.PONG}
 _MEMORY = re.compile(
@@ -45,6 +48,10 @@ def rows_of(message: str, fields: Mapping[str, object]) -> list[Row]:
     line = Line(message, fields)
     if "frame(" in line.low and (frame := _FRAME.match(line.text)):
         return [_frame_row(frame)]
+    if "opcode=8" in line.low and (frame := _RAISED.search(line.text)):
+        return [
+            known({"kind": Kind.CLOSE.value, **_said_at_close(ast.literal_eval(frame["data"]))})
+        ]
     told = {phrase.kind: (phrase, match) for phrase, match in meanings.phrases(line)}
     found = meanings.settled(told)
     if found and v.ECHO.search(line.low):
@@ -98,8 +105,13 @@ def _frame_row(frame: re.Match[str]) -> Row:
     elided = _ELIDED.search(data)
     row["bytes"] = int(elided[1]) if elided else len(data)
     if kind is Kind.CLOSE:
-        row["code"] = int.from_bytes(data[:2], "big") if len(data) >= 2 else 1005
-        row["reason"] = shown_values.reason(data[2:].decode("utf-8", "replace"))
+        row |= _said_at_close(data)
     elif kind is not Kind.MESSAGE and not elided:
         row["trace"] = ping_payload(data[:125])
     return known(row)
+
+
+def _said_at_close(data: bytes) -> Row:
+    """The code and the reason in a Close frame (RFC 6455 section 5.5.1)."""
+    code = int.from_bytes(data[:2], "big") if len(data) >= 2 else 1005
+    return {"code": code, "reason": shown_values.reason(data[2:].decode("utf-8", "replace"))}
