@@ -555,6 +555,11 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         {},
         [{"kind": "refused", "peer": None}],
     ),
+    (
+        "tablet-4: no luck, xhr post error 400",
+        {},
+        [{"kind": "error", "reason": "xhr post error 400", "speaker": "tablet-4"}],
+    ),
     ("[Errno 111] Connection refused - goodbye", {}, [{"kind": "refused"}]),
     ("ws connect failed client=c01 error=ECONNREFUSED", {}, [{"kind": "refused", "conn": "c01"}]),
     ("Error: Unexpected server response: 403", {}, [{"kind": "rejected", "code": 403}]),
