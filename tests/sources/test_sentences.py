@@ -555,6 +555,10 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         {},
         [{"kind": "refused", "peer": None}],
     ),
+    *(  # bytes that Python never wrote so
+        (f"error from callback: fin=1 opcode=8 data=b'{odd}'", {}, [{"kind": "close"}])
+        for odd in ("\\xZZ", "é", "a\0b")
+    ),
     (
         "tablet-4: no luck, xhr post error 400",
         {},

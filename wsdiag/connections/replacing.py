@@ -32,15 +32,19 @@ def replaced(connections: pl.LazyFrame, within: timedelta) -> pl.LazyFrame:
             lives.filter(pl.col("ended").is_not_null()).select(*_WHERE, "session", at="ended"),
         ]
     )
+    schema = {"session": pl.String, "replaced_s": pl.Float64, "usual_s": pl.Float64}
     # At one instant the end comes first.
-    rows = (
+    return (
         turns.join(usual, on=_WHERE, nulls_equal=True)
         .sort(*_WHERE, "at", "session", nulls_last=True)
         .select(pl.struct(*_WHERE).rank("dense").alias("place"), "session", "at", "usual_s")
-        .collect(engine="in-memory")
+        .map_batches(
+            lambda rows: pl.DataFrame(
+                list(_matched(rows.iter_rows(), within)), schema, orient="row"
+            ),
+            schema=schema,
+        )
     )
-    schema = {"session": pl.String, "replaced_s": pl.Float64, "usual_s": pl.Float64}
-    return pl.LazyFrame(list(_matched(rows.iter_rows(), within)), schema, orient="row")
 
 
 def _matched(

@@ -185,7 +185,7 @@ def _complete(
 
 
 def _add_identity(row: Row, kind: Kind, text: str, said: Mapping[str, str]) -> None:
-    """Add who: the ids and credentials of the fields, then those in the mentions."""
+    """Add who: the ids and credentials of the fields, then those in the prose."""
     if kind in _OF_THE_PROCESS and "conn" not in row:
         return
     who = of.identity(said, kind in (Kind.TOKEN, Kind.AUTH))

@@ -21,12 +21,12 @@ from wsdiag.sources.prose import vocabulary as v
 from wsdiag.sources.prose.phrase_rows import known
 from wsdiag.sources.prose.statements import READ, Line, fields_tell, lower, statement
 
+_BYTES = r"(?P<data>b'(?:[^'\\]|\\.)*'|b\"(?:[^\"\\]|\\.)*\")"
 _FRAME = re.compile(
     r"^(?P<side>server|client) (?P<way>[<>]) "
-    r"Frame\(fin=(?P<fin>True|False), opcode=(?P<opcode>\d{1,2}), "
-    r"data=(?P<data>b'(?:[^'\\]|\\.)*'|b\"(?:[^\"\\]|\\.)*\")"
+    rf"Frame\(fin=(?P<fin>True|False), opcode=(?P<opcode>\d{{1,2}}), data={_BYTES}"
 )
-_RAISED = re.compile(r"\bfin=1 opcode=8 data=(?P<data>b'(?:[^'\\]|\\.)*'|b\"(?:[^\"\\]|\\.)*\")")
+_RAISED = re.compile(rf"\bfin=1 opcode=8 data={_BYTES}")
 """A Close frame as websocket-client (ABNF in _abnf.py) gives it to the handler of errors."""
 
 _ELIDED = re.compile(rb"\.\.\.(\d{1,15}) bytes$")
@@ -49,9 +49,8 @@ def rows_of(message: str, fields: Mapping[str, object]) -> list[Row]:
     if "frame(" in line.low and (frame := _FRAME.match(line.text)):
         return [_frame_row(frame)]
     if "opcode=8" in line.low and (frame := _RAISED.search(line.text)):
-        return [
-            known({"kind": Kind.CLOSE.value, **_said_at_close(ast.literal_eval(frame["data"]))})
-        ]
+        data = _bytes_of(frame["data"])
+        return [known({"kind": Kind.CLOSE.value, **({} if data is None else _said_at_close(data))})]
     told = {phrase.kind: (phrase, match) for phrase, match in meanings.phrases(line)}
     found = meanings.settled(told)
     if found and v.ECHO.search(line.low):
@@ -98,9 +97,8 @@ def _frame_row(frame: re.Match[str]) -> Row:
     kind = _FRAME_KINDS.get(int(frame["opcode"]), Kind.MESSAGE)
     sent_by_server = (frame["side"] == "server") == (frame["way"] == ">")
     row: Row = {"kind": kind.value, "dir": (Dir.S2C if sent_by_server else Dir.C2S).value}
-    try:
-        data = ast.literal_eval(frame["data"])
-    except (ValueError, SyntaxError):
+    data = _bytes_of(frame["data"])
+    if data is None:
         return row
     elided = _ELIDED.search(data)
     row["bytes"] = int(elided[1]) if elided else len(data)
@@ -109,6 +107,15 @@ def _frame_row(frame: re.Match[str]) -> Row:
     elif kind is not Kind.MESSAGE and not elided:
         row["trace"] = ping_payload(data[:125])
     return known(row)
+
+
+def _bytes_of(literal: str) -> bytes | None:
+    """The bytes that Python wrote so; None where it did not write them."""
+    try:
+        data = ast.literal_eval(literal)
+    except (ValueError, SyntaxError):
+        return None
+    return data if isinstance(data, bytes) else None
 
 
 def _said_at_close(data: bytes) -> Row:
