@@ -161,6 +161,24 @@ def test_one_line_of_the_owner_is_proof() -> None:
     assert "proxy-timer-logged" in finding["traits"]
 
 
+def test_the_owners_line_counts_though_a_server_saw_more() -> None:
+    """Behind a proxy each FIN looks like the client's; the same end is not counted twice."""
+    rows = [
+        r
+        for n, age in enumerate([60.0, 71.0, 95.0, 143.0])
+        for r in (
+            row("open", 9.0 * n, f"web-{n}", SERVER),
+            row("close", 9.0 * n + age, f"web-{n}", SERVER, dir="c2s"),
+            row("timeout", 9.0 * n + age, f"*{n}", PROXY, reason=NGINX),
+            row("end", 9.0 * n + age, f"*{n}", PROXY, reason="timeout"),
+        )
+    ]
+    said = judge(NAME, rows)
+    (finding,) = said.findings
+    assert finding["count"] == 4
+    assert "proxy-timer-logged" in said.traits
+
+
 def test_haproxy_says_so_in_its_flag() -> None:
     rows = [row("timeout", 40, "10.0.0.9:5000", "haproxy.log", vantage="proxy", reason="cD")]
     rows = [*life("10.0.0.9:5000", 0, 40, source="haproxy.log", vantage="proxy"), *rows]

@@ -9,6 +9,9 @@ from wsdiag.connections import AUTH_CODES, Story, counted
 TICK_S, COARSE_TICK_S = 0.5, 1.0
 """Timers tick coarsely, and a log in whole seconds measures no finer than one."""
 
+SAME_MOMENT = "2s"
+"""How far two sources may differ on one moment: a second of log resolution on either side."""
+
 NEAR_EXPIRY_S = 5.0
 """An end this close to its token's expiry is the token's."""
 
@@ -42,8 +45,7 @@ def ends(story: Story) -> pl.LazyFrame:
     )
     from_expiry_s = (moment - pl.col("expires")).dt.total_microseconds().abs() / 1e6
     return (
-        counted(story.connections.filter((pl.col("gone") & ~pl.col("fragment")) | pl.col("timer")))
-        .join(_stated(story.signs), on="session", how="left")
+        _each_once(story)
         .join(_unseen(story.signs), on="session", how="left")
         .with_columns(
             stated=pl.when(~bystander).then("stated"),
@@ -82,6 +84,34 @@ def ends(story: Story) -> pl.LazyFrame:
             pointers="closing",
         )
     )
+
+
+def _each_once(story: Story) -> pl.LazyFrame:
+    """The ends, each once, with what the owner of a timer states of it.
+
+    The owner's word counts though another source has seen more, and there the one that sends the
+    FIN is told for the other: what ended elsewhere at that moment is the same end.
+    """
+    over = story.connections.filter((pl.col("gone") & ~pl.col("fragment")) | pl.col("timer")).join(
+        _stated(story.signs), on="session", how="left"
+    )
+    owned = over.filter(pl.col("stated").is_not_null())
+    moment = pl.coalesce("ended", "closed", "last_seen").dt.truncate(SAME_MOMENT)
+    moments = owned.select(
+        "by",
+        _moment=pl.concat_list(
+            moment.dt.offset_by(by) for by in (f"-{SAME_MOMENT}", "0s", SAME_MOMENT)
+        ),
+    )
+    rest = over.filter(pl.col("stated").is_null())
+    told_again = (
+        rest.select("session", "vantages", _moment=moment)
+        .join(moments.explode("_moment").unique(), on="_moment")
+        .filter(~pl.col("vantages").list.contains(pl.col("by")))
+        .select("session")
+        .unique()
+    )
+    return pl.concat([owned, counted(rest.join(told_again, on="session", how="anti"))])
 
 
 def _unseen(events: pl.LazyFrame) -> pl.LazyFrame:
