@@ -395,3 +395,31 @@ def alike(coded: bool) -> list[dict]:
 @pytest.mark.parametrize(("coded", "found"), [(True, 0), (False, 1)])
 def test_ends_of_which_another_source_tells_a_close_frame(coded: bool, found: int) -> None:
     assert len(judge(NAME, alike(coded)).findings) == found
+
+
+@pytest.mark.parametrize(
+    ("ages", "ended", "fired", "measured"),
+    [
+        ([60.0], [60.0], [60.0], 60.0),
+        ([60.0, 60.0, 60.0], [60.0, 80.0, 131.0], [60.0, 80.0, 131.0], 60.0),
+        ([60.0, 84.0], [100.0, 100.0], [100.0, 100.0], None),  # nobody knows which was whose
+        ([60.0], [75.0], [60.0], None),  # another end than the one that the timer made
+    ],
+)
+def test_a_timer_without_a_word_of_whose_connection_it_ended(
+    ages: list[float], ended: list[float], fired: list[float], measured: float | None
+) -> None:
+    """A proxy's error log; the application's own log tells of more, but not why they ended."""
+    rows = [
+        r
+        for n, (age, over) in enumerate(zip(ages, ended, strict=True))
+        for r in life(f"app{n}", over - age, over, source=SERVER, by=None, how="eof")
+    ]
+    for n, moment in enumerate(fired):
+        rows.append(row("timeout", moment, f"*{n}", PROXY, reason=NGINX))
+        rows.append(row("end", moment, f"*{n}", PROXY, reason="timeout"))
+    said = judge(NAME, rows)
+    (finding,) = said.findings
+    assert finding["count"] == len(fired)
+    assert finding["measured"] == (None if measured is None else pytest.approx(measured))
+    assert "proxy-timer-logged" in said.traits

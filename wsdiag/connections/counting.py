@@ -42,8 +42,8 @@ def number_of(connections: pl.LazyFrame, said: str) -> pl.LazyFrame:
     )
 
 
-def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
-    """Each real connection once.
+def counted(connections: pl.LazyFrame, always: pl.Expr | None = None) -> pl.LazyFrame:
+    """Each real connection once; also those of which `always` holds, whoever tells of them.
 
     Sessions that nothing ties together may be one connection told twice. The vantage that saw of
     most what their attempts came to, of two that saw as many most in all, and then most of their
@@ -82,6 +82,7 @@ def counted(connections: pl.LazyFrame) -> pl.LazyFrame:
         .with_columns(_by_best=by_best)
         .filter(
             pl.col("_by_best")
+            | (pl.lit(value=False) if always is None else always)
             | ~first.is_between(
                 first.filter("_by_best").min() - SLACK, last.filter("_by_best").max() + SLACK
             ).fill_null(True)

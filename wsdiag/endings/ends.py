@@ -5,12 +5,10 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import AUTH_CODES, Story, counted
+from wsdiag.endings.fired import with_their_lives
 
 TICK_S, COARSE_TICK_S = 0.5, 1.0
 """Timers tick coarsely, and a log in whole seconds measures no finer than one."""
-
-SAME_MOMENT = "2s"
-"""How far two sources may differ on one moment: a second of log resolution on either side."""
 
 NEAR_EXPIRY_S = 5.0
 """An end this close to its token's expiry is the token's."""
@@ -43,9 +41,14 @@ def ends(story: Story) -> pl.LazyFrame:
         & pl.col("frameless")
         & (pl.col("end_reason") == "eof").fill_null(False)
     )
+    # Whoever else tells of these ends, only a timer's owner can say that it fired.
+    known = counted(
+        story.connections.filter((pl.col("gone") & ~pl.col("fragment")) | pl.col("timer")),
+        always=pl.col("timer"),
+    )
     from_expiry_s = (moment - pl.col("expires")).dt.total_microseconds().abs() / 1e6
-    return (
-        _each_once(story)
+    return with_their_lives(
+        known.join(_stated(story.signs), on="session", how="left")
         .join(_unseen(story.signs), on="session", how="left")
         .with_columns(
             stated=pl.when(~bystander).then("stated"),
@@ -84,34 +87,6 @@ def ends(story: Story) -> pl.LazyFrame:
             pointers="closing",
         )
     )
-
-
-def _each_once(story: Story) -> pl.LazyFrame:
-    """The ends, each once, with what the owner of a timer states of it.
-
-    The owner's word counts though another source has seen more, and there the one that sends the
-    FIN is told for the other: what ended elsewhere at that moment is the same end.
-    """
-    over = story.connections.filter((pl.col("gone") & ~pl.col("fragment")) | pl.col("timer")).join(
-        _stated(story.signs), on="session", how="left"
-    )
-    owned = over.filter(pl.col("stated").is_not_null())
-    moment = pl.coalesce("ended", "closed", "last_seen").dt.truncate(SAME_MOMENT)
-    moments = owned.select(
-        "by",
-        _moment=pl.concat_list(
-            moment.dt.offset_by(by) for by in (f"-{SAME_MOMENT}", "0s", SAME_MOMENT)
-        ),
-    )
-    rest = over.filter(pl.col("stated").is_null())
-    told_again = (
-        rest.select("session", "vantages", _moment=moment)
-        .join(moments.explode("_moment").unique(), on="_moment")
-        .filter(~pl.col("vantages").list.contains(pl.col("by")))
-        .select("session")
-        .unique()
-    )
-    return pl.concat([owned, counted(rest.join(told_again, on="session", how="anti"))])
 
 
 def _unseen(events: pl.LazyFrame) -> pl.LazyFrame:
