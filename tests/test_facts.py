@@ -36,6 +36,13 @@ def facts(rows: list[dict[str, Any]]) -> Facts:
     return measure(story(rows)).facts
 
 
+def test_a_code_that_a_client_tells_in_the_file_of_a_proxys_log() -> None:
+    """What the proxy opened and ended by name leaves no room for its own, but for the client's."""
+    rows = [row("open", 0, "a", PROXY), row("end", 60, "a", PROXY)]
+    client = row("close", 60.5, None, PROXY, vantage="client", code=1006)
+    assert facts([*rows, client]).close_codes == {"none": 1}
+
+
 def twins(**client: Any) -> list[dict[str, Any]]:
     """Two connections of one user at one moment, as the wire and a client's log tell them."""
     rows = []

@@ -323,6 +323,35 @@ def test_single_cut_at_a_known_default_by_the_proxy() -> None:
     assert "repeats" not in said.traits
 
 
+@pytest.mark.parametrize(
+    ("ages", "found"),
+    [
+        ([60.001], 1),
+        ([60.004, 60.001], 1),
+        ([60.4], 0),  # later than any timer fires
+        ([59.9], 0),
+        ([60.001, 12.4, 33.0, 5.2], 0),  # of many one ends there by chance
+        ([60.001, 3608.2, 250.7], 0),
+    ],
+)
+@pytest.mark.parametrize("by", [None, "c2s"])
+def test_an_age_to_the_millisecond_in_an_access_log(
+    ages: list[float], found: int, by: str | None
+) -> None:
+    """Envoy's DC and a bare 101 tell of the side in front, and that may be a load balancer."""
+    rows = [
+        r
+        for n, age in enumerate(ages)
+        for r in (
+            row("open", 100.5 * n + 0.125, f"c{n}", PROXY),
+            row("end", 100.5 * n + 0.125 + age, f"c{n}", PROXY, dir=by, ms=age * 1000),
+        )
+    ]
+    said = judge(NAME, rows)
+    assert len(said.findings) == found
+    assert not said.traits & {"proxy-ended", "repeats", "proxy-timer-logged"}
+
+
 def test_single_cut_at_another_length_is_nothing() -> None:
     assert judge(NAME, cut(47.0)).findings == []
 

@@ -91,6 +91,25 @@ def test_a_reload_before_it() -> None:
     assert "proxy-reloaded" not in judge(NAME, [*ending(8), late]).traits
 
 
+@pytest.mark.parametrize(
+    ("ends", "found"),
+    [
+        ((26.0, 329.0), True),  # 26 and 29 s after the reloads at 0 and 300
+        ((26.0, 339.0), False),
+        ((26.0, 150.0, 210.0, 329.0, 411.0, 502.0, 640.0, 777.0), False),
+    ],
+)
+def test_ends_at_nearly_one_distance_from_each_reload(ends: tuple[float, ...], found: bool) -> None:
+    """kubernetes/ingress-nginx#9516: old workers are told to go a few seconds later each time."""
+    reloads = [row("reload", at, None, PROXY, pos=int(at)) for at in (0.0, 300.0)]
+    gone = [
+        r
+        for n, at in enumerate(ends)
+        for r in (row("open", -1000, f"c{n}", SERVER), row("end", at, f"c{n}", SERVER))
+    ]
+    assert ("drain-offset" in judge(NAME, [*reloads, *gone]).traits) is found
+
+
 def test_people_who_leave_one_after_the_other_are_no_restart() -> None:
     """A log says 1001, and not from which side: a server goes away from everybody at once."""
     leaving = ending(6, apart=0.7, code=1001, source=CLIENT)

@@ -34,6 +34,7 @@ TEXT = 'INFO:     127.0.0.1:50436 - "WebSocket /ws/echo" [accepted]'
         ("web-1  | ", None),
         ("0|chat-api  | ", None),
         ("[pod/x/c] ", None),
+        ("[nginx-ingress-2zbxs] ", None),
         (
             "[pod/x/c] 2016-10-06T00:17:09Z stderr F Nov 22 23:50:33 web1 app[1]: ",
             "1904-11-22T23:50:33",
@@ -55,6 +56,7 @@ def test_peel(head: str, time: str | None) -> None:
         "INFO:     connection open",
         "[12:34:56] ws open",
         "[ActionCable] WebSocket onopen event",
+        "[socket-error] ws closed",
         "error: connect ECONNREFUSED",
         "",
     ],

@@ -106,9 +106,11 @@ def with_room(connections: pl.LazyFrame) -> pl.LazyFrame:
     A fragment is an end whose line names no connection. As many of them as a log opens connections
     without ending them by name are those ends, the ones with a code first; more repeat known ones.
     """
+    place = ["sources", "vantages"]  # one file may hold what several programs say
     by_source = (
         connections.explode("sources")
-        .group_by("sources")
+        .explode("vantages")
+        .group_by(place)
         .agg(
             (pl.col("was_open") & ~pl.col("gone")).sum().alias("_endless"),
             pl.col("was_open").sum().alias("_opened"),
@@ -116,10 +118,13 @@ def with_room(connections: pl.LazyFrame) -> pl.LazyFrame:
     )
     told = pl.col("fragment") & pl.col("gone")
     rank = (told & pl.col("code").is_not_null()).cast(pl.Int8) * 2 + told.cast(pl.Int8)
-    room = (rank.rank("ordinal", descending=True) <= pl.col("_endless")).over("_source")
+    own = ["_source", "_vantage"]
+    room = (rank.rank("ordinal", descending=True) <= pl.col("_endless")).over(own)
     return (
-        connections.with_columns(_source=pl.col("sources").list.first())
-        .join(by_source, left_on="_source", right_on="sources", how="left", maintain_order="left")
+        connections.with_columns(
+            _source=pl.col("sources").list.first(), _vantage=pl.col("vantages").list.first()
+        )
+        .join(by_source, left_on=own, right_on=place, how="left", maintain_order="left")
         .filter(~told | room | (pl.col("_opened") == 0))
-        .drop("_source", "_endless", "_opened")
+        .drop(*own, "_endless", "_opened")
     )

@@ -8,7 +8,8 @@ side other than the client ended without a Close frame, after silences within 1.
 (either way, or in one direction), at different moments, five times as many as after neighbouring
 silences; one connection that survived a longer silence refutes the timer. Where only ages are known
 (an access log), or both agree equally well, that is said: idle time and age cannot be told apart;
-ages alone must be a known timer's, or ten seconds and more that agree within half a second. Where
+ages alone must be a known timer's, or ten seconds and more that agree within half a second; one or
+two alone that a proxy's access log tells must be a known timer's to the millisecond. Where
 the owner's line says nothing of the silence and the ages differ, the shortest bounds the timer.
 What it cannot see: which hop owns the timer, when the capture shows one leg only.
 """
@@ -35,6 +36,9 @@ SEE_PINGS = ("network", "server")
 LOOSE_S = 0.5
 """A timer fires within milliseconds: where only ages are known, and they differ by more, whoever
 leaves after about as long looks the same."""
+
+DOT_S = 0.05
+"""A timer fires so soon after its time; few connections end there by chance."""
 
 SHORTEST_AGE_S = 10.0
 """Ages alone that are shorter are no idle timer's: the shortest default of any hop is 30 s."""
@@ -170,8 +174,7 @@ def _cut(story: Story) -> pl.LazyFrame:
     lone = (
         at_default
         & (pl.col("survived") <= silence * endings.SURVIVED + endings.TICK_S).fill_null(True)
-        & (pl.col("closed_by") == "proxy")
-        & _unsaid()
+        & (((pl.col("closed_by") == "proxy") & _unsaid()) | _on_the_dot())
     )
     return (
         _clocked(story)
@@ -242,6 +245,22 @@ def _unsaid() -> pl.Expr:
         & ~pl.col("heartbeat_timeout")
         & ~pl.col("expiring")
     )
+
+
+def _on_the_dot() -> pl.Expr:
+    """An end of which only a proxy's access log tells, at a known timer's age to the millisecond.
+
+    Whose timer, and of what, is open: for a proxy the one in front of it is the client.
+    """
+    age = pl.col("age")
+    to_the_dot = pl.any_horizontal(
+        age.is_between(known, known + DOT_S)
+        for known in timers.defaults((*timers.IDLE, *timers.AGE))
+    )
+    told_by_it_alone = pl.col("vantages").list.eval(pl.element() == "proxy").list.all()
+    unsaid = pl.col("stated").is_null() & pl.col("code").is_null() & ~pl.col("expiring")
+    few = pl.len() < endings.REPEATED
+    return few & to_the_dot & pl.col("age_only") & told_by_it_alone & unsaid & (pl.col("tick") < 1)
 
 
 def _unanswered_handshakes(events: pl.LazyFrame) -> pl.LazyFrame:

@@ -23,6 +23,9 @@ ROUND_S = 5.0
 MAX_PAIRS = 2_000
 """Beyond so many pairs of a reload and an end only known grace periods are tried."""
 
+SPARSE = 64
+"""Of so few pairs two that are nearly alike may have no other between them."""
+
 OVER_CHANCE, CALM_S = 3.0, 60.0
 """How many times as many ends must fall there as would by chance, over a minute at least."""
 
@@ -126,13 +129,18 @@ def _by_offset(told: np.ndarray, begun: np.ndarray, ended: np.ndarray) -> dict[i
     known = timers.defaults(timers.DRAIN)
     few = len(told) * len(ended) <= MAX_PAIRS
     distances = [float(end - at) for at in told for end in ended] if few else []
-    for offset in {*known, *(round(d) for d in distances if NEAR_S < d <= LONGEST_S)}:
+    between = (-1, 0, 1) if len(distances) <= SPARSE else (0,)
+    tried = {round(d) + step for d in distances for step in between if NEAR_S < d <= LONGEST_S}
+    for offset in {*known, *tried}:
         hits: dict[int, float] = {}
         for at in told:
             near = (np.abs(ended - at - offset) <= NEAR_S) & ~(begun > at + NEAR_S)
             hits |= {int(end): float(at) for end in np.flatnonzero(near)}
         reloads = len(set(hits.values()))
-        steady = reloads >= 2 and reloads * 2 >= len(told)
+        # Of two reloads some ends come at like distances by chance, unless they are most of all.
+        steady = reloads * 2 >= len(told) and (
+            reloads > 2 or (reloads == 2 and len(hits) * 2 >= len(ended))
+        )
         by_chance = len(ended) * 2 * NEAR_S * len(told) / max(float(np.ptp(ended)), CALM_S)
         if (steady or (offset in known and reloads)) and len(hits) >= OVER_CHANCE * by_chance:
             best = max(best, hits, key=len)

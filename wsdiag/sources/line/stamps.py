@@ -12,7 +12,7 @@ the blank), klog (`I1122 23:45:36.5`), tornado (`261122 23:45:36`), Chrome (`112
 American (`11/22/2026, 11:45:36 PM`), British (`22/11/2026 23:45:36`; where neither figure is above
 twelve nobody knows which is the month, and the time of day is all that is read) and German
 (`22.11.2026 23:45:36`) dates, Unix seconds, milliseconds, microseconds and nanoseconds, and a bare
-time of day, also with AM or PM.
+time of day, also with AM or PM; at the very beginning of a line also Go's `11:45PM`.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ _FORMS = {
     + _FRACTION.format("d")
     + r"(?: ?(?P<dp>[AaPp])\.?[Mm]\b)?(?!\d|:\w)"
     + r"(?:(?P<dz>Z)\b)?",
+    "h": r"(?P<hH>1[0-2]|[1-9]):(?P<hM>[0-5]\d)(?P<hp>[AP])M(?= |$)",
 }
 _CHROME = (  # behind `[pid:tid:`
     r"(?P<gY>\d{4})?(?P<gm>[01]\d)(?P<gd>[0-3]\d)/"
@@ -135,7 +136,7 @@ def find(line: str) -> Stamp | None:
     while found and found.start() <= HEAD_CHARS:
         lead = line[: found.start()]
         day_only = found.group("dH") is not None
-        if not lead or (_DAY_LEAD if day_only else _LEAD).match(lead):
+        if not lead or (not found.group("hH") and (_DAY_LEAD if day_only else _LEAD).match(lead)):
             stamp = parse(found.group())
             if stamp:
                 return stamp._replace(start=found.start(), end=found.start() + stamp.end)
@@ -181,7 +182,7 @@ def _made(form: str, found: re.Match[str]) -> Stamp | None:
     )
     if form == "b":
         year, month, day = _either_way(year, month, day)
-    dateless = form == "d" or (form == "b" and not year)
+    dateless = form in "dh" or (form == "b" and not year)
     lacks = Lacks.DATE if dateless else Lacks.NOTHING if year else Lacks.YEAR
     hour = int(part(names["H"]))
     if half:
@@ -193,14 +194,14 @@ def _made(form: str, found: re.Match[str]) -> Stamp | None:
             int(day) if day else 1,
             hour,
             int(part(names["M"])),
-            min(int(part(names["S"])), 59),  # a leap second
+            min(int(part(names["S"])), 59) if names["S"] else 0,  # a leap second
             int(fraction[:6].ljust(6, "0")) if fraction else 0,
             tzinfo=_zone(zone),
         )
     except ValueError:
         return None
-    digits = len(fraction) if fraction else 0
-    return Stamp(at, lacks, _resolution_ms(digits), 0, found.end() - found.start())
+    known_to_ms = _resolution_ms(len(fraction) if fraction else 0) if names["S"] else 60_000.0
+    return Stamp(at, lacks, known_to_ms, 0, found.end() - found.start())
 
 
 def _either_way(

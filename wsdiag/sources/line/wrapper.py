@@ -43,8 +43,12 @@ _SYSLOG = re.compile(
     r"|1\d{9}\.\d{6})|\[ *\d+\.\d{6}\])"
     rf" (?:(?P<host>{_TAG}) )?(?P<tag>{_TAG})(?:(?P<pid>\[(?:\d+|[a-z]\w*\.\d+)\]):?|:) ?"
 )
+# kubetail: a pod's name ends with five of the letters that Kubernetes draws from
+# (k8s.io/apimachinery, util/rand/rand.go), so that a tag is none.
+_POD = r"\[[a-z0-9][a-z0-9.-]{0,200}-[bcdfghjklmnpqrstvwxz2456789]{5}\] "
 _PREFIX = re.compile(
     r"\[pod/[^\]]+\] ?"  # kubectl logs --prefix
+    rf"|{_POD}"
     r"|[\w.@-]{1,64} {1,40}\| ?"  # docker compose, docker service logs
 )
 _NUMBERED = re.compile(r"\d{1,5}\|[\w.-]{1,64} {1,40}\| ?")  # pm2 logs
@@ -65,6 +69,7 @@ WRAPPED_ONCE = "^(?:{})".format(
             _RFC5424.pattern,
             _SYSLOG.pattern.replace(r":?|:) ?", ":?) ?"),
             r"\[pod/[^\]]+\] ?",
+            _POD,
             r"[A-Za-z][\w.-]{0,63} {1,40}\| ?",
             _NUMBERED.pattern,
         )
