@@ -71,7 +71,8 @@ __all__ = [
 
 class Story(NamedTuple):
     """All that a detector may look at: the events, and what is drawn from them once for all: those
-    that are more than a message, the connection table, and the round trips of messages.
+    that are more than a message, the connection table, the round trips of messages, and all
+    messages of the sessions that have any.
 
     In a capture nearly all rows are messages: who does not ask for them looks at `signs`.
     `clock_errors_s` tells by how much a source's clock may still be off, in seconds; nothing of a
@@ -82,6 +83,7 @@ class Story(NamedTuple):
     signs: pl.LazyFrame
     connections: pl.LazyFrame
     trips: pl.LazyFrame
+    exchanges: pl.LazyFrame
     clock_errors_s: Mapping[str, float] = MappingProxyType({})
 
 
@@ -103,13 +105,22 @@ def told(
     events = pl.concat(parts)
     known = table(parts, doubtful).lazy()
     if len(parts) > 1:
-        return Story(
-            events, signs(events), known, keep(round_trips(events).collect(engine="in-memory"))
-        )
-    drawn = pl.collect_all([signs(events), round_trips(events)], engine="in-memory")
-    return Story(events, drawn[0].lazy(), known, drawn[1].lazy())
+        trips = round_trips(events).collect(engine="in-memory")
+        return Story(events, signs(events), known, keep(trips), exchanges(events, trips))
+    drawn, trips = pl.collect_all([signs(events), round_trips(events)], engine="in-memory")
+    return Story(events, drawn.lazy(), known, trips.lazy(), exchanges(events, trips))
 
 
 def signs(events: pl.LazyFrame) -> pl.LazyFrame:
     """The events but messages of which nothing is said."""
     return events.filter((pl.col("kind") != "message") | pl.col("reason").is_not_null())
+
+
+def exchanges(events: pl.LazyFrame, trips: pl.DataFrame) -> pl.LazyFrame:
+    """The messages of the sessions that have `trips`.
+
+    A filter, no join: a join first copies all messages of the capture, also where there are no
+    trips at all.
+    """
+    timed = pl.col("session").is_in(trips["session"].unique().implode())
+    return events.filter((pl.col("kind") == "message") & timed.fill_null(value=False))

@@ -26,12 +26,12 @@ BIG_BYTES = 65_536
 """A message that takes a share of any link."""
 
 
-def shapes(trips: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
+def shapes(trips: pl.LazyFrame, exchanges: pl.LazyFrame) -> pl.LazyFrame:
     """One row per session of `trips` (session, started, ended, ms): the share of its messages that
     waited like a delayed ACK (`ack_share`), and whether latency `ramps`, answers come on a `grid`,
-    and most slow messages stand `behind` a big one."""
-    told = (pl.col("kind") == "message") & pl.col("dir").is_not_null()
-    messages = events.filter(told).join(trips, on="session", how="semi")
+    and most slow messages stand `behind` a big one. `exchanges` are all messages of the sessions.
+    """
+    messages = exchanges.filter(pl.col("dir").is_not_null())
     return (
         trips.group_by("session", maintain_order=True)
         .agg(_ack_share(), _ramps())

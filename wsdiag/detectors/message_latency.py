@@ -42,7 +42,7 @@ def judged(story: Story, goals: Goals) -> pl.LazyFrame:
 def detect(story: Story, goals: Goals) -> pl.LazyFrame:
     """One finding when the percentile is above `message_ms`."""
     values = story.trips.rename({"ms": "measured"}).join(
-        shapes(story.trips, story.events), on="session", how="left"
+        shapes(story.trips, story.exchanges), on="session", how="left"
     )
     most = pl.len() * 0.5
 
