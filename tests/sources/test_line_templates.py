@@ -40,6 +40,9 @@ STATEMENTS = [
     "Traceback (most recent call last):",
     "    await websocket.send(data{n})",
     "websockets.exceptions.ConnectionClosedError: sent {code} (unexpected error)",
+    "KeyError: 'n{n}'",
+    "{t} ERROR could not apply what viewer #{n} drew",
+    "{t} INFO websocket client {n} disconnected code=1011",
     "INFO:     connection closed",
     # Some of one message with a head and without, which are one thing told twice.
     "websocket client connected user=bob",

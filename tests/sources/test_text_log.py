@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -165,6 +166,57 @@ def test_a_traceback_says_one_thing(tmp_path: Path) -> None:
     ends = reading.events.filter(reading.events["kind"] == "end")
     assert ends["reason"].to_list() == ["eof"]
     assert ends["ts"].null_count() == 0
+
+
+TRACEBACK = (
+    "Traceback (most recent call last):",
+    '  File "/srv/boards.py", line 17, in draw',
+    "    turn(stroke['angle'])",
+)
+
+
+@pytest.mark.parametrize(
+    ("exception", "closed", "told"),
+    [
+        ("KeyError: 'angle'", "05.109 INFO viewer #4 disconnected code=1011", "KeyError"),
+        ("boards.BadStroke", "05.109 INFO viewer #4 disconnected code=1011", "BadStroke"),
+        # whatever failed, it closed nothing
+        ("KeyError: 'angle'", "05.109 INFO viewer #4 disconnected code=1001", None),
+        ("KeyError: 'angle'", "09.109 INFO viewer #4 disconnected code=1011", None),
+        # an exception that tells of the end
+        ("BrokenPipeError: [Errno 32]", "05.109 INFO viewer #4 disconnected code=1011", None),
+    ],
+)
+def test_a_traceback_is_of_the_connection_that_is_closed_with_it(
+    tmp_path: Path, exception: str, closed: str, told: str | None
+) -> None:
+    """Though none of its lines says a word of a connection."""
+    reading = _read(
+        tmp_path,
+        "2026-11-22 10:00:00.100 INFO viewer #3 connected to the websocket",
+        "2026-11-22 10:00:00.300 INFO viewer #4 connected to the websocket",
+        "2026-11-22 10:00:05.100 ERROR could not apply what viewer #4 drew",
+        *TRACEBACK,
+        exception,
+        f"2026-11-22 10:00:{closed}",
+    )
+    errors = reading.events.filter(pl.col("kind") == "error")
+    assert errors.select("pos", "conn", "reason").rows() == (
+        [(7, "4", f"raised {told}")] if told else []
+    )
+    assert reading.lines.read == 8
+
+
+def test_a_traceback_far_from_any_close_closed_none(tmp_path: Path) -> None:
+    reading = _read(
+        tmp_path,
+        "2026-11-22 10:00:00.100 INFO viewer #3 connected to the websocket",
+        *TRACEBACK,
+        "ValueError: no such board",
+        *("2026-11-22 10:00:00.200 INFO cache warmed" for _ in range(30)),
+        "2026-11-22 10:00:00.300 INFO viewer #3 disconnected code=1011",
+    )
+    assert "error" not in reading.events["kind"].to_list()
 
 
 def test_a_programs_own_name_joins_its_librarys_lines(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ nothing bears out are left out, and the column with them.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import polars as pl
 
@@ -24,6 +25,7 @@ class OnlyIf(StrEnum):
 
     IT_ENDS = "it ends"
     IT_LIVES = "it lives"
+    IT_FAILED = "it is closed for a failure"
     ITS_LIKE_LIVES = "its like lives"
     UNTOLD = "nothing else tells it"
     ITS_PATH_OPENS = "its path opens"
@@ -36,6 +38,14 @@ WHILE_READ = pl.Schema(
 """The columns of rows until the whole log is read."""
 
 _UNTOLD = (OnlyIf.UNTOLD, OnlyIf.ITS_PATH_OPENS_UNTOLD)
+
+FAILED = 1011
+"""What a server sends when its handler fails (RFC 6455 section 7.4.1)."""
+
+LINES_APART, TIME_APART = 20, timedelta(seconds=1)
+"""So far from its close a failure may stand: others write between the two."""
+
+_RATHER: Final = ("forward", "backward")
 
 _KIND, _TOLD = pl.col("kind"), pl.format("{} {}", "kind", pl.col("code").fill_null(0))
 
@@ -99,6 +109,8 @@ def borne_out(frame: pl.LazyFrame) -> pl.LazyFrame:
             frame = frame.filter(~pl.col(ONLY_IF).is_in(marks).fill_null(False) | counts)
     if OnlyIf.IT_LIVES in met:
         frame = _tried(frame)
+    if OnlyIf.IT_FAILED in met:
+        frame = _failed(frame)
     return frame.drop(ONLY_IF)
 
 
@@ -109,3 +121,26 @@ def _tried(frame: pl.LazyFrame) -> pl.LazyFrame:
     maybe = (pl.col(ONLY_IF) == OnlyIf.IT_LIVES) & ~lives.fill_null(False)
     tried = pl.lit("attempt", EVENTS["kind"])
     return frame.with_columns(kind=pl.when(maybe.fill_null(False)).then(tried).otherwise("kind"))
+
+
+def _failed(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """A failure of anything at all counts where a server closes a connection for one just then, and
+    is that connection's; rather of one that is closed behind it than before."""
+    failure = (pl.col(ONLY_IF) == OnlyIf.IT_FAILED).fill_null(value=False)
+    closed = (_KIND == "close") & (pl.col("code") == FAILED) & (pl.col("vantage") == "server")
+    failures = frame.filter(failure).select("pos", "ts").sort("pos").collect(engine="in-memory")
+    closes = frame.filter(closed).select("pos", "conn", closed="ts", closed_at="pos").sort("pos")
+    told = pl.concat(
+        failures.lazy()
+        .join_asof(closes, on="pos", strategy=way, tolerance=LINES_APART)
+        .filter(
+            pl.col("closed_at").is_not_null()
+            & ((pl.col("closed") - pl.col("ts")).abs() <= TIME_APART).fill_null(value=True)
+        )
+        for way in _RATHER
+    )
+    whose = told.unique("pos", keep="first", maintain_order=True).collect(engine="in-memory")
+    conn = pl.col("pos").replace_strict(whose["pos"], whose["conn"], default=None)
+    return frame.filter(~failure | pl.col("pos").is_in(whose["pos"].implode())).with_columns(
+        conn=pl.when(failure & pl.col("conn").is_null()).then(conn).otherwise("conn")
+    )

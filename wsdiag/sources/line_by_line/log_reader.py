@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from wsdiag.redact import Redactor
-from wsdiag.sources.context import told_twice
+from wsdiag.sources.context import raised, told_twice
 from wsdiag.sources.context.open_connections import Row
 from wsdiag.sources.context.stack_marks import Stacks
 from wsdiag.sources.formats.line_format import Format, Gates
@@ -163,6 +163,9 @@ class LogReader:
                 return
         self._marks.look(text)
         if self._silent(text) and not otherwise:
+            if self._traceback is not None and (rows := raised.rows(text)):
+                self._moments.beside(rows, outer)
+                self._adopt(rows, pos, "")
             self._moments.unparsed, self._twin = (spoken, outer, None), told_twice.NOTHING
             if self._broken(text):
                 self.unread += 1
@@ -196,6 +199,8 @@ class LogReader:
         headed = bool(head.stamp or head.level)
         if headed or head.message.startswith("Traceback (most recent call last)"):
             self._traceback = None if headed else (self._traceback or [])
+            if not headed:
+                self._moments.instant(None)  # of the line that reports it
         if told_twice.is_twin(self._twin, head.message, headed):
             self._again(headed, stamp, pos)
             return

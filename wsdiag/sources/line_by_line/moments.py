@@ -50,6 +50,12 @@ class Moments:
         for row in rows:
             row["ts"] = instant
 
+    def beside(self, rows: Iterable[Row], stamp: Stamp | None) -> None:
+        """Give rows of a line within a report the moment of that."""
+        instant = self.instant(stamp) if stamp else self.clock.last
+        for row in rows:
+            row["ts"] = instant
+
     def date_last_words(self, before: datetime | None, pos: int) -> None:
         """A process dies between two lines with a time: rather at the next, which it came before.
 
