@@ -17,6 +17,7 @@ from wsdiag.connections import (
     may_have_lived,
     memory,
     reconnects,
+    whole,
     with_room,
 )
 from wsdiag.report import Backoff, Facts, MemoryCost, Quantiles, Series
@@ -71,9 +72,7 @@ class _Tables(NamedTuple):
 
 
 def _tables(story: Story) -> _Tables:
-    # Where nothing opened, a nameless end counts; a nameless message or ping never does.
-    whole = ~pl.col("fragment") | (pl.col("gone") & ~pl.col("was_open").any())
-    everything = story.connections.filter(whole)
+    everything = story.connections.filter(whole())
     lived = may_have_lived() & (pl.col("was_open") | pl.col("gone"))
     # An attempt that never opened is no connection, and nothing of it ends.
     tried_here = pl.col("attempted").is_not_null()

@@ -28,6 +28,7 @@ from wsdiag.connections.counting import (
     may_have_lived,
     number_of,
     was_tried,
+    whole,
     with_room,
 )
 from wsdiag.connections.left_apart import left_apart
@@ -65,6 +66,7 @@ __all__ = [
     "told",
     "unanswered",
     "was_tried",
+    "whole",
     "with_room",
 ]
 

@@ -32,6 +32,14 @@ def was_tried() -> pl.Expr:
     return tried & ~pl.col("fragment")
 
 
+def whole() -> pl.Expr:
+    """Whether a row is a connection's own, and not only an end that a line without a name tells.
+
+    Where nothing opened nameless ends count; a nameless message or ping never does.
+    """
+    return ~pl.col("fragment") | (pl.col("gone") & ~pl.col("was_open").any())
+
+
 def number_of(connections: pl.LazyFrame, said: str) -> pl.LazyFrame:
     """What a detector judged: how many these are, each counted once, and the sentence that says so.
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag import timers
-from wsdiag.connections import Story, number_of
+from wsdiag.connections import Story, number_of, whole
 from wsdiag.finding import SPOT, Severity, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import marks, stated
@@ -51,7 +51,8 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     """How many connections were tried or ended."""
     seen = pl.col("was_open") | pl.col("gone") | pl.col("attempted").is_not_null()
     return number_of(
-        story.connections.filter(seen), "{} connections seen, none with an error of the network"
+        story.connections.filter(whole() & seen),
+        "{} connections seen, none with an error of the network",
     )
 
 
