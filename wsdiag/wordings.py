@@ -142,3 +142,25 @@ def untied(ends: pl.LazyFrame, events: pl.LazyFrame, detector: str) -> pl.LazyFr
         .filter(pl.col("_ended").is_null() | pl.col("session").is_not_null())
         .drop("_ended")
     )
+
+
+def told_alone(events: pl.LazyFrame, which: pl.Expr, known: pl.LazyFrame) -> pl.LazyFrame:
+    """The lines with `which` that name no connection, where there is no row in `known`: ready for
+    `finding.flag`.
+
+    One row per line: session (null), reason, bytes, started, ended and pointers.
+    """
+    return (
+        events.filter(pl.col("session").is_null() & which)
+        .group_by("source", "pos", maintain_order=True)
+        .agg(
+            pl.col("session", "reason").first(),
+            pl.col("bytes").max(),
+            pl.col("ts").first().alias("started"),
+            pl.col("ts").first().alias("ended"),
+            SPOT.head(1).alias("pointers"),
+        )
+        .join(known.select(_known=pl.len()), how="cross")
+        .filter(pl.col("_known") == 0)
+        .drop("source", "pos", "_known")
+    )

@@ -15,6 +15,7 @@ import polars as pl
 from wsdiag.connections import Story, counted, number_of
 from wsdiag.finding import SPOT, Severity, clause, commonest, flag, plural
 from wsdiag.targets import Targets
+from wsdiag.wordings import told_alone
 
 ID = "message-too-big"
 TITLE = "A message exceeds the receiver's limit"
@@ -38,24 +39,6 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     coded = pl.col("code").is_not_null() | pl.col("frameless")
     return number_of(
         story.connections.filter(pl.col("gone") & coded), "{} ends seen, none with 1009"
-    )
-
-
-def _told_alone(story: Story, rows: pl.LazyFrame) -> pl.LazyFrame:
-    """The lines that say so and name no connection, where none is known to have ended so."""
-    return (
-        story.signs.filter(pl.col("session").is_null() & pl.col("reason").str.contains(_SAID))
-        .group_by("source", "pos", maintain_order=True)
-        .agg(
-            pl.col("session").first(),
-            pl.col("reason").first(),
-            pl.col("ts").first().alias("started"),
-            pl.col("ts").first().alias("ended"),
-            SPOT.head(1).alias("pointers"),
-        )
-        .join(rows.select(known=pl.len()), how="cross")
-        .filter(pl.col("known") == 0)
-        .drop("source", "pos", "known")
     )
 
 
@@ -87,7 +70,8 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             .otherwise(pl.coalesce("saying", "opening")),
         )
     )
-    rows = pl.concat([rows, _told_alone(story, rows)], how="diagonal_relaxed")
+    alone = told_alone(story.signs, pl.col("reason").str.contains(_SAID), rows).drop("bytes")
+    rows = pl.concat([rows, alone], how="diagonal_relaxed")
     text = pl.col("reason").drop_nulls().first()
     who = commonest(pl.col("closed_by"))
     return flag(

@@ -16,6 +16,7 @@ import polars as pl
 from wsdiag.connections import Story, counted
 from wsdiag.finding import SPOT, Severity, clause, flag, plural, trait
 from wsdiag.targets import Targets
+from wsdiag.wordings import told_alone
 
 ID = "slow-consumer"
 TITLE = "A peer takes its data too slowly"
@@ -115,27 +116,14 @@ def _slow(story: Story) -> pl.LazyFrame:
 
 def _told_alone(story: Story) -> pl.LazyFrame:
     """What is said of a full queue by lines that name no connection, where none is known at all."""
-    return (
-        story.signs.filter(
-            (pl.col("kind") == "backpressure")
-            & pl.col("session").is_null()
-            & pl.col("reason").str.contains(_FULL)
-        )
-        .join(story.connections.select(known=pl.len()), how="cross")
-        .filter(pl.col("known") == 0)
-        .group_by("source", "pos", maintain_order=True)
-        .agg(
-            session=pl.lit(None, dtype=pl.String),
-            said=pl.lit(True),
-            shut=pl.lit(False),
-            full=pl.lit(True),
-            started=pl.col("ts").first(),
-            ended=pl.col("ts").first(),
-            measured=pl.col("bytes").max().cast(pl.Float64),
-            queued=pl.col("bytes").max().cast(pl.Float64),
-            pointers=SPOT.head(1),
-        )
-        .drop("source", "pos")
+    full = (pl.col("kind") == "backpressure") & pl.col("reason").str.contains(_FULL)
+    queued = pl.col("bytes").cast(pl.Float64)
+    return told_alone(story.signs, full, story.connections).with_columns(
+        said=pl.lit(value=True),
+        shut=pl.lit(value=False),
+        full=pl.lit(value=True),
+        measured=queued,
+        queued=queued,
     )
 
 
