@@ -95,6 +95,25 @@ def test_a_try_that_failed_ends_no_connection() -> None:
     assert seen.close_codes == {"1000": 1}
 
 
+def test_ends_that_a_client_tells_without_names_are_those_that_a_server_tells() -> None:
+    """There are as many codes as connections, and a verdict counts no nameless line."""
+    served = [r for n in range(3) for r in life(f"s{n}", n, 60 + n, source=SERVER, code=1001)]
+    felt = [row("close", 100.0 + n, "~", CLIENT, pos=900 + n, code=1006) for n in range(2)]
+    seen = story([*served, *felt])
+    told_of = measure(seen).facts
+    assert (told_of.connections, told_of.close_codes) == (3, {"1001": 3})
+    said = DETECTORS["path-loss"].judged(seen, Goals()).collect()["said"].item()
+    assert said.startswith("3 attempts")
+
+
+@pytest.mark.parametrize("named", [0, 2])
+def test_nameless_refusals_are_attempts_where_no_other_is_known(named: int) -> None:
+    """A proxy's error log alone; its access log has the same refusals by name."""
+    rows = [row("refused", n, None, PROXY, pos=n + 1) for n in range(4)]
+    rows += [row("rejected", n, f"r{n}", "access.log", vantage="proxy") for n in range(named)]
+    assert facts(rows).attempts == (named or 4)
+
+
 def test_each_kind_once() -> None:
     rows = [
         *life("a", 0, 60, code=1000, by="c2s"),

@@ -40,7 +40,7 @@ def measure(story: Story) -> Measured:
         attempts=len(told.tried),
         rejections=_counts(told.rejected["status"].cast(pl.String).fill_null("unknown")),
         refused=len(told.refused),
-        close_codes=_close_codes(told.ended),
+        close_codes=_close_codes(told.ended, len(told.opened)),
         ends=_ends(told.opened),
         reconnects=len(told.gaps),
         attempts_max_per_10s=_burst(told.tried),
@@ -89,7 +89,7 @@ def _tables(story: Story) -> _Tables:
             counted(everything.filter(lived)).select(
                 "gone", "end_reason", "handshake_ms", "opened", "ended", "closed"
             ),
-            counted(with_room(story.connections).filter(ended)).select("code"),
+            counted(with_room(story.connections).filter(ended)).select("code", "fragment"),
             counted(story.connections.filter(pl.col("rejected"))).select("status"),
             counted(story.connections.filter("refused")).select("session"),
             counted(attempts).select(tried),
@@ -180,10 +180,15 @@ def _counts(values: pl.Series) -> dict[str, int]:
     return {str(key): int(count) for key, count in table.iter_rows()}
 
 
-def _close_codes(ended: pl.DataFrame) -> dict[str, int]:
-    """Connections by the code in the initiator's Close frame; "none" where no Close frame came."""
-    codes = ended.select(name=pl.coalesce(pl.col("code").cast(pl.String), pl.lit("none")))
-    return _counts(codes["name"])
+def _close_codes(ended: pl.DataFrame, connections: int) -> dict[str, int]:
+    """Connections by the code in the initiator's Close frame; "none" where no Close frame came.
+
+    Nameless ends are those of connections whose end nothing else tells; more repeat known ones.
+    """
+    named, nameless = ended.filter(~pl.col("fragment")), ended.filter("fragment")
+    rest = nameless.sort("code", nulls_last=True).head(max(connections - len(named), 0))
+    codes = pl.concat([named["code"], rest["code"]])
+    return _counts(codes.cast(pl.String).fill_null("none"))
 
 
 def _burst(tries: pl.DataFrame, by: str | None = None) -> int:

@@ -33,11 +33,14 @@ def was_tried() -> pl.Expr:
 
 
 def whole() -> pl.Expr:
-    """Whether a row is a connection's own, and not only an end that a line without a name tells.
+    """Whether a row is a connection's or an attempt's own, not only what a nameless line tells.
 
-    Where nothing opened nameless ends count; a nameless message or ping never does.
+    Where nothing opened nameless ends count, and where nobody tried by name nameless refusals; a
+    nameless message or ping never does.
     """
-    return ~pl.col("fragment") | (pl.col("gone") & ~pl.col("was_open").any())
+    named, refusal = ~pl.col("fragment"), pl.col("rejected") | pl.col("refused")
+    tried = named & (pl.col("was_open") | refusal | pl.col("attempted").is_not_null())
+    return named | (pl.col("gone") & ~pl.col("was_open").any()) | (refusal & ~tried.any())
 
 
 def number_of(connections: pl.LazyFrame, said: str) -> pl.LazyFrame:

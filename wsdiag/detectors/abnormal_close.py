@@ -66,9 +66,8 @@ AT_THE_EDGE = SAYS["edge-restarts"]
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     """How many ends were seen."""
-    ends = story.connections.filter(
-        pl.col("gone") & (pl.col("code").is_not_null() | pl.col("frameless"))
-    )
+    told = pl.col("gone") & (pl.col("code").is_not_null() | pl.col("frameless"))
+    ends = story.connections.filter(told & may_have_lived())
     return number_of(ends, "{} ends seen, each with a Close frame that means no fault")
 
 

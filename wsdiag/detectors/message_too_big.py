@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, counted, number_of
+from wsdiag.connections import Story, counted, may_have_lived, number_of
 from wsdiag.finding import SPOT, Severity, clause, commonest, flag, plural
 from wsdiag.targets import Targets
 from wsdiag.wordings import told_alone
@@ -36,9 +36,9 @@ _SAID = (
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     """How many connections had a code."""
-    coded = pl.col("code").is_not_null() | pl.col("frameless")
+    coded = pl.col("gone") & (pl.col("code").is_not_null() | pl.col("frameless"))
     return number_of(
-        story.connections.filter(pl.col("gone") & coded), "{} ends seen, none with 1009"
+        story.connections.filter(coded & may_have_lived()), "{} ends seen, none with 1009"
     )
 
 

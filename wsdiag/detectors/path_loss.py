@@ -52,7 +52,7 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
     seen = pl.col("was_open") | pl.col("gone") | pl.col("attempted").is_not_null()
     return number_of(
         story.connections.filter(whole() & seen),
-        "{} connections seen, none with an error of the network",
+        "{} attempts seen, none with an error of the network",
     )
 
 

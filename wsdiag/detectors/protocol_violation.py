@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, counted, number_of
+from wsdiag.connections import Story, counted, may_have_lived, number_of
 from wsdiag.finding import UNMEASURED, Severity, clause, commonest, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import book, stated
@@ -63,7 +63,7 @@ def judged(story: Story, targets: Targets) -> pl.LazyFrame:
         pl.col("messages_c2s") + pl.col("messages_s2c") > 0
     )
     return number_of(
-        story.connections.filter(shown),
+        story.connections.filter(shown & may_have_lived()),
         "{} connections, none with a broken frame or a code that says so",
     )
 
