@@ -99,6 +99,22 @@ def test_a_missing_path(tmp_path: Path) -> None:
     assert diagnose(tmp_path / "good.log", tmp_path / "none.log", "--strict").code == 4
 
 
+OWN_WORDS = b"".join(b"28/11/2026 05:46:%02d desk a%d checked in\n" % (n, n) for n in range(9))
+
+
+def test_a_log_in_words_of_its_own(tmp_path: Path) -> None:
+    """It is said that nothing of it was understood, and how to teach its lines."""
+    plant.write(tmp_path, {"desk.log": OWN_WORDS})
+    alone = diagnose(tmp_path)
+    assert alone.code == 3
+    assert "desk.log: nothing about WebSocket connections" in alone.stderr
+    assert "wsdiag formats new --from LOG" in alone.stderr
+    plant.write(tmp_path, {"server.log": b'INFO:     10.0.0.1:5 - "WebSocket /ws" [accepted]\n'})
+    (cause,) = diagnose(tmp_path).report["causes"]
+    assert cause["id"] == "thin-evidence"
+    assert "Nothing was understood of `desk.log` (9 lines)." in cause["root_cause"]
+
+
 def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant.write(tmp_path, {"good.log": GOOD, "locked.log": GOOD})
     honest = Path.open

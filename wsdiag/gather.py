@@ -242,8 +242,14 @@ def _within(events: pl.LazyFrame, since: datetime | None, until: datetime | None
 
 
 def _nothing(found: Found, readings: Sequence[Reading]) -> str:
-    said = [sanitise(problem) for problem in found.problems]
+    said, logs = [sanitise(problem) for problem in found.problems], 0
     for item, reading in zip(found.inputs, readings, strict=True):
-        why = "; ".join((*item.remarks, *reading.remarks)) or "nothing about WebSocket connections"
-        said.append(f"{item.name}: {sanitise(why)}")
-    return "no usable evidence\n" + "\n".join(f"  {line}" for line in said[:MAX_SAID])
+        why = [*item.remarks, *reading.remarks]
+        if reading.lines or not why:
+            why.insert(0, "nothing about WebSocket connections")
+        logs += reading.lines is not None and reading.lines.read > 0
+        said.append(f"{item.name}: {sanitise('; '.join(why))}")
+    said = said[:MAX_SAID]
+    if logs:
+        said.append("a log in words of its own can be taught: wsdiag formats new --from LOG")
+    return "no usable evidence\n" + "\n".join(f"  {line}" for line in said)

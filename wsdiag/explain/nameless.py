@@ -8,9 +8,13 @@ from wsdiag import endings
 from wsdiag.connections import NOT_CUT, Story, counted
 from wsdiag.explain.case import Candidate, Case, sessions
 from wsdiag.explain.causes import HEALTHY, THIN_EVIDENCE, UNKNOWN, load_causes
+from wsdiag.report import Input
 
 LEFT_CODES = (1000, 1001)
 """Of people who log out, close a tab or go to another page."""
+
+UNTOLD = "text"
+"""The format of a log of which no line was understood."""
 
 SEE_NO_ENDS = {"har"}
 """Formats that do not tell whether a connection ended: a HAR has its messages and no close."""
@@ -47,6 +51,11 @@ def missing(case: Case) -> list[str]:
         "server": "the server's own log at debug level",
     }
     return [text for vantage, text in wanted.items() if vantage not in case.vantages]
+
+
+def mute(case: Case) -> list[Input]:
+    """The logs of which nothing at all was understood: they may tell what is missing."""
+    return [one for one in case.inputs if one.format == UNTOLD and one.lines and one.lines.read > 0]
 
 
 def _all_ended_well(story: Story) -> bool:

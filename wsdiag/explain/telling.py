@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from wsdiag import timers
 from wsdiag.explain.case import Candidate, Case, sessions
 from wsdiag.explain.investigation import symptoms
-from wsdiag.explain.nameless import missing
+from wsdiag.explain.nameless import missing, mute
 from wsdiag.explain.prose import fill, plural, seconds
 from wsdiag.finding import Confidence, Finding
 from wsdiag.report import Investigation, RootCause, pointer
@@ -88,6 +88,7 @@ def _context(
         "candidates": [(it.cause.id, it.cause.title, it.confidence) for it in weak],
         "deciding": {it.cause.id: it.cause.decides for it in weak if it.cause.decides},
         "missing": missing(case),
+        "mute": mute(case),
         "unjudged": [
             (verdict.detector, verdict.why)
             for verdict in case.verdicts
