@@ -42,13 +42,22 @@ def ends(story: Story) -> pl.LazyFrame:
         & (pl.col("end_reason") == "eof").fill_null(False)
     )
     # Whoever else tells of these ends, only a timer's owner can say that it fired.
-    known = counted(
-        story.connections.filter((pl.col("gone") & ~pl.col("fragment")) | pl.col("timer")),
-        always=pl.col("timer"),
+    over = story.connections.filter((pl.col("gone") & ~pl.col("fragment")) | pl.col("timer"))
+    known = counted(over, always=pl.col("timer"))
+    clocks = {
+        "idle": pl.col("idle_s"),
+        "idle_c2s": _silent_s("c2s", moment),
+        "idle_s2c": _silent_s("s2c", moment),
+        "age": pl.col("age_s"),
+    }
+    ended = pl.when("gone").then(moment).alias("ended")
+    told = with_their_lives(
+        _stated(story.signs), over.select("session", ended, "code", "vantages", **clocks)
     )
     from_expiry_s = (moment - pl.col("expires")).dt.total_microseconds().abs() / 1e6
-    return with_their_lives(
-        known.join(_stated(story.signs), on="session", how="left")
+    return (
+        known.join(told, on="session", how="left")
+        .filter(pl.col("again").is_null())
         .join(_unseen(story.signs), on="session", how="left")
         .with_columns(
             stated=pl.when(~bystander).then("stated"),
@@ -74,16 +83,13 @@ def ends(story: Story) -> pl.LazyFrame:
             "end_reason",
             witnesses=pl.col("vantages").list.len() - pl.col("unseen").fill_null(0),
             by_proxy=(pl.col("by") == "proxy").fill_null(False),
-            idle="idle_s",
-            idle_c2s=_silent_s("c2s", moment),
-            idle_s2c=_silent_s("s2c", moment),
-            age="age_s",
+            **{name: pl.coalesce(own, f"told_{name}") for name, own in clocks.items()},
             tick=_tick(),
             proxied=pl.col("vantages").list.contains("proxy") | (pl.col("legs") > 1),
             expiring=pl.col("_near_expiry").fill_null(False)
             | pl.col("code").is_in(AUTH_CODES).fill_null(False),
+            ended=ended,
             started="opened",
-            ended=pl.when("gone").then(moment),
             pointers="closing",
         )
     )

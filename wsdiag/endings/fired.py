@@ -13,40 +13,37 @@ WITHIN = timedelta(seconds=2)
 AGREE_S = 1.0
 """Of several ends at one moment nobody knows which was whose: their times must be the same."""
 
-LIVES = ("idle", "idle_c2s", "idle_s2c", "age")
+CLOCKS = ("idle", "idle_c2s", "idle_s2c", "age")
 
 
-def with_their_lives(ends: pl.LazyFrame) -> pl.LazyFrame:
-    """The ends, those that a proxy's timer made each once, as old and as silent as the other says.
+def with_their_lives(stated: pl.LazyFrame, ends: pl.LazyFrame) -> pl.LazyFrame:
+    """What owners state (session, by, …), and as old and silent as others say: `told_idle`, ….
 
-    `ends` has the columns that `ends.ends` gives.
+    A row with `again` is that of another source's end, which such a timer made. `ends` are all:
+    session, ended, code, vantages and the CLOCKS in seconds.
     """
     by_proxy = pl.col("vantages").list.contains("proxy")
-    fired = (pl.col("stated").is_not_null() & by_proxy & (pl.col("witnesses") <= 1)).fill_null(
-        value=False
+    alone = by_proxy & (pl.col("vantages").list.len() == 1)
+    moments = (
+        ends.filter(alone)
+        .select("session", "ended")
+        .join(stated.select("session"), on="session", how="semi")
+        .drop_nulls("ended")
     )
-    told = (
-        pl.col("stated").is_null()
-        & ~by_proxy
-        & (pl.col("code").is_null() | (pl.col("code") == 1006))
-    )
-    moments = ends.filter(fired & pl.col("ended").is_not_null()).select("session", "ended")
+    others = ends.filter(~by_proxy & (pl.col("code").is_null() | (pl.col("code") == 1006)))
     same = (
-        ends.filter(told & pl.col("ended").is_not_null())
-        .select("ended", *LIVES, other="session")
+        others.join(stated, on="session", how="anti")
+        .drop_nulls("ended")
+        .select("ended", *CLOCKS, other="session")
         .sort("ended")
         .join_asof(moments.sort("ended"), on="ended", strategy="nearest", tolerance=WITHIN)
-        .filter(pl.col("session").is_not_null())
+        .drop_nulls("session")
     )
     lives = same.group_by("session").agg(
         pl.when(pl.col(name).max() - pl.col(name).min() <= AGREE_S)
         .then(pl.col(name).min())
-        .name.suffix("_told")
-        for name in LIVES
+        .name.prefix("told_")
+        for name in CLOCKS
     )
-    return (
-        ends.join(same.select(session="other"), on="session", how="anti")
-        .join(lives, on="session", how="left")
-        .with_columns(pl.coalesce(name, f"{name}_told") for name in LIVES)
-        .drop(f"{name}_told" for name in LIVES)
-    )
+    again = same.select(session="other", again=pl.lit(value=True))
+    return pl.concat([stated.join(lives, on="session", how="left"), again], how="diagonal")
