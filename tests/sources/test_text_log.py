@@ -183,7 +183,8 @@ TRACEBACK = (
         # whatever failed, it closed nothing
         ("KeyError: 'angle'", "05.109 INFO viewer #4 disconnected code=1001", None),
         ("KeyError: 'angle'", "09.109 INFO viewer #4 disconnected code=1011", None),
-        # an exception that tells of the end
+        # a line of another sort, an exception that tells of the end
+        ("INFO: cache warmed", "05.109 INFO viewer #4 disconnected code=1011", None),
         ("BrokenPipeError: [Errno 32]", "05.109 INFO viewer #4 disconnected code=1011", None),
     ],
 )

@@ -7,8 +7,12 @@ import re
 from wsdiag.sources.context.only_if import ONLY_IF, OnlyIf
 from wsdiag.sources.context.open_connections import Row
 
-_LAST_LINE = re.compile(r"(?:[A-Za-z_]\w*\.)*(?P<name>[A-Z]\w*)(?:: .*)?$")
-"""How Python ends a traceback: the exception's class, and what it says."""
+_LAST_LINE = re.compile(
+    r"(?:(?:[A-Za-z_]\w*\.)+(?P<own>[A-Z]\w*)|(?P<known>[A-Z]\w*(?:Error|Exception|Iteration|Group)))"
+    r"(?:: .*)?$"
+)
+"""How Python ends a traceback: the exception's class, with its module where it is not built in, and
+what it says."""
 
 _OF_THE_END = re.compile(
     "Closed|Disconnect|Reset|Aborted|BrokenPipe|Cancelled|IncompleteRead|EOFError|SystemExit|Interrupt"
@@ -22,6 +26,7 @@ def rows(text: str) -> list[Row]:
     Programs log tracebacks of whatever fails: it counts beside a connection that it closed.
     """
     last = _LAST_LINE.match(text)
-    if not last or _OF_THE_END.search(last["name"]):
+    name = last["own"] or last["known"] if last else ""
+    if not name or _OF_THE_END.search(name):
         return []
-    return [{"kind": "error", "reason": f"raised {last['name']}", ONLY_IF: OnlyIf.IT_FAILED.value}]
+    return [{"kind": "error", "reason": f"raised {name}", ONLY_IF: OnlyIf.IT_FAILED.value}]
