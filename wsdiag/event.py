@@ -54,7 +54,7 @@ KIND_MANUAL: dict[Kind, str] = {
     Kind.PING: "a Ping frame, or an application's own heartbeat request",
     Kind.PONG: "a Pong frame, or an application's own heartbeat answer; `ms` is the round trip",
     Kind.CLOSE: "a Close frame on the wire, or a close that a log states; `code` and `reason`",
-    Kind.END: "the transport ends; `reason` is fin, rst, eof, timeout or `evidence-stops`",
+    Kind.END: "the transport ends; `reason`: fin, rst, eof, timeout, etimedout or `evidence-stops`",
     Kind.RETRANSMIT: "a TCP segment was sent again",
     Kind.ZERO_WINDOW: "a receiver advertised a window of 0 bytes",
     Kind.TLS_ALERT: "a TLS alert; `code` is its number",

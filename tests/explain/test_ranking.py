@@ -262,6 +262,17 @@ def test_healthy() -> None:
     assert (only.id, only.confidence, only.findings) == ("healthy", 0.9, [])
 
 
+@pytest.mark.parametrize(
+    ("age", "answer"), [(30.04, "thin-evidence"), (30.4, "healthy"), (47.3, "healthy")]
+)
+def test_one_polite_end_at_a_known_timers_age_is_no_proof_of_health(
+    age: float, answer: str
+) -> None:
+    """RocketChat/Rocket.Chat#7786: a server's heartbeat closes with 1000, 30 s after the open."""
+    rows = [row("open", 0.0, "a", SERVER), row("close", age, "a", SERVER, code=1000)]
+    assert ids(explain(from_rows(rows))) == [answer]
+
+
 def test_healthy_from_one_place_is_less_sure() -> None:
     rows = [r for r in healthy() if r["source"] == "wire.pcap"]
     (only,) = explain(from_rows(rows))

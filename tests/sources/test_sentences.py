@@ -249,8 +249,69 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
     (
         "proxy ws: copying: read tcp 10.0.0.2:443->10.0.0.9:51022: read: connection timed out",
         {},
-        [{"kind": "end", "reason": "timeout"}],
+        [{"kind": "end", "reason": "etimedout"}],
     ),
+    ("ws error: read ETIMEDOUT", {}, [{"kind": "end", "reason": "etimedout"}]),
+    (
+        'Request failed error="context canceled" connIndex=3 dest=https://a.example/ws type=ws',
+        {},
+        [{"kind": "end", "reason": None}],
+    ),
+    (
+        'Request failed error="context canceled" connIndex=3 dest=https://a.example/ type=http',
+        {},
+        [],
+    ),
+    (
+        "websocket_client: esp_transport_write() returned 0, transport_error=ESP_OK, errno=0",
+        {},
+        [{"kind": "end", "reason": "eof"}],
+    ),
+    (
+        "WebSocket(8): opened",
+        {},
+        [{"kind": "open"}],
+    ),
+    ("WebSocket(7): failure  Message:", {}, [{"kind": "error"}]),
+    ("upgraded websocket connection for CP01 from 203.0.113.24", {}, [{"kind": "open"}]),
+    (
+        "client CP01 already exists, closing duplicate client",
+        {},
+        [{"kind": "close", "conn": "CP01", "reason": "already exists"}],
+    ),
+    (
+        "websocket.close",
+        {"conn_id": "w7", "close_code": "GoingAway", "close_text": "client side closed socket"},
+        [{"kind": "close", "code": 1001, "conn": "w7"}],
+    ),
+    (
+        "start(ad) - Exception ConnectionClosed - error_msg: code = 1001 (going away), no reason",
+        {},
+        [{"kind": "close", "code": 1001}],
+    ),
+    (
+        "AMQ229014: Did not receive data from 10.0.0.9:19598 within the 20,000ms connection TTL.",
+        {},
+        [{"kind": "heartbeat_timeout", "reason": "Did not receive data from"}],
+    ),
+    (
+        "Channel was inactive for too (>30000) long: tcp://10.0.0.9:61613",
+        {},
+        [{"kind": "heartbeat_timeout", "ms": 30_000.0}],
+    ),
+    (
+        "Data stall detected - no data for 90s - forcing reconnect",
+        {},
+        [{"kind": "heartbeat_timeout", "reason": "no data", "ms": 90_000.0}],
+    ),
+    (
+        "Warning: No message on channel 'trade' within 60 seconds, reconnecting...",
+        {},
+        [{"kind": "heartbeat_timeout", "ms": 60_000.0}],
+    ),
+    ("no data from the meter for 30s", {}, []),
+    ("no updates for 3 days", {}, []),
+    ("redis: no messages for 30s, reconnecting", {}, []),
     (
         "Error { kind: WebSocket, source: Some(Protocol(ResetWithoutClosingHandshake)) }",
         {},

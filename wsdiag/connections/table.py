@@ -247,12 +247,14 @@ def _longest_gap(way: str = "", last: str = "_last_traffic") -> pl.Expr:
 def _frameless() -> pl.Expr:
     """No Close frame came: the wire shows an end without one, or an API or a log says so.
 
-    A proxy's log line about an end says nothing about frames, except a reset.
+    A proxy's log line about an end says nothing about frames, except a reset and a peer that no
+    longer acknowledged.
     """
     on_wire = pl.col("_network") & ~pl.col("_close_on_wire")
     by_proxy_only = pl.col("vantages").list.eval(pl.element() == "proxy").list.all()
     said = ~pl.col("_network") & (
-        (pl.col("end_reason") == "rst") | ((pl.col("end_reason") == "eof") & ~by_proxy_only)
+        pl.col("end_reason").is_in(["rst", "etimedout"])
+        | ((pl.col("end_reason") == "eof") & ~by_proxy_only)
     )
     shaken = ~pl.col("rejected") & ~pl.col("refused")
     return (

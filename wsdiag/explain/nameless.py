@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag import endings
+from wsdiag import endings, timers
 from wsdiag.connections import NOT_CUT, Story, counted
 from wsdiag.explain.case import Candidate, Case, sessions
 from wsdiag.explain.causes import HEALTHY, THIN_EVIDENCE, UNKNOWN, load_causes
@@ -15,6 +15,11 @@ LEFT_CODES = (1000, 1001)
 
 UNTOLD = "text"
 """The format of a log of which no line was understood."""
+
+EVERY_KIND = (*timers.SILENCE, *timers.AGE)
+
+ON_THE_DOT_S = 0.1
+"""So soon after its time a timer fires, and few leave by chance."""
 
 SEE_NO_ENDS = {"har"}
 """Formats that do not tell whether a connection ended: a HAR has its messages and no close."""
@@ -116,9 +121,22 @@ def _only(vantage: str) -> pl.Expr:
 
 
 def _one_age(story: Story) -> bool:
-    """Whether ends of which nobody tells who made them agree on an age: a timer may have."""
+    """Whether ends of which nobody tells who made them agree on an age: a timer may have.
+
+    Where there are too few to agree, all of them at a known timer's age.
+    """
     untold = endings.ends(story).filter(
         pl.col("closed_by").is_null() | (pl.col("closed_by") == "unknown")
     )
-    alike = endings.by_clock(untold, story.connections).select(pl.len()).collect().item()
-    return bool(alike >= endings.MANY)
+    alike = endings.by_clock(untold, story.connections).select(alike=pl.len())
+    age = pl.col("age")
+    at_a_timers = pl.any_horizontal(
+        age.is_between(known, known + ON_THE_DOT_S) for known in timers.defaults(EVERY_KIND)
+    )
+    few = untold.select(
+        lone=(pl.len() > 0)
+        & (pl.len() < endings.REPEATED)
+        & (at_a_timers & (pl.col("tick") < 1)).fill_null(value=False).all()
+    )
+    many, lone = (told.item() for told in pl.collect_all([alike, few]))
+    return bool(many >= endings.MANY or lone)

@@ -95,7 +95,7 @@ def _closing(
     """A `close` when the line tells a code, a reason or who closed; else an `end`."""
     code = (
         quantities.number(groups.get("code"), 1000, 4999)
-        or _named_code(groups.get("named"))
+        or _named_code(groups.get("named") or field_pairs.first(said, field_names.CODE))
         or of.close_code(said)
     )
     by = _BY.search(match.string)
