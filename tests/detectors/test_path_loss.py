@@ -46,3 +46,11 @@ def test_the_last_segment_is_sent_first(first_wait: float, sizes: list[int], *, 
     ]
     said = judge(NAME, [*life("c1", 0, 60), *chat("c1", [5.0, 10.0, 20.0]), *again])
     assert ("full-size-only" in said.traits) is full
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_peer_that_says_its_window_is_closed_is_reached(*, closed: bool) -> None:
+    again = [row("retransmit", 30 + 0.2 * 2**n, "c1", dir="s2c", bytes=49_044) for n in range(4)]
+    window = [row("zero_window", 40, "c1", dir="c2s")] if closed else []
+    said = judge(NAME, [*life("c1", 0, stops=90), *chat("c1", [5.0, 10.0]), *again, *window])
+    assert ("in-vain" in said.traits) is not closed

@@ -18,6 +18,9 @@ FITS = 0.8
 LEAKS, HARDLY = 0.9, 0.5
 """r² of a leak against the connections ever made, and at most against the live ones."""
 
+DOUBLED, GREW_BYTES, STAYED = 2.0, 50_000_000, 0.9
+"""Memory grew where it at least doubled by so much, and was still near its highest at the end."""
+
 
 def cost(events: pl.LazyFrame, connections: pl.LazyFrame) -> pl.LazyFrame:
     """One row: `samples`, and in bytes, null where the samples do not show it, `per_connection`
@@ -26,14 +29,8 @@ def cost(events: pl.LazyFrame, connections: pl.LazyFrame) -> pl.LazyFrame:
     From `memory` events (bytes, ts), `subscribe` and `unsubscribe` events and the connection table.
     Samples of several sources are not mixed: those of the source with most are taken.
     """
-    stated = (pl.col("kind") == "memory") & pl.col("bytes").is_not_null()
     opened = connections.filter("was_open")
-    samples = (
-        events.filter(stated & pl.col("ts").is_not_null())
-        .filter(pl.col("source") == pl.col("source").mode().sort().first())
-        .sort("ts")
-        .select("ts", size=pl.col("bytes").cast(pl.Float64))
-    )
+    samples = _samples(events)
     counted = {
         "made": opened.select(ts="opened"),
         "ended": opened.select(ts=pl.coalesce("ended", "closed")),
@@ -52,6 +49,33 @@ def cost(events: pl.LazyFrame, connections: pl.LazyFrame) -> pl.LazyFrame:
         per_connection=pl.when((_fit(live) >= FITS) & ~leaks).then(_slope(live)),
         per_connect=pl.when(leaks).then(_slope(pl.col("made"))),
         per_subscription=_told(pl.col("joined") - pl.col("left")),
+    )
+
+
+def grew(events: pl.LazyFrame, span: pl.LazyFrame) -> pl.LazyFrame:
+    """One row: whether the memory that a log states `grew` within a span (`since`, `until`)."""
+    size = pl.col("size")
+    return (
+        _samples(events)
+        .join(span, how="cross")
+        .filter(pl.col("ts").is_between(pl.col("since"), pl.col("until")))
+        .select(
+            grew=(pl.len() >= SAMPLES)
+            & (size.last() >= DOUBLED * size.first()).fill_null(False)
+            & (size.last() - size.first() >= GREW_BYTES).fill_null(False)
+            & (size.last() >= STAYED * size.max()).fill_null(False)
+        )
+    )
+
+
+def _samples(events: pl.LazyFrame) -> pl.LazyFrame:
+    """The `size` at each `ts`, of the source with most samples."""
+    stated = (pl.col("kind") == "memory") & pl.col("bytes").is_not_null()
+    return (
+        events.filter(stated & pl.col("ts").is_not_null())
+        .filter(pl.col("source") == pl.col("source").mode().sort().first())
+        .sort("ts")
+        .select("ts", size=pl.col("bytes").cast(pl.Float64))
     )
 
 

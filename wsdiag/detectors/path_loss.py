@@ -125,10 +125,18 @@ def _dead(story: Story, sent_again: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _in_vain(story: Story, sent_again: pl.LazyFrame) -> pl.LazyFrame:
-    """The connections after whose last retransmissions nothing more was heard."""
-    dead = sent_again.filter(
+    """The connections after whose last retransmissions nothing more was heard.
+
+    A window of zero bytes is heard as well: a peer that reads nothing, at the end of a whole path.
+    """
+    full = (
+        story.signs.filter(pl.col("kind") == "zero_window")
+        .group_by("session")
+        .agg(pl.col("ts").max().alias("full_until"))
+    )
+    dead = sent_again.join(full, on="session", how="left").filter(
         (pl.col("again") >= RUN)
-        & (pl.col("until") >= pl.col("heard")).fill_null(True)
+        & (pl.col("until") >= pl.max_horizontal("heard", "full_until")).fill_null(True)
         & (pl.col("frameless") | pl.col("heartbeat_timeout") | ~pl.col("gone"))
         & pl.col("was_open")
     )

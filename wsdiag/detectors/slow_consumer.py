@@ -5,7 +5,8 @@ of Centrifugo), and receivers whose TCP window stays closed.
 Why it matters: the sender must drop the peer or grow without bound.
 How it decides: the sender's own words or code are proof. On the wire, a receiver that announced a
 window of zero bytes for more than two seconds at a stretch and whose connection then ended, or that
-stayed so until the evidence stops. Short closures are ordinary flow control.
+stayed so until the evidence stops. Short closures are ordinary flow control. Where a log states
+memory and that at least doubled meanwhile, the unsent data stays there.
 What it cannot see: queues that grow inside a process which does not speak of them.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from wsdiag.connections import Story, counted
+from wsdiag.connections import Story, counted, memory
 from wsdiag.finding import SPOT, Severity, clause, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import told_alone
@@ -29,7 +30,12 @@ CLOSED_S = 2.0
 """How long a window must stay closed before it is more than flow control."""
 
 PROBES_APART_S = 20.0
-"""Zero windows further apart than this are not one stretch: TCP probes back off no longer here."""
+"""Zero windows no further apart than this are one stretch. Those further apart are so only where
+each probe of the sender waited about twice as long as the one before (RFC 9293 section 3.8.6.1)."""
+
+DOUBLED = (1.6, 2.4)
+LONGEST_PROBE_S = 125.0
+"""Linux probes every two minutes at last (TCP_RTO_MAX)."""
 
 CODES = (4500, 3008)
 """Spring's `SESSION_NOT_RELIABLE` and centrifugal/centrifuge's `slow`."""
@@ -57,8 +63,10 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
     """One finding over all peers concerned."""
     queued = pl.col("queued").max()
     kicked = pl.col("shut") & pl.col("gone") & (pl.col("closed_by") == "server")
+    rows = pl.concat([_slow(story), _told_alone(story)], how="diagonal_relaxed")
+    span = rows.select(since=pl.col("started").min(), until=pl.col("ended").max())
     return flag(
-        pl.concat([_slow(story), _told_alone(story)], how="diagonal_relaxed"),
+        rows.join(memory.grew(story.signs, span), how="cross"),
         detector=ID,
         severity=Severity.ERROR,
         confidence=pl.when(pl.col("said").any()).then(0.95).otherwise(0.85),
@@ -74,6 +82,7 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             trait("queue-full", pl.col("full").any()),
             trait("zero-window", pl.col("shut").any()),
             trait("kicked", kicked.any()),
+            trait("memory-grew", pl.col("grew").any()),
             trait("client-is-slow", (pl.col("held") == "c2s").any()),
             trait("server-is-slow", (pl.col("held") == "s2c").any()),
         ),
@@ -148,17 +157,19 @@ def _shut(events: pl.LazyFrame) -> pl.LazyFrame:
     A zero window travels from the receiver: `dir` c2s is a client that does not read.
     """
     over = ("session", "source", "conn", "dir")
-    gap = (pl.col("ts").diff().dt.total_microseconds() / 1e6).over(over)
     return (
         events.filter((pl.col("kind") == "zero_window") & pl.col("session").is_not_null())
         .sort("ts")
-        .with_columns(stretch=(gap > PROBES_APART_S).fill_null(False).cum_sum().over(over))
+        .with_columns(gap=(pl.col("ts").diff().dt.total_microseconds() / 1e6).over(over))
+        .with_columns(before=pl.col("gap").shift(1).over(over))
+        .with_columns(stretch=(~_goes_on()).fill_null(False).cum_sum().over(over))
         .group_by(*over, "stretch", maintain_order=True)
         .agg(
             pl.col("ts").min().alias("shut_since"),
             pl.col("ts").max().alias("shut_until"),
             SPOT.first().alias("first_spot"),
             SPOT.last().alias("last_spot"),
+            pl.col("gap").last().alias("last_gap"),
         )
         .with_columns(
             shut_s=(pl.col("shut_until") - pl.col("shut_since")).dt.total_microseconds() / 1e6
@@ -166,16 +177,27 @@ def _shut(events: pl.LazyFrame) -> pl.LazyFrame:
         .sort("shut_s", descending=True)
         .group_by("session", maintain_order=True)
         .agg(
-            pl.col("shut_since", "shut_until", "shut_s").first(),
+            pl.col("shut_since", "shut_until", "shut_s", "last_gap").first(),
             pl.col("dir").cast(pl.String).first().alias("held"),
             pl.concat_list("first_spot", "last_spot").first().alias("shut_at"),
         )
     )
 
 
+def _goes_on() -> pl.Expr:
+    """The window is still closed after the gap: its sender's timer was not disturbed."""
+    gap, before = pl.col("gap"), pl.col("before")
+    doubled = (gap / before).is_between(*DOUBLED)
+    at_its_longest = (gap + before) >= 1.6 * LONGEST_PROBE_S
+    return (gap <= PROBES_APART_S) | ((gap <= LONGEST_PROBE_S) & (doubled | at_its_longest))
+
+
 def _at_the_end() -> pl.Expr:
-    """The window was still closed when the connection ended, or the evidence did."""
+    """The window was still closed when the connection ended, or the evidence did.
+
+    The next probe was not due yet, after one that had waited half as long.
+    """
     over = pl.coalesce("ended", "closed", "last_seen")
-    return (
-        ((over - pl.col("shut_until")).dt.total_microseconds() / 1e6) <= PROBES_APART_S
-    ).fill_null(False)
+    since = (over - pl.col("shut_until")).dt.total_microseconds() / 1e6
+    due = (pl.col("last_gap") * DOUBLED[1]).clip(PROBES_APART_S, LONGEST_PROBE_S)
+    return (since <= due.fill_null(PROBES_APART_S)).fill_null(False)
