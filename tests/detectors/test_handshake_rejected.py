@@ -224,3 +224,15 @@ def test_without_times_what_is_said_belongs_to_what_is_refused(
         row("rejected", refused, "a", SERVER, code=400),
     ]
     assert ("sid-unknown" in judge(NAME, rows).traits) is found
+
+
+@pytest.mark.parametrize(("path", "limited"), [("/live", True), ("/orders", False), (None, True)])
+def test_a_limit_that_names_its_path_is_about_that_path(path: str | None, *, limited: bool) -> None:
+    told = row("error", 3, None, PROXY, name=path, reason='limiting connections by zone "perip"')
+    rows = [*life("a", 0, 9, code=1000, name="/live"), *rejected("b", 3, 503, name="/live"), told]
+    assert ("rate-limit-said" in judge(NAME, rows).traits) is limited
+
+
+def test_a_limit_on_requests_of_another_path_alone_is_no_refused_handshake() -> None:
+    told = row("error", 3, None, PROXY, name="/orders", reason="limiting requests, excess: 5.1")
+    assert judge(NAME, [*life("a", 0, 9, code=1000, name="/live"), told]).findings == []

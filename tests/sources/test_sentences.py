@@ -134,6 +134,14 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         {"what": "session_end", "sess": "s03", "why.num": 4003, "why.txt": "auth lapsed"},
         [{"kind": "close", "code": 4003, "reason": "auth lapsed"}],
     ),
+    ("watcher left", {"w": 22, "hall": "k2", "code": 1012}, [{"kind": "close", "conn": "22"}]),
+    ("viewer left", {"viewer_id": "v-22", "code": 1001}, [{"kind": "close", "conn": "v-22"}]),
+    ("watcher left", {"w": "west", "code": 1012}, [{"kind": "close", "code": 1012}]),
+    ("watcher joined", {"w": 22}, [{"kind": "open", "conn": "22", ONLY_IF: OnlyIf.IT_ENDS}]),
+    ("watcher left", {"w": 22, "hall": "k2", "code": 1012}, [{"kind": "close", "conn": "22"}]),
+    ("viewer left", {"viewer_id": "v-22", "code": 1001}, [{"kind": "close", "conn": "v-22"}]),
+    ("watcher left", {"w": "west", "code": 1012}, [{"kind": "close", "code": 1012}]),
+    ("watcher joined", {"w": 22}, [{"kind": "open", "conn": "22", ONLY_IF: OnlyIf.IT_ENDS}]),
     ("", {"evt": "sock.up", "n": 3}, [{"kind": "open", ONLY_IF: OnlyIf.IT_ENDS}]),
     # -- what a library says, in a field of whatever name --
     (

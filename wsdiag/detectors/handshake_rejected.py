@@ -13,7 +13,7 @@ from __future__ import annotations
 import polars as pl
 
 from wsdiag.connections import Story, backend_silent, counted, number_of, unanswered
-from wsdiag.finding import UNMEASURED, Severity, clause, flag, plural, trait
+from wsdiag.finding import SPOT, UNMEASURED, Severity, clause, flag, plural, trait
 from wsdiag.targets import Targets
 from wsdiag.wordings import SAME_MOMENT, marks, stated
 
@@ -174,7 +174,7 @@ def _rejections(story: Story) -> pl.LazyFrame:
             started="first",
             ended="first",
             measured=UNMEASURED,
-            pointers="opening",
+            pointers=pl.concat_list("opening", pl.col("named_at").fill_null([])),
         )
     )
 
@@ -192,8 +192,10 @@ def _with_text(rejected: pl.LazyFrame, signs: pl.LazyFrame) -> pl.LazyFrame:
         .agg(reason.str.join(" | ").alias("said"))
     )
     unbound = signs.filter((pl.col("kind") == "error") & session.is_null())
-    # An error that names no connection is about the rejection of the same moment.
+    # An error that names no connection is about the rejection of the same moment; one that names a
+    # path, about that of this path.
     dated = unbound.filter(reason.is_not_null() & at.is_not_null()).sort("ts")
+    named = dated.filter(pl.col("name").is_not_null())
     # Where there are no times, nothing else can be told of what belongs together.
     undated = stated(unbound.filter(at.is_null()), ID).select(
         undated=pl.col("text").str.join(" | ")
@@ -202,16 +204,25 @@ def _with_text(rejected: pl.LazyFrame, signs: pl.LazyFrame) -> pl.LazyFrame:
         rejected.join(said, on="session", how="left")
         .sort("first")
         .join_asof(
-            dated.select("ts", unbound="reason"),
+            dated.filter(pl.col("name").is_null()).select("ts", unbound="reason"),
             left_on="first",
             right_on="ts",
             strategy="nearest",
             tolerance=SAME_MOMENT,
         )
+        .join_asof(
+            named.select("ts", named="reason", path="name", named_at=pl.concat_list(SPOT)),
+            left_on="first",
+            right_on="ts",
+            by="path",
+            strategy="nearest",
+            tolerance=SAME_MOMENT,
+            check_sortedness=False,
+        )
         .join(undated, how="cross")
         .with_columns(
             text=pl.concat_str(
-                *("rejection", "said", "unbound"),
+                *("rejection", "said", "unbound", "named"),
                 pl.when(pl.col("first").is_null()).then("undated"),
                 separator=" | ",
                 ignore_nulls=True,
@@ -225,9 +236,21 @@ def _told_alone(story: Story, rejections: pl.LazyFrame) -> pl.LazyFrame:
     # A client that tells of its failed handshakes tells of the refusals that others log.
     lived = pl.col("was_open") | (pl.col("age_s") >= LIVED_S).fill_null(False)
     unopened = story.connections.filter(~lived).select("session")
+    elsewhere = (
+        (pl.col("vantage") == "proxy") & pl.col("session").is_null() & pl.col("name").is_not_null()
+    )
     spoken = story.signs.filter(
         pl.col("kind").is_in(["error", "auth"])
         | pl.col("kind").is_in(["close", "end"]) & pl.col("session").is_not_null()
+    )
+    # A proxy's line that names a path but no connection may be about any request.
+    spoken = pl.concat(
+        [
+            spoken.filter(~elsewhere),
+            spoken.filter(elsewhere).join(
+                story.connections.select(name="path"), on="name", how="semi"
+            ),
+        ]
     )
     return (
         _told_once(stated(spoken, ID))

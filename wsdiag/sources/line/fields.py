@@ -69,6 +69,13 @@ def identity(said: Mapping[str, str], of_credential: bool = False) -> dict[str, 
     return {name: value for name, value in row.items() if value is not None}
 
 
+def id_of_a(noun: str, said: Mapping[str, str]) -> str | None:
+    """The id of one of those who connect, in a field named after them: a watcher's in `watcher`,
+    `watcher_id` or `w`."""
+    text = first(said, (f"{noun}id", noun, noun[0]))
+    return shown_values.connection_id(text) if text and re.search(r"\d", text) else None
+
+
 def credential(said: Mapping[str, str], vague: bool = False) -> dict[str, object]:
     """The columns `token` and `expires`."""
     row: dict[str, object] = {}

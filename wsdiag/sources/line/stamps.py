@@ -53,11 +53,12 @@ _MONTHS = {name: number for number, name in enumerate(_NAMES, start=1)}
 _MONTH = f"(?:{'|'.join(_NAMES)})"
 _TIME = r"(?P<{0}H>[0-2]\d):(?P<{0}M>[0-5]\d):(?P<{0}S>[0-6]\d)"
 _FRACTION = r"(?:[.,](?P<{0}f>\d{{1,9}}))?"
+_HALF = r"(?: (?P<{0}p>[AaPp])\.?[Mm]\b)?"
 _ZONE = r"(?:\s?(?P<{0}z>Z|UTC|GMT(?:[+-]\d{{4}})?|[+-]\d\d:?\d\d)(?!\w|:\d))?"
 
 _FORMS = {
     "i": r"(?P<iY>\d{4})(?P<isep>[-/])(?P<im>\d\d)(?P=isep)(?P<id>\d\d)(?:[T_ ]|, | - )"
-    + (_TIME + _FRACTION + _ZONE).format("i"),
+    + (_TIME + _FRACTION + _HALF + _ZONE).format("i"),
     "c": r"(?P<cd>\d{1,2})/(?P<cm>"
     + _MONTH
     + r")/(?P<cY>\d{4})[: ]"
@@ -77,7 +78,7 @@ _FORMS = {
     "r": r"(?P<rd>\d{1,2})[ -](?P<rm>"
     + _MONTH
     + r")[ -](?P<rY>\d{4})(?: |::)"
-    + (_TIME + _FRACTION + _ZONE).format("r"),
+    + (_TIME + _FRACTION + _HALF + _ZONE).format("r"),
     "a": r"(?<!-)(?P<am>[01]\d)-(?P<ad>[0-3]\d)[ |]" + (_TIME + _FRACTION).format("a"),
     "k": r"[IWEFD](?P<km>[01]\d)(?P<kd>[0-3]\d) " + (_TIME + _FRACTION).format("k"),
     "t": r"(?P<tY>\d\d)(?P<tm>[01]\d)(?P<td>[0-3]\d) " + (_TIME + _FRACTION).format("t"),

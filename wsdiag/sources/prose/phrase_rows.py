@@ -65,6 +65,8 @@ def rows(phrase: Phrase, match: re.Match[str], line: Line) -> list[Row]:
     for each in rows:
         each.pop("who", None)
         _add_identity(each, phrase.kind, text, said)
+        if "noun" in groups and each.get("conn") is None:
+            each["conn"] = of.id_of_a(groups["noun"].lower(), said)
         if who and each.get("conn") is None:
             each["conn"] = who if who != _SPEAKING else line.speaker or each.get("user")
         if phrase.kind in _FROM_A_PEER | _LIFE and not (each.get("conn") or each.get("peer")):
