@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from story import SERVER, judge, life, row
+from story import CLIENT, SERVER, judge, life, row
 
 NAME = "protocol-violation"
 
@@ -97,3 +97,17 @@ def test_each_broken_rule_of_frames_is_named() -> None:
     found = judge(NAME, rows).findings
     assert [any(rule in f["message"] for f in found) for rule in rules] == [True, True]
     assert [f["count"] for f in found] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("source", "reason", "mark"),
+    [
+        (CLIENT, "Received a broken close frame containing a reserved status code.", "came-to-clients"),
+        (SERVER, "Invalid WebSocket frame: invalid status code 1006", "came-to-servers"),
+        (SERVER, "close code 1005 must not be sent", None),  # its own program tried to
+    ],
+)
+def test_who_sent_the_frame(source: str, reason: str, mark: str | None) -> None:
+    rows = [*life("ab12", 0, 30, source=source), row("error", 29, "ab12", source, reason=reason)]
+    came = {trait for trait in judge(NAME, rows).traits if trait.startswith("came-to-")}
+    assert came == ({mark} if mark else set())

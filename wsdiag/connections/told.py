@@ -74,7 +74,8 @@ def parts(told: pl.DataFrame) -> list[pl.DataFrame]:
     closing = told.filter(CLOSE)
     by_client = told.filter(BY_CLIENT)
     unframed = closing.filter(CODE.is_null() & ~WIRE & pl.col("dir").is_not_null())
-    named = told.filter((ATTEMPT | OPEN | (KIND == "rejected")) & pl.col("name").is_not_null())
+    failed = KIND.is_in(["rejected", "refused"])
+    named = told.filter((ATTEMPT | OPEN | failed) & pl.col("name").is_not_null())
     return [
         _sources(told),
         _first(named, path="name"),

@@ -54,6 +54,9 @@ RULES = {
 }
 """What of a frame is broken, by what its texts say."""
 
+RECEIVED = "(?i)\\breceived (?:a |an )?\\w+ close frame|frame: invalid status code"
+"""Chrome and ws (Node) of a Close frame that came."""
+
 SAYS = {wording.mark: wording.pattern for wording in book() if wording.detector == ID}
 
 
@@ -91,9 +94,17 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
             ),
             pl.format("code-{}", code),
             pl.format("complaint-of-{}", commonest(pl.col("closed_by"))),
+            trait("came-to-clients", (_came_to() == "client").all()),
+            trait("came-to-servers", (_came_to() == "server").all()),
             trait("at-once", (pl.col("session").n_unique() >= SEVERAL) & at_once),
         ),
     )
+
+
+def _came_to() -> pl.Expr:
+    """Who received the frame: who writes that it came, not that it may not be sent."""
+    writer = pl.col("pointers").list.first().struct.field("vantage")
+    return pl.when(pl.col("text").str.contains(RECEIVED)).then(writer).otherwise(pl.lit(""))
 
 
 def _complaints(story: Story) -> pl.LazyFrame:
