@@ -102,7 +102,11 @@ def test_each_broken_rule_of_frames_is_named() -> None:
 @pytest.mark.parametrize(
     ("source", "reason", "mark"),
     [
-        (CLIENT, "Received a broken close frame containing a reserved status code.", "came-to-clients"),
+        (
+            CLIENT,
+            "Received a broken close frame containing a reserved status code.",
+            "came-to-clients",
+        ),
         (SERVER, "Invalid WebSocket frame: invalid status code 1006", "came-to-servers"),
         (SERVER, "close code 1005 must not be sent", None),  # its own program tried to
     ],

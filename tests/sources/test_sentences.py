@@ -134,6 +134,8 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         {"what": "session_end", "sess": "s03", "why.num": 4003, "why.txt": "auth lapsed"},
         [{"kind": "close", "code": 4003, "reason": "auth lapsed"}],
     ),
+    ("screen #12 (lobby) stopped watching, 1006", {}, [{"kind": "close", "code": 1006}]),
+    ("viewer v1 (room-5) out 1001, 3 viewers", {}, [{"kind": "close", "conn": "v1"}]),
     ("watcher left", {"w": 22, "hall": "k2", "code": 1012}, [{"kind": "close", "conn": "22"}]),
     ("viewer left", {"viewer_id": "v-22", "code": 1001}, [{"kind": "close", "conn": "v-22"}]),
     ("watcher left", {"w": "west", "code": 1012}, [{"kind": "close", "code": 1012}]),
@@ -1172,6 +1174,10 @@ SILENT = [
 NOISE = """\
 card reader connection closed unexpectedly, will retry
 order 17 left warehouse 3, code=1001
+pump 12 stopped, 1006 litres
+order 12 went out, 1006
+screen 4 left, 1000
+viewer 3 left 1001 points
 board 6 left, zip code=10115
 opened with 1000 'points' after 5 s of loading bar for order 7
 kernel: eth0: link up
