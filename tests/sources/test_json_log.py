@@ -53,6 +53,25 @@ def test_docker_wraps_text_and_splits_long_lines(tmp_path: Path) -> None:
     assert reading.format == "uvicorn"
 
 
+@pytest.mark.parametrize(
+    ("told", "kinds"),
+    [
+        (["connect", "open", "close"], ["attempt", "open", "end"]),
+        (["connect", "close"], ["open", "end"]),
+        (["open", "connect", "close"], ["open", "open", "end"]),  # as socket.io's manager tells
+        (["connect", "open", "close"] * 2, ["attempt", "open", "end"] * 2),
+        (["connect"], ["attempt"]),
+    ],
+)
+def test_connect_is_a_try_or_an_opening(tmp_path: Path, told: list[str], kinds: list[str]) -> None:
+    """In some clients' words it is told when they begin to, in others' when they have."""
+    lines = [
+        json.dumps({"ts": 1795391723.0 + n, "ev": event, "conn": "c1", "ws": True})
+        for n, event in enumerate(told)
+    ]
+    assert _read(tmp_path, "\n".join(lines)).events["kind"].to_list() == kinds
+
+
 @pytest.mark.parametrize("message", ["text", [27, 91, 51, 50, 109], None])
 def test_journald_wraps_text_and_bytes(tmp_path: Path, message: object) -> None:
     line = 'INFO:     127.0.0.1:52794 - "WebSocket /ws/echo" [accepted]'

@@ -115,12 +115,19 @@ def borne_out(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _tried(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """A connection of which the log tells no more than that somebody connects was only tried."""
-    seen = frame.filter(_KIND.is_in(_LIFE)).select(pl.col("conn").drop_nulls().unique())
-    lives = pl.col("conn").is_in(seen.collect(engine="in-memory")["conn"].implode())
-    maybe = (pl.col(ONLY_IF) == OnlyIf.IT_LIVES) & ~lives.fill_null(False)
-    tried = pl.lit("attempt", EVENTS["kind"])
-    return frame.with_columns(kind=pl.when(maybe.fill_null(False)).then(tried).otherwise("kind"))
+    """A connection of which the log tells no more than that somebody connects was only tried; and
+    so was one before the log tells next that it opened."""
+    mark = (pl.col(ONLY_IF) == OnlyIf.IT_LIVES).fill_null(value=False)
+    lives = _KIND.is_in(_LIFE)
+    opens = (_KIND == "open") & ~mark
+    rows = frame.filter(pl.col("conn").is_not_null() & (mark | lives | opens))
+    told = rows.select("pos", "conn", mark=mark, lives=lives, opens=opens).sort("pos").collect()
+    before = told.filter(pl.col("mark") & pl.col("opens").shift(-1).over("conn"))["pos"]
+    lived = pl.col("conn").is_in(told.filter("lives")["conn"].unique().implode())
+    tried = mark & (pl.col("pos").is_in(before.implode()) | ~lived.fill_null(value=False))
+    return frame.with_columns(
+        kind=pl.when(tried).then(pl.lit("attempt", EVENTS["kind"])).otherwise("kind")
+    )
 
 
 def _failed(frame: pl.LazyFrame) -> pl.LazyFrame:
