@@ -136,14 +136,16 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
     ),
     ("screen #12 (lobby) stopped watching, 1006", {}, [{"kind": "close", "code": 1006}]),
     ("viewer v1 (room-5) out 1001, 3 viewers", {}, [{"kind": "close", "conn": "v1"}]),
-    ("watcher left", {"w": 22, "hall": "k2", "code": 1012}, [{"kind": "close", "conn": "22"}]),
+    (
+        "watcher left",
+        {"watcher_id": 22, "hall": "k2", "code": 1012},
+        [{"kind": "close", "conn": "22"}],
+    ),
     ("viewer left", {"viewer_id": "v-22", "code": 1001}, [{"kind": "close", "conn": "v-22"}]),
-    ("watcher left", {"w": "west", "code": 1012}, [{"kind": "close", "code": 1012}]),
-    ("watcher joined", {"w": 22}, [{"kind": "open", "conn": "22", ONLY_IF: OnlyIf.IT_ENDS}]),
-    ("watcher left", {"w": 22, "hall": "k2", "code": 1012}, [{"kind": "close", "conn": "22"}]),
-    ("viewer left", {"viewer_id": "v-22", "code": 1001}, [{"kind": "close", "conn": "v-22"}]),
-    ("watcher left", {"w": "west", "code": 1012}, [{"kind": "close", "code": 1012}]),
-    ("watcher joined", {"w": 22}, [{"kind": "open", "conn": "22", ONLY_IF: OnlyIf.IT_ENDS}]),
+    ("watcher left", {"watcher": "west", "code": 1012}, [{"kind": "close", "code": 1012}]),
+    ("watcher left", {"w": 21, "code": 1012}, [{"kind": "close", "speaker": "21"}]),
+    ("watcher joined", {"w": 21}, [{"kind": "open", "speaker": "21", ONLY_IF: OnlyIf.IT_ENDS}]),
+    ("watcher joined", {"watcher": 22}, [{"kind": "open", "conn": "22", ONLY_IF: OnlyIf.IT_ENDS}]),
     ("", {"evt": "sock.up", "n": 3}, [{"kind": "open", ONLY_IF: OnlyIf.IT_ENDS}]),
     # -- what a library says, in a field of whatever name --
     (

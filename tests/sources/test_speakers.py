@@ -88,3 +88,21 @@ def test_one_that_left_with_a_code_speaks_for_its_like(tmp_path: Path) -> None:
         "member-2",
     ]
     assert told(read(tmp_path, lines[:2])) == []
+
+
+@pytest.mark.parametrize(
+    ("told_by", "conns"),
+    [
+        ([("joined", 7), ("joined", 8), ("left", 7), ("left", 8)], ["7", "8", "7", "8"]),
+        # how many are there: a second has come twice, and none has left between
+        ([("joined", 1), ("joined", 2), ("left", 1), ("joined", 2)], [None]),
+    ],
+)
+def test_a_field_of_one_letter(
+    tmp_path: Path, told_by: list[tuple[str, int]], conns: list[str | None]
+) -> None:
+    lines = [
+        f'level=info msg="viewer {what}" v={number}' + (" code=1000" if what == "left" else "")
+        for what, number in told_by
+    ]
+    assert [conn for _, conn, _ in told(read(tmp_path, lines))] == conns

@@ -1,7 +1,9 @@
-"""Whose connection a sentence is about, where each line begins with a name: `[tab-13] connected`.
+"""Whose connection a sentence is about, where each line begins with a name, or has one in a field
+of one letter: `[tab-13] connected`, `watcher joined w=13`.
 
-Such a name may as well be a thread's or a host's. A connection's it is where there are several of
-them in a log, and none opens twice without an end, or another attempt, between.
+Such a name may as well be a thread's or a host's, or how many there are. A connection's it is where
+there are several of them in a log, and none opens twice without an end, or another attempt,
+between.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import polars as pl
 
 SPEAKER = "speaker"
-"""The column of the name with which a line begins; no event has it."""
+"""The column of the name; no event has it."""
 
 _KIND = pl.col("kind")
 _OPENS, _ENDS = _KIND == "open", _KIND.is_in(["close", "end", "attempt", "rejected", "refused"])

@@ -70,9 +70,17 @@ def identity(said: Mapping[str, str], of_credential: bool = False) -> dict[str, 
 
 
 def id_of_a(noun: str, said: Mapping[str, str]) -> str | None:
-    """The id of one of those who connect, in a field named after them: a watcher's in `watcher`,
-    `watcher_id` or `w`."""
-    text = first(said, (f"{noun}id", noun, noun[0]))
+    """The id of one of those who connect, in a field named after them: a watcher's in `watcher`
+    or `watcher_id`."""
+    return _numbered(first(said, (f"{noun}id", noun)))
+
+
+def initialled(noun: str, said: Mapping[str, str]) -> str | None:
+    """What may be such an id, or how many they are: a watcher's in `w`."""
+    return _numbered(first(said, (noun[0],)))
+
+
+def _numbered(text: str | None) -> str | None:
     return shown_values.connection_id(text) if text and re.search(r"\d", text) else None
 
 

@@ -62,6 +62,7 @@ def rows(phrase: Phrase, match: re.Match[str], line: Line) -> list[Row]:
     who = row.pop("who", None)
     if "who" in groups:
         who = shown_values.id_told(match.group(), groups["who"])
+    initialled = of.initialled(groups["noun"].lower(), said) if "noun" in groups else None
     for each in rows:
         each.pop("who", None)
         _add_identity(each, phrase.kind, text, said)
@@ -70,9 +71,9 @@ def rows(phrase: Phrase, match: re.Match[str], line: Line) -> list[Row]:
         if who and each.get("conn") is None:
             each["conn"] = who if who != _SPEAKING else line.speaker or each.get("user")
         if phrase.kind in _FROM_A_PEER | _LIFE and not (each.get("conn") or each.get("peer")):
-            each[SPEAKER] = line.speaker
+            each[SPEAKER] = initialled or line.speaker
     if who and phrase.kind is Kind.OPEN:
-        rows = [each for each in rows if each.get("conn")]
+        rows = [each for each in rows if each.get("conn") or initialled]
     return [{name: value for name, value in each.items() if value is not None} for each in rows]
 
 
