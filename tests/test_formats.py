@@ -103,7 +103,7 @@ def test_a_good_file_is_taken(tmp_path: Path) -> None:
         (
             '{ kind = "close" }',
             '{ kind = "close", only_if = "so" }',
-            "only_if: 'so' is not 'its path",
+            "only_if: 'so' is not one of its path opens",
         ),
     ],
 )

@@ -80,3 +80,22 @@ def test_what_an_application_tells_itself_is_not_counted_twice(tmp_path: Path) -
         (3, "rejected", 502),
         (6, "rejected", 401),
     ]
+
+
+TUNNEL = (
+    "10.8.4.31:52100 [11/Mar/2025:08:12:40.118] ws_in ws_be/ws1 0/0/1/9/61500 101 48211 - - ---- "
+    '41/41/40/20/0 0/0 "GET /live HTTP/1.1"'
+)
+OF_A_DATABASE = (
+    "10.8.4.32:52101 [11/Mar/2025:08:12:41.118] pg_in pg_be/db1 1/2/3600004 4821 cD 4/4/4/2/0 0/0"
+)
+
+
+@pytest.mark.parametrize(("beside", "places"), [([TUNNEL], {1}), ([], {1})])
+def test_a_tcp_connection_is_no_websocket_where_others_are(
+    tmp_path: Path, beside: list[str], places: set[int]
+) -> None:
+    """One HAProxy logs its WebSockets with `option httplog`, its database with `option tcplog`."""
+    events = _read(tmp_path, [*beside, OF_A_DATABASE])
+    assert set(events["pos"]) == places
+    assert ("timeout" in events["kind"].to_list()) is not bool(beside)

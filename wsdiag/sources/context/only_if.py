@@ -28,6 +28,7 @@ class OnlyIf(StrEnum):
     IT_FAILED = "it is closed for a failure"
     ITS_LIKE_LIVES = "its like lives"
     UNTOLD = "nothing else tells it"
+    NOTHING_ELSE_OPENS = "nothing else opens"
     ITS_PATH_OPENS = "its path opens"
     ITS_PATH_OPENS_UNTOLD = "its path opens, nothing else tells it"
 
@@ -48,6 +49,9 @@ LINES_APART, TIME_APART = 20, timedelta(seconds=1)
 _RATHER: Final = ("forward", "backward")
 
 _KIND, _TOLD = pl.col("kind"), pl.format("{} {}", "kind", pl.col("code").fill_null(0))
+
+_ANYWHERE = pl.col("pos") * 0
+"""The same in all rows."""
 
 _OF_SOCKETIO = ("transport close", "transport error", "ping timeout")
 _TELLS = (pl.col("code").is_not_null() | pl.col("reason").is_in(_OF_SOCKETIO)).fill_null(False)
@@ -89,6 +93,13 @@ _CONDITIONS = (
     ),
     # A framework writes a line for each request, beside what its application says of it.
     _Condition(_UNTOLD, _TOLD, ~pl.col(ONLY_IF).is_in(_UNTOLD).fill_null(False), wanted=False),
+    # A proxy of TCP logs whatever it balances.
+    _Condition(
+        (OnlyIf.NOTHING_ELSE_OPENS,),
+        _ANYWHERE,
+        pl.col(ONLY_IF).is_null() & (_KIND == "open"),
+        wanted=False,
+    ),
     # Scanners ask for "/", and so do browsers.
     _Condition(
         (OnlyIf.ITS_PATH_OPENS, OnlyIf.ITS_PATH_OPENS_UNTOLD),

@@ -30,7 +30,8 @@ One format is one TOML file:
 A row names columns of the event frame; all words of the line that are columns come along, unless
 the row names the column itself ("" leaves it out). `at` is `start` or `end` where the line
 states a duration; without it the row has the line's own time. `only_if` is `its path opens` where
-the row counts only if its path opens WebSockets in the same log. A record has `fields` (word →
+the row counts only if its path opens WebSockets in the same log, `nothing else opens` where it does
+only if no other line of the log tells of any. A record has `fields` (word →
 dotted name in the object, or several) in place of `pattern`. `anonymous`: the lines name no
 connection, so they belong to the only one that is open, if it is the only one; "states" where the
 format states each opening and closing, "explains" where it only says why another line's closing
@@ -63,6 +64,9 @@ from wsdiag.config import ConfigError
 from wsdiag.event import EVENTS, Kind
 from wsdiag.sources.context.only_if import ONLY_IF, OnlyIf
 from wsdiag.sources.formats.words import ASKING, CHOICES, POLLED, WORDS
+
+_CONDITIONS = (OnlyIf.ITS_PATH_OPENS.value, OnlyIf.NOTHING_ELSE_OPENS.value)
+"""What a row's `only_if` may say."""
 
 _UNCOMMON = re.compile(r"\(\?(?:=|!|<=|<!|P=)|\\[1-9]")
 _REFERENCE = re.compile(r"\{(\w+)\}")
@@ -249,8 +253,8 @@ def _row_problems(row: Mapping[str, str]) -> Iterator[str]:
         yield f"kind: {row.get('kind')!r} is not a kind"
     if row.get("at", "start") not in ("start", "end"):
         yield f"at: {row['at']!r} is not start or end"
-    if row.get(ONLY_IF, OnlyIf.ITS_PATH_OPENS) != OnlyIf.ITS_PATH_OPENS:
-        yield f"{ONLY_IF}: {row[ONLY_IF]!r} is not {OnlyIf.ITS_PATH_OPENS.value!r}"
+    if row.get(ONLY_IF, _CONDITIONS[0]) not in _CONDITIONS:
+        yield f"{ONLY_IF}: {row[ONLY_IF]!r} is not one of {', '.join(_CONDITIONS)}"
     for column in sorted(row.keys() - EVENTS.keys() - {"at", ONLY_IF}):
         yield f"{column}: not a column"
     for column in sorted(row.keys() & CHOICES.keys()):
