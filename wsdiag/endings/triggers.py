@@ -26,10 +26,10 @@ def triggers(events: pl.LazyFrame, connections: pl.LazyFrame) -> pl.LazyFrame:
         & pl.col("ts").is_not_null()
     )
     carried = said.group_by("name").agg(carried=pl.col("session").n_unique())
+    latest = pl.col("ts") == pl.col("ts").max()
     last = (
-        said.sort("ts")
-        .group_by("session", maintain_order=True)
-        .agg(pl.col("name", "ts").last())
+        said.group_by("session", maintain_order=True)  # no sort: it copies all messages
+        .agg(pl.col("name").filter(latest).last(), pl.col("ts").max())
         .join(
             connections.filter("gone").select("session", over=pl.coalesce("closed", "ended")),
             on="session",
