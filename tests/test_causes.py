@@ -156,6 +156,7 @@ MARKS = {
     "handshake-rejected:status-401",
     "handshake-rejected:upgrade-lost",
     "idle-cut:haproxy-flag",
+    "idle-cut:hop-known",
     "idle-cut:idle-equals-age",
     "idle-cut:proxy-timer-logged",
     "idle-cut:silence-at-most",

@@ -90,6 +90,13 @@ def is_default(seconds: pl.Expr, kinds: Collection[Kind], tick: pl.Expr | float 
     ).fill_null(False)
 
 
+def just_after(seconds: pl.Expr, kinds: Collection[Kind], within_s: float) -> pl.Expr:
+    """Whether a time is a default of such a timer, or so little above it; null where it is null."""
+    return pl.any_horizontal(
+        *(seconds.is_between(known, known + within_s) for known in defaults(kinds))
+    )
+
+
 def are_defaults(seconds: np.ndarray, kinds: Collection[Kind]) -> np.ndarray:
     """`is_default` for an array."""
     fits = np.zeros(len(seconds), dtype=bool)

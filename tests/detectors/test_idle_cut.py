@@ -43,7 +43,9 @@ def test_equal_silences_that_the_proxy_ends() -> None:
     assert finding["measured"] == pytest.approx(60, abs=0.2)
     assert finding["unit"] == "s"
     told = {trait for trait in said.traits if not trait.startswith("fits-")}
-    assert told == {"repeats", "proxy-ended", "catalogue", "behind-proxy", "no-heartbeat"}
+    assert told == {
+        *("repeats", "proxy-ended", "catalogue", "behind-proxy", "no-heartbeat", "hop-known"),
+    }
     assert {"fits-nginx", "fits-alb", "fits-apache"} <= said.traits
     assert "fits-heroku" not in said.traits
 

@@ -99,20 +99,25 @@ def _traits() -> tuple[pl.Expr, ...]:
     beating = (pl.col("pings") > 0) | pl.col("not_yet_due")
     slow = pl.col("every_s") >= pl.col("measured") * 0.95
     silence = _silence()
+    proxy_logged = (logged & by_proxy & owner.is_null()).any()
+    proxy_ended = (pl.col("closed_by") == "proxy").any()
+    known = timers.is_default(silence, timers.IDLE)
     return (
-        trait("proxy-timer-logged", (logged & by_proxy & owner.is_null()).any()),
+        trait("proxy-timer-logged", proxy_logged),
         trait("haproxy-flag", (logged & (owner == "haproxy")).any()),
         trait("envoy-flag", (logged & (owner == "envoy")).any()),
         trait("server-timer-logged", (logged & ~by_proxy).any()),
         trait("server-said-timeout", pl.col("said_timeout").any()),
         trait("idle-stated", pl.col("observed").any()),
         trait("repeats", pl.col("timer_s").is_not_null().sum() >= endings.REPEATED),
-        trait("proxy-ended", (pl.col("closed_by") == "proxy").any()),
+        trait("proxy-ended", proxy_ended),
         trait("server-ended", (pl.col("closed_by") == "server").any()),
         trait("idle-equals-age", _ambiguous()),
         trait("silence-at-most", _at_most()),
         *(trait(name, (pl.col("clock") == clock).any()) for clock, name in ONE_SIDED.items()),
-        trait("catalogue", timers.is_default(silence, timers.IDLE)),
+        trait("catalogue", known),
+        # Told by a line, by the side that ended it, by a default, or by a silence that is no age.
+        trait("hop-known", ~_ambiguous() | known | proxy_logged | proxy_ended),
         *timers.marks(silence, timers.SILENCE),
         trait("behind-proxy", pl.col("proxied").any()),
         trait("pings-too-slow", (beating & slow).any()),
@@ -253,10 +258,7 @@ def _on_the_dot() -> pl.Expr:
     Whose timer, and of what, is open: for a proxy the one in front of it is the client.
     """
     age = pl.col("age")
-    to_the_dot = pl.any_horizontal(
-        age.is_between(known, known + DOT_S)
-        for known in timers.defaults((*timers.IDLE, *timers.AGE))
-    )
+    to_the_dot = timers.just_after(age, (*timers.IDLE, *timers.AGE), DOT_S)
     told_by_it_alone = pl.col("vantages").list.eval(pl.element() == "proxy").list.all()
     unsaid = pl.col("stated").is_null() & pl.col("code").is_null() & ~pl.col("expiring")
     few = pl.len() < endings.REPEATED

@@ -3,12 +3,9 @@ another source: nothing ties the two but the moment."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import polars as pl
 
-WITHIN = timedelta(seconds=2)
-"""A second of log resolution on either side."""
+from wsdiag.endings.told_elsewhere import WITHIN
 
 AGREE_S = 1.0
 """Of several ends at one moment nobody knows which was whose: their times must be the same."""

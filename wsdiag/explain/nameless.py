@@ -129,10 +129,7 @@ def _one_age(story: Story) -> bool:
         pl.col("closed_by").is_null() | (pl.col("closed_by") == "unknown")
     )
     alike = endings.by_clock(untold, story.connections).select(alike=pl.len())
-    age = pl.col("age")
-    at_a_timers = pl.any_horizontal(
-        age.is_between(known, known + ON_THE_DOT_S) for known in timers.defaults(EVERY_KIND)
-    )
+    at_a_timers = timers.just_after(pl.col("age"), EVERY_KIND, ON_THE_DOT_S)
     few = untold.select(
         lone=(pl.len() > 0)
         & (pl.len() < endings.REPEATED)

@@ -132,7 +132,8 @@ def _tried(frame: pl.LazyFrame) -> pl.LazyFrame:
     lives = _KIND.is_in(_LIFE)
     opens = (_KIND == "open") & ~mark
     rows = frame.filter(pl.col("conn").is_not_null() & (mark | lives | opens))
-    told = rows.select("pos", "conn", mark=mark, lives=lives, opens=opens).sort("pos").collect()
+    columns = rows.select("pos", "conn", mark=mark, lives=lives, opens=opens)
+    told = columns.sort("pos").collect(engine="in-memory")
     before = told.filter(pl.col("mark") & pl.col("opens").shift(-1).over("conn"))["pos"]
     lived = pl.col("conn").is_in(told.filter("lives")["conn"].unique().implode())
     tried = mark & (pl.col("pos").is_in(before.implode()) | ~lived.fill_null(value=False))
