@@ -4,15 +4,18 @@ A stamp is what stands in the line and nothing more: it may lack the year (syslo
 (`10:00:00.123`) or the zone. `clock.py` makes an instant of it.
 
 Forms: RFC 3339 and its relatives (`2026-11-22T23:45:36.5Z`, `2026-11-22 23:45:36,500 +0100`,
-`2026/11/22 23:45:36`, gin's `2026/11/22 - 23:45:36`), Common Log Format (`22/Nov/2026:23:45:36
-+0000`; Django puts a space for the colon), syslog RFC 3164 (`Nov 22 23:45:36`), C and JavaScript
-dates (`Sun Nov 22 23:45:36.5 2026`, `Sun Nov 22 2026 23:45:36 GMT+0000`), RFC 1123 (`22 Nov 2026
-23:45:36`), Erlang (`22-Nov-2026::23:45:36.5`), Android (`11-22 23:45:36.5`; log15 puts a bar for
-the blank), klog (`I1122 23:45:36.5`), tornado (`261122 23:45:36`), Chrome (`1122/234536.5`),
-American (`11/22/2026, 11:45:36 PM`), British (`22/11/2026 23:45:36`; where neither figure is above
-twelve nobody knows which is the month, and the time of day is all that is read) and German
-(`22.11.2026 23:45:36`) dates, Unix seconds, milliseconds, microseconds and nanoseconds, and a bare
-time of day, also with AM or PM; at the very beginning of a line also Go's `11:45PM`.
+`2026/11/22 23:45:36`, `2026-6-1 9:45:36`, gin's `2026/11/22 - 23:45:36`), Common Log Format
+(`22/Nov/2026:23:45:36 +0000`; Django puts a space for the colon), syslog RFC 3164
+(`Nov 22 23:45:36`; journalctl names the month in its reader's language, `nov. 22`), Node-RED
+(`22 Nov 23:45:36`), C and JavaScript dates (`Sun Nov 22 23:45:36.5 2026`, `Sun Nov 22 2026 23:45:36
+GMT+0000`), RFC 1123 (`22 Nov 2026 23:45:36`), Erlang (`22-Nov-2026::23:45:36.5`), Android (`11-22
+23:45:36.5`; log15 puts a bar for the blank), klog (`I1122 23:45:36.5`), tornado (`261122
+23:45:36`), Chrome (`1122/234536.5`), American (`11/22/2026, 11:45:36 PM`), British (`22/11/2026
+23:45:36`; where neither figure is above twelve nobody knows which is the month, and the time of day
+is all that is read) and German (`22.11.2026 23:45:36`) dates, dates with two figures of the year
+where they are as good as unambiguous (`26-11-22 23:45:36`, Spark's `26/11/22 23:45:36`,
+WebSphere's `22/11/26 23:45:36:500`), Unix seconds, milliseconds, microseconds and nanoseconds, and
+a bare time of day, also with AM or PM; at the very beginning of a line also Go's `11:45PM`.
 """
 
 from __future__ import annotations
@@ -25,6 +28,9 @@ from typing import NamedTuple
 
 HEAD_CHARS = 72
 """A stamp that begins later in its line is part of what the line says, not its time."""
+
+_YEARS_APART = 5
+"""Of two dates that so few figures may mean, one so much earlier is none: logs are of late."""
 
 PLACEHOLDER_YEAR = 1904
 """Stands in a stamp without a year; a leap year, so that 29 February can be held."""
@@ -49,7 +55,24 @@ class Stamp(NamedTuple):
 
 
 _NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_MONTHS = {name: number for number, name in enumerate(_NAMES, start=1)}
+_LANGUAGES = (  # as the C library abbreviates them (glibc localedata, abmon): German to Russian
+    "Jan Feb Mär Apr Mai Jun Jul Aug Sep Okt Nov Dez",
+    "janv. févr. mars avril mai juin juil. août sept. oct. nov. déc.",
+    "ene feb mar abr may jun jul ago sep oct nov dic",
+    "gen feb mar apr mag giu lug ago set ott nov dic",
+    "jan fev mar abr mai jun jul ago set out nov dez",
+    "jan feb mrt apr mei jun jul aug sep okt nov dec",
+    "sty lut mar kwi maj cze lip sie wrz paź lis gru",
+    "янв фев мар апр мая июн июл авг сен окт ноя дек",
+)
+_MONTHS = {
+    name: number
+    for names in (_NAMES, *map(str.split, _LANGUAGES))
+    for number, name in enumerate(names, start=1)
+}
+LOCAL_MONTH = f"(?:{'|'.join(map(re.escape, sorted({*_MONTHS} - {*_NAMES}, reverse=True)))})"
+"""A pattern of the months' names in other languages than English."""
+
 _MONTH = f"(?:{'|'.join(_NAMES)})"
 _TIME = r"(?P<{0}H>[0-2]\d):(?P<{0}M>[0-5]\d):(?P<{0}S>[0-6]\d)"
 _FRACTION = r"(?:[.,](?P<{0}f>\d{{1,9}}))?"
@@ -57,14 +80,13 @@ _HALF = r"(?: (?P<{0}p>[AaPp])\.?[Mm]\b)?"
 _ZONE = r"(?:\s?(?P<{0}z>Z|UTC|GMT(?:[+-]\d{{4}})?|[+-]\d\d:?\d\d)(?!\w|:\d))?"
 
 _FORMS = {
-    "i": r"(?P<iY>\d{4})(?P<isep>[-/])(?P<im>\d\d)(?P=isep)(?P<id>\d\d)(?:[T_ ]|, | - )"
-    + (_TIME + _FRACTION + _HALF + _ZONE).format("i"),
+    "i": r"(?P<iY>\d{4})(?P<isep>[-/])(?P<im>\d{1,2})(?P=isep)(?P<id>\d{1,2})(?:[T_ ]|, | - )"
+    + (_TIME.replace("[0-2]", "[0-2]?", 1) + _FRACTION + _HALF + _ZONE).format("i"),
     "c": r"(?P<cd>\d{1,2})/(?P<cm>"
     + _MONTH
     + r")/(?P<cY>\d{4})[: ]"
     + (_TIME + _FRACTION + _ZONE).format("c"),
-    "s": r"(?P<sm>"
-    + _MONTH
+    "s": rf"(?P<sm>{_MONTH}|{LOCAL_MONTH}"
     + r") +(?P<sd>\d{1,2}) "
     + (_TIME + _FRACTION).format("s")
     + r"(?: (?P<sY>(?:19|20)\d\d)(?![\w:.]))?",
@@ -79,6 +101,7 @@ _FORMS = {
     + _MONTH
     + r")[ -](?P<rY>\d{4})(?: |::)"
     + (_TIME + _FRACTION + _HALF + _ZONE).format("r"),
+    "n": r"(?P<nd>\d{1,2}) (?P<nm>" + _MONTH + ") " + (_TIME + _FRACTION).format("n"),
     "a": r"(?<!-)(?P<am>[01]\d)-(?P<ad>[0-3]\d)[ |]" + (_TIME + _FRACTION).format("a"),
     "k": r"[IWEFD](?P<km>[01]\d)(?P<kd>[0-3]\d) " + (_TIME + _FRACTION).format("k"),
     "t": r"(?P<tY>\d\d)(?P<tm>[01]\d)(?P<td>[0-3]\d) " + (_TIME + _FRACTION).format("t"),
@@ -91,6 +114,8 @@ _FORMS = {
     + r"(?! ?[AaPp]\.?[Mm]\b)"
     + _ZONE.format("b"),
     "e": r"(?P<ed>\d{1,2})\.(?P<em>\d{1,2})\.(?P<eY>\d{4}),? " + (_TIME + _FRACTION).format("e"),
+    "y": r"(?P<yd>\d\d)(?P<ysep>[-/])(?P<ym>\d\d)(?P=ysep)(?P<yY>\d\d)[T ]"
+    + (_TIME + _FRACTION.replace("[.,]", "[.,:]") + _ZONE).format("y"),
     "d": _TIME.format("d")
     + _FRACTION.format("d")
     + r"(?: ?(?P<dp>[AaPp])\.?[Mm]\b)?(?!\d|:\w)"
@@ -116,11 +141,13 @@ _AT_END = re.compile(
     r"(?:\bat |[\s(\[])(?P<text>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*(?: [+-]\d{4})?|[12]\d{12})"
     r"[\s)\].]*$"
 )
-# What may stand before a stamp: punctuation, a level, brackets, `time=`, one word; before brackets
-# the name of the program too (`flutter: [socket] INFO `).
+# What may stand before a stamp: the place in a script that a browser's console shows, punctuation,
+# a level, brackets, `time=`, one word; before brackets the name of the program too
+# (`flutter: [socket] INFO `).
 _LEAD = re.compile(
-    r"""(?:[A-Za-z][\w.-]{0,31}:\s+(?=\[))?
-    (?:[\s\[\](){}|"'#*<>,;:=-]|\[[^\]]{0,40}\]|\w+="?[^\s"]*"?\s|\[(?:\d+:){1,2}|\d{1,7}\s+-
+    r"""(?:[\w.@/-]{1,64}\.(?:[cm]?[jt]sx?|html?|vue)(?::\d+){1,2}\s+)?
+    (?:[A-Za-z][\w.-]{0,31}:\s+(?=\[))?
+    (?:[\s\[\](){}|"'#*<>,;:=-]|\[[^\]]{0,40}\]|<[\w.-]{1,40}>|\w+="?[^\s"]*"?\s|\[(?:\d+:){1,2}|\d{1,7}\s+-
     |(?<==)[A-Z]+\ REPORT(?==)
     |(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|SEVERE|FINE|FINER|FINEST)\b
     |(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\b,?)*
@@ -183,7 +210,9 @@ def _made(form: str, found: re.Match[str]) -> Stamp | None:
     )
     if form == "b":
         year, month, day = _either_way(year, month, day)
-    dateless = form in "dh" or (form == "b" and not year)
+    elif form == "y":
+        year, month, day = _short(part("ysep"), str(day), str(month), str(year))
+    dateless = form in "dh" or (form in "by" and not year)
     lacks = Lacks.DATE if dateless else Lacks.NOTHING if year else Lacks.YEAR
     hour = int(part(names["H"]))
     if half:
@@ -213,6 +242,34 @@ def _either_way(
     if second > 12:
         return year, day, month
     return (year, month, day) if first > 12 or first == second else (None, None, None)
+
+
+def _short(
+    separator: str, first: str, second: str, third: str
+) -> tuple[str | None, str | None, str | None]:
+    """The date of three pairs of figures, of which one is the year: of the dates that it may be
+    the latest, where that is later by years; else nothing, but for hyphens the order of ISO 8601.
+
+    A year to come is none.
+    """
+    today = datetime.now(UTC).year - 2000
+    readings = {
+        (year, month, day)
+        for year, month, day in (
+            (first, second, third),
+            (third, second, first),
+            (third, first, second),
+        )
+        if int(year) <= today and 0 < int(month) <= 12 and 0 < int(day) <= 31
+    }
+    latest = max((int(year) for year, _, _ in readings), default=0)
+    likely = {one for one in readings if latest - int(one[0]) < _YEARS_APART}
+    if len(likely) > 1 and separator == "-":
+        likely &= {(first, second, third)}
+    if len(likely) != 1:
+        return None, None, None
+    year, month, day = likely.pop()
+    return f"20{year}", month, day
 
 
 def _resolution_ms(digits: int) -> float:

@@ -37,7 +37,7 @@ _RFC5424 = re.compile(
 # in its place Heroku's Logplex writes the dyno (`app[web.1]:`).
 _SYSLOG = re.compile(
     r"(?P<pri><\d{1,3}>)?(?:"
-    r"(?P<time>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,6})?"
+    rf"(?P<time>(?:[A-Z][a-z]{{2}}|{stamps.LOCAL_MONTH}) [ \d]\d \d\d:\d\d:\d\d(?:\.\d{{1,6}})?"
     rf"|{_ISO}(?:\.\d{{1,9}})?(?:Z|[+-]\d\d:?\d\d)"
     r"|[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? [A-Z]{2,5}"
     r"|1\d{9}\.\d{6})|\[ *\d+\.\d{6}\])"
