@@ -59,7 +59,7 @@ def can_be(one: Sighting, other: Sighting, families: Families) -> bool:
         and apart(one.opened, other.opened) <= SAME_MOMENT
         and apart(one.ended, other.ended) <= SAME_MOMENT
         and not contradict(one, other)
-        and mine.lives.isdisjoint(yours.lives)
+        and (mine is yours or mine.lives.isdisjoint(yours.lives))
         and not any(
             here.alive and there.ended and here.alive - there.ended > SAME_MOMENT
             for here, there in ((mine, yours), (yours, mine))
@@ -94,6 +94,15 @@ def test_the_clearly_nearest_is_a_pair_and_what_stands_between_two_is_none() -> 
     assert list(clear_pairs([one, two, far], Families([one, two, far]))) == [(one, two)]
     beside = seen(("b.log", "conn-7"), 5, 902)
     assert not list(clear_pairs([one, two, beside], Families([one, two, beside])))
+
+
+def test_whose_partner_there_is_known_is_not_also_its_neighbour() -> None:
+    near = seen(("lb.log", "10.0.0.7:1"), 0, 9000, vantage="proxy", peer="10.0.0.7:1")
+    next_to_it = seen(("lb.log", "10.0.0.8:1"), 1700, 7900, vantage="proxy", peer="10.0.0.8:1")
+    pod = seen(("pod.log", "conn-1"), 1, 8998)
+    families = Families([near, next_to_it, pod])
+    families.unite(near, pod)
+    assert not list(clear_pairs([near, pod, next_to_it], families))
 
 
 def test_an_end_that_only_a_proxy_tells_is_the_only_connection_s_that_ended_then() -> None:

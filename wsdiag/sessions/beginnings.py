@@ -5,7 +5,7 @@ Beside one beginning of a busy server stand thousands: most are told apart in co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -28,9 +28,20 @@ class Beginnings:
     """Columns of `order`, sightings that opened, in order of time: microseconds, the number of the
     source, and one for each thing told (0 where it is not), a row for each kind of thing."""
 
-    def __init__(self, order: Sequence[Sighting], families: Families) -> None:
+    def __init__(
+        self,
+        order: Sequence[Sighting],
+        families: Families,
+        strangers: Collection[tuple[str, str]] = (),
+    ) -> None:
+        """Of `strangers`, pairs of sources both ways round, nothing is the same."""
         self._families = [families.family(one) for one in order]
-        self._source = _numbered(one.source for one in order)
+        self._sources = list(dict.fromkeys(one.source for one in order))
+        number = {source: at for at, source in enumerate(self._sources)}
+        self._source = np.array([number[one.source] for one in order], np.intp)
+        self._acquainted = ~np.eye(len(number), dtype=bool)
+        for one, other in strangers:
+            self._acquainted[number[one], number[other]] = False
         self._opened = _micros(one.opened for one in order)
         self._ended = _micros(one.ended for one in order)
         self._family_alive = _micros(family.alive for family in self._families)
@@ -52,29 +63,38 @@ class Beginnings:
         the nearest first, each behind its distance: the microseconds between both beginnings and
         both ends.
 
-        They tell nothing else, and neither family is alive well after the other's end.
+        They tell nothing else, and neither family is alive well after the other's end; or they are
+        known to be one.
         """
+        acquainted = self._acquainted[self._source[row]]
+        if not acquainted.any():
+            return {}
         there = slice(self._since[row], self._until[row])
         told, mine = self._told[:, there], self._told[:, [row]]
         ends = np.abs(_between(self._ended[there], self._ended[[row]]))
-        able = (self._source[there] != self._source[row]) & (ends <= _REACH)
+        able = acquainted[self._source[there]] & (ends <= _REACH)
         able &= ~((told != mine) & (told != 0) & (mine != 0)).any(axis=0)
         able &= _between(self._family_alive[there], self._family_ended[[row]]) <= _REACH
         able &= _between(self._family_alive[[row]], self._family_ended[there]) <= _REACH
         at = np.flatnonzero(able)
         away = np.abs(self._opened[there][at] - self._opened[row]) + ends[at]
         at += there.start
-        lives, found = self._families[row].lives, dict[int, list[tuple[int, int]]]()
+        family, found = self._families[row], dict[int, list[tuple[int, int]]]()
         nearest = np.argsort(away, kind="stable")
         ranked = zip(away[nearest].tolist(), at[nearest].tolist(), strict=True)
         for distance, other in ranked:
-            if lives.isdisjoint(self._families[other].lives):
+            yours = self._families[other]
+            if yours is family or family.lives.isdisjoint(yours.lives):
                 found.setdefault(int(self._source[other]), []).append((distance, other))
         return found
 
     def source(self, row: int) -> int:
         """The number of the source in which this began."""
         return int(self._source[row])
+
+    def name(self, source: int) -> str:
+        """The source of a number."""
+        return self._sources[source]
 
 
 def _numbered(values: Iterable[object]) -> _Numbers:

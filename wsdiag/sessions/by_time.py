@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from wsdiag.connections.left_apart import SAME_MOMENT
 from wsdiag.sessions.beginnings import MICROSECOND, Beginnings
 from wsdiag.sessions.names import SAME_OPEN, apart
 from wsdiag.sessions.sightings import NEVER, Families, Node, Sighting, contradict, possible
+from wsdiag.sessions.strangers import Coinciding
 
 ADJACENT = timedelta(milliseconds=100)
 """What is told twice of one moment stands this close."""
@@ -19,20 +21,50 @@ CLEARER = 8
 """A match by time alone must be this many times closer than the next candidate."""
 
 
-def clear_pairs(
-    sightings: Sequence[Sighting], families: Families
-) -> Iterator[tuple[Sighting, Sighting]]:
-    """Pairs across sources that began, and ended, so nearly together that no other comes close; the
-    nearest first."""
+def beginnings(sightings: Sequence[Sighting]) -> list[Sighting]:
+    """What opened and may be told by another source too, in order of time."""
     # A proxy's "refused" is about its backend, not about the connection that a client opens.
-    order = [
+    return [
         one
         for one in sorted(sightings, key=_opened)
         if one.opened and one.outcome and (one.vantage, one.outcome) != ("proxy", "refused")
     ]
-    if len({one.source for one in order}) < 2:
-        return
+
+
+def coinciding(order: Sequence[Sighting]) -> Coinciding:
+    """What coincides with each row of `order`, as `strangers` asks it: what two logs tell of one
+    moment stands close, or within a second where one of them writes only seconds."""
+    families = Families(order)
     begun = Beginnings(order, families)
+    coarse = _in_seconds(order)
+
+    def of(row: int) -> dict[str, bool]:
+        found = dict[str, bool]()
+        for number, rivals in begun.rivals(row).items():
+            source = begun.name(number)
+            reach = SAME_MOMENT if coarse & {source, order[row].source} else ADJACENT
+            near = [rival for rival in rivals if rival[0] <= 2 * reach // MICROSECOND]
+            if near:
+                found[source] = _clearly_nearest(row, near, order, families) is not None
+        return found
+
+    return of
+
+
+def _in_seconds(order: Sequence[Sighting]) -> set[str]:
+    """The sources that tell no fraction of a second of any beginning, or of any end."""
+    begins = {one.source for one in order if one.opened and one.opened.microsecond}
+    ends = {one.source for one in order if one.ended and one.ended.microsecond}
+    return {one.source for one in order} - (begins & ends)
+
+
+def clear_pairs(
+    order: Sequence[Sighting], families: Families, strangers: Collection[tuple[str, str]] = ()
+) -> Iterator[tuple[Sighting, Sighting]]:
+    """Pairs across sources that began, and ended, so nearly together that no other comes close; the
+    nearest first. `order` as `beginnings`; none of two `strangers`.
+    """
+    begun = Beginnings(order, families, strangers)
     nearest: dict[tuple[int, int], int] = {}
     for row in range(len(order)):
         for source, rivals in begun.rivals(row).items():
@@ -102,12 +134,14 @@ def _clearly_nearest(
     row: int, rivals: Sequence[tuple[int, int]], order: Sequence[Sighting], families: Families
 ) -> int | None:
     """The first of the rivals, each behind its distance, that can be the connection of this row;
-    None where another connection comes close."""
+    None where another connection comes close, or one so near is known to be it."""
     found, close = None, 0.0
     for distance, rival in rivals:
         if found is not None and distance > close:
             break
         one, other = order[row], order[rival]
+        if families.are_one([one, other]):
+            return None
         # Two captures know a connection by its ends or its key.
         if one.vantage == other.vantage == "network" or not possible(one, other, families):
             continue

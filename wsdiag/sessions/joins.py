@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from wsdiag.event import NAMELESS
 from wsdiag.sessions.by_time import (
     ADJACENT,
+    beginnings,
     begun_in_order,
     clear_endings,
     clear_pairs,
+    coinciding,
     nobody_nearer,
 )
 from wsdiag.sessions.keys import of_one_key
@@ -26,6 +28,7 @@ from wsdiag.sessions.sightings import (
     groups,
     overlap,
 )
+from wsdiag.sessions.strangers import strangers
 
 ADJACENT_LINES = 2
 """A library's sentence and the application's own about the same moment stand this close."""
@@ -57,16 +60,21 @@ def join(sightings: list[Sighting]) -> Families:
         families.unite(one, other)
     # An address, an id or a user returns: the lives must overlap, and in one way only.
     begun = begun_in_order(sightings)
+    order = beginnings(sightings)
+    unlike = strangers(order, coinciding(order))
     for column in ("peer", "conn", "user", "token"):
         for group in groups(sightings, column):
             if column != "conn" or _telling(group):
                 together = column in ("user", "token")
                 for one, other in only_pairs(group, families, together=together):
-                    if not together or nobody_nearer(one, other, begun):
+                    if not together or (
+                        (one.source, other.source) not in unlike
+                        and nobody_nearer(one, other, begun)
+                    ):
                         families.unite(one, other)
     # What meets most closely is joined first: it may tell what meets less closely apart.
     for _ in range(ROUNDS):
-        for one, other in clear_pairs(sightings, families):
+        for one, other in clear_pairs(order, families, unlike):
             families.unite(one, other)
     for one, other in clear_endings(sightings, families):
         families.unite(one, other)
