@@ -21,6 +21,88 @@ EXPIRY = datetime.fromtimestamp(1795400000, UTC)
 
 # message, fields, and for each expected row the columns that matter.
 SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
+    # -- homes, brokers, nodes, calls --
+    ("WebSocket was closed. Reason [1006]", {}, [{"kind": "close", "code": 1006}]),
+    (
+        "API-WS: disconnected from ws://198.51.100.1:9944: 1006:: connection failed",
+        {},
+        [{"kind": "close", "code": 1006}],
+    ),
+    (
+        "ConnectionClosed in SyncClient._listening with code 1011: no audio",
+        {},
+        [{"kind": "close", "code": 1011, "reason": "no audio"}],
+    ),
+    ("code: 1006,", {}, [{"kind": "close", "code": 1006}]),
+    ("New IDENTIFIED websocket state from signald DISCONNECTED", {}, [{"kind": "end"}]),
+    ("WebSocket state changed from CONNECTING to OPEN", {}, [{"kind": "open"}]),
+    ("Accepting Rocket WS connection from 203.0.113.9", {}, [{"kind": "open"}]),
+    ("Got 'ws' WebSockets handshake", {}, [{"kind": "open"}]),
+    ("got invalid websocket handshake from 203.0.113.9", {}, []),
+    (
+        "<0.4623.0> accepting Web MQTT connection <0.4623.0> (172.17.0.1:556 -> 172.17.0.2:156)",
+        {},
+        [{"kind": "open", "conn": "0.4623.0"}],
+    ),
+    (
+        "<0.4623.0> closing Web MQTT connection <0.4623.0> (172.17.0.1:556 -> 172.17.0.2:156)",
+        {},
+        [{"kind": "end", "conn": "0.4623.0"}],
+    ),
+    ("Client 8tW8aN64SiIAwDAYBSXr has RTT of 76 ms (76.6ms)", {}, [{"kind": "pong"}]),
+    ("10.0.0.7 has RTT of 76 ms", {}, []),
+    (
+        "Unable to build WebSocket connection WS Error <Capacity>: "
+        "Unable to add another connection to the event loop.",
+        {},
+        [{"kind": "rejected"}],
+    ),
+    ("WS Error <Protocol>: Unable to parse WebSocket key.", {}, [{"kind": "rejected"}]),
+    ("Did not receive X-Remoting-Capability header", {}, [{"kind": "rejected"}]),
+    ("Connecting to proxy", {"url": "wss://r.example/v3/connect"}, [{"kind": "attempt"}]),
+    ("Connecting to proxy", {"url": "http://proxy.example:3128"}, []),
+    ("Start secure connection: wss://203.0.113.133:80/ws", {}, [{"kind": "attempt"}]),
+    ("Signaling: Connecting WS ws://localhost", {}, [{"kind": "attempt"}]),
+    (
+        "Websocket Error: Client network socket disconnected before secure TLS connection was "
+        "established",
+        {},
+        [{"kind": "error", "reason": "disconnected before secure TLS connection was established"}],
+    ),
+    ("http: concurrent write to websocket connection (GET /ws HTTP/1.1", {}, [{"kind": "error"}]),
+    ("panic: concurrent write to websocket connection", {}, [{"kind": "server_stop"}]),
+    ("throw er; // Unhandled 'error' event", {}, [{"kind": "server_stop"}]),
+    ("triggerUncaughtException(err, true /* fromPromise */);", {}, [{"kind": "server_stop"}]),
+    ("process.on('uncaughtException', handler)", {}, []),
+    ("Closing websocket server", {}, []),
+    (
+        "ws: did not receive audio data or text within the timeout window",
+        {},
+        [{"kind": "timeout"}],
+    ),
+    # -- other languages --
+    ("WebSocket 连接成功", {}, [{"kind": "open"}]),
+    ("已连接到 wss://a.example/ws", {}, [{"kind": "open", "name": "/ws"}]),
+    ("正在连接到 wss://a.example/ws", {}, [{"kind": "attempt", "name": "/ws"}]),
+    ("WebSocket连接断开，状态码：1006，正在重连", {}, [{"kind": "close", "code": 1006}]),
+    ("WebSocket 连接失败", {}, []),
+    ("WebSocket 服务已关闭", {}, []),
+    ("数据库连接已断开", {}, []),
+    ("[ws] 心跳超时，断开连接", {}, [{"kind": "end"}, {"kind": "heartbeat_timeout"}]),
+    ("节点 7 心跳超时", {}, []),
+    ("WebSocketに接続しました", {}, [{"kind": "open"}]),
+    ("WebSocket接続が切断されました (code 1006)", {}, [{"kind": "close", "code": 1006}]),
+    ("WebSocket-Verbindung zu wss://a.example hergestellt", {}, [{"kind": "open"}]),
+    ("WebSocket nicht verbunden", {}, []),
+    ("Verbindung zum Server verloren, WebSocket wird neu verbunden", {}, []),
+    ("Verbindung zum WebSocket-Server wurde unterbrochen", {}, [{"kind": "end"}]),
+    ("Verbindung zum Drucker wurde unterbrochen", {}, []),
+    ("WebSocket-Verbindung getrennt (Code 1006)", {}, [{"kind": "close", "code": 1006}]),
+    ("Conectado al servidor WebSocket", {}, [{"kind": "open"}]),
+    ("No conectado al servidor WebSocket", {}, []),
+    ("Conexión WebSocket cerrada, código: 1001", {}, [{"kind": "close", "code": 1001}]),
+    ("connexion WebSocket perdue", {}, [{"kind": "end"}]),
+    ("Соединение WebSocket закрыто", {}, [{"kind": "end"}]),
     # -- what plainly fails, in the words of many libraries --
     (
         "System.Net.WebSockets.WebSocketException (0x80004005): Invalid state 'Aborted'",

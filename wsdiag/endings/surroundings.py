@@ -29,7 +29,7 @@ shutdown that is later than this, and than the clocks may be off, did not make t
 _KILLED = (
     "(?i)sigkill|killed|exit code 137|out of memory|oom|panic|segfault|segmentation fault"
     "|core dumped|crash|signal 9|not expected|fatal error|code=dumped|status=[0-9]+/failure"
-    r"|exited with code \[?[1-9]"
+    r"|exited with code \[?[1-9]|unhandled 'error' event|triggeruncaughtexception"
 )
 _TOLD_TO_STOP = (
     r"(?i)status=(?:15/term|2/int|1/hup|143\b)|exited with code \[?(?:130|143)\b"

@@ -15,7 +15,8 @@ _LEVELS = (
 _BEFORE = re.compile(rf"\s*\[?(?P<level>{_LEVELS})\b\]?[:,]?\s*", re.IGNORECASE)
 _AFTER = re.compile(
     rf"[\s\])}}|:;,>\"'#-]*?(?:\[?\s*(?P<level>{_LEVELS})\s*\]?(?:[\s:|-]+|(?=\[)|$)"
-    r"|\[\d+\]\s*|\(\d+\)\s*:?\s*|\d+ (?=\[))",
+    r"|\[\d+\]\s*|\(\d+\)\s*:?\s*|\((?:MainThread|SyncWorker_\d+|Thread-\d+)\)\s*(?=\[)"
+    r"|\d+ (?=\[))",
     re.IGNORECASE,
 )
 _BRACKET = re.compile(r"[^\[\]]{1,40}\]")
@@ -26,6 +27,11 @@ _LOGCAT = re.compile(
     r"(?:\d+[- ]+\d+(?:[/?-]\S*)? +)?[VDIWEF][/ ][\w.$-]+ *(?:\( *\d+\))?: +(?=\S)"
 )
 _LINE_OF = re.compile(r" \([\w.@-]{1,40}, line \d+\)$")  # as Safari's console writes it
+# The logger's name as loguru's users write it; whatever else stands before a bar is said.
+_LOGGER = re.compile(
+    r"(?:uvicorn|gunicorn|hypercorn|daphne|granian|werkzeug|websockets|aiohttp|nonebot)"
+    r"(?:\.\w+)* \| "
+)
 _LEAD_WORD = re.compile(r"\s*([A-Za-z][\w.@/-]*)[\s:|-]+[\[(]?$")
 
 
@@ -65,6 +71,8 @@ def part(line: str) -> Head:
         level = level or (found["level"] or "").upper()
         message = message[found.end() :]
     message = _unplaced(_unbracketed(message))
+    if level and (logger := _LOGGER.match(message)):
+        message = message[logger.end() :]
     if stamp.lacks == Lacks.YEAR and (logcat := _LOGCAT.match(message)):
         message = message[logcat.end() :]
     lead = _LEAD_WORD.match(rest[: stamp.start])
