@@ -197,6 +197,7 @@ MARKS = {
     "tls-failure:certificate-name",
     "tls-failure:certificate-untrusted",
     "tls-failure:client-certificate",
+    "tls-failure:cut-short",
     "tls-failure:plain-text",
     "tls-failure:to-backend",
     "token-expiry:at-exp",
