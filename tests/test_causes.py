@@ -150,6 +150,7 @@ MARKS = {
     "handshake-rejected:library-missing",
     "handshake-rejected:nginx-limits",
     "handshake-rejected:not-to-take-over",
+    "handshake-rejected:old-engine",
     "handshake-rejected:rate-limit-said",
     "handshake-rejected:sid-unknown",
     "handshake-rejected:sid-served-elsewhere",

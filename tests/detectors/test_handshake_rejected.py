@@ -50,6 +50,7 @@ def test_other_handshakes_that_open_are_told() -> None:
         (426, "Upgrade Required", "upgrade-lost"),
         (400, "websocket: the client is not using the websocket protocol", "upgrade-lost"),
         (400, "Session ID unknown", "sid-unknown"),
+        (400, "EIO=3", "old-engine"),
     ],
 )
 def test_what_the_answer_says(code: int, reason: str, trait: str) -> None:
@@ -145,6 +146,13 @@ def test_who_leaves_at_once_waited_for_nothing() -> None:
 def test_a_log_of_attempts_and_ends_alone_tells_of_lives() -> None:
     rows = [*unanswered("a", 0, 5), *unanswered("b", 3, 400)]
     assert judge(NAME, rows).findings == []
+
+
+def test_what_was_lost_had_been_open() -> None:
+    """A log that never tells of an opening says of its ends whether there had been one."""
+    lost = [row("attempt", 0, "a"), row("end", 15, "a", reason="eof")]
+    assert judge(NAME, lost).findings == []
+    assert judge(NAME, [*lost, *life("b", 1, 9, code=1000)]).traits == {"unanswered"}
 
 
 def test_what_spoke_was_open() -> None:

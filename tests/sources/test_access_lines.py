@@ -99,3 +99,19 @@ def test_a_tcp_connection_is_no_websocket_where_others_are(
     events = _read(tmp_path, [*beside, OF_A_DATABASE])
     assert set(events["pos"]) == places
     assert ("timeout" in events["kind"].to_list()) is not bool(beside)
+
+
+@pytest.mark.parametrize(
+    ("line", "peer"),
+    [
+        ('10.0.0.7:5001 [TIME] "GET /live HTTP/1.1" 101 3 rt=9.1 up=10.0.0.9:96', "10.0.0.7:5001"),
+        ('10.0.0.7 push.test:80 - [TIME] "GET /live HTTP/1.1" 101 3 "-" "-" 17', None),
+        ('10.0.0.7 10.0.0.5:80 - [TIME] "GET /live HTTP/1.1" 101 3 "-" "-" 17', None),
+        ('[TIME] 10.0.0.7 "GET /live HTTP/1.1" 101 3 15.283 10.0.0.9:9602', None),
+    ],
+)
+def test_neither_host_nor_backend_is_the_client(
+    tmp_path: Path, line: str, peer: str | None
+) -> None:
+    events = _read(tmp_path, [line.replace("TIME", "22/Nov/2026:23:46:36 +0000")])
+    assert events["peer"].unique().to_list() == [peer]

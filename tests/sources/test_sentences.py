@@ -849,6 +849,16 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
     ),
     ("error 10.1.0.1:501 RangeError: Max payload size exceeded", {}, [{"kind": "error"}]),
     (
+        '10.1.0.1:501 - wid:7 - "v1:js:depot" - maximum payload exceeded: 70001 vs 65536',
+        {},
+        [{"kind": "error", "reason": "maximum payload exceeded"}],
+    ),
+    (
+        "",
+        {"gebeurtenis": "fout", "tekst": "-ERR 'Maximum Payload Violation'"},
+        [{"kind": "error"}],
+    ),
+    (
         "The client is using an unsupported version of the Socket.IO or Engine.IO protocols",
         {},
         [{"kind": "error"}],

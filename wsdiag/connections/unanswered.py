@@ -50,8 +50,13 @@ def _ended_before(connections: pl.LazyFrame, signs: pl.LazyFrame) -> pl.LazyFram
         connections.with_columns(
             _wait=pl.when(silent).then(wait), _tells_opens=pl.col("was_open").any().over(source)
         )
-        # A log may tell of attempts and ends only: then these are lives, some of them long.
-        .filter(pl.col("_tells_opens") | (pl.col("_wait").max().over(source) <= LONGEST_S))
+        # A log may tell of attempts and ends only: then these are lives, some of them long, or it
+        # says that a connection was lost, which there must have been.
+        .filter(
+            pl.col("_tells_opens")
+            | (pl.col("_wait").max().over(source) <= LONGEST_S)
+            & (pl.col("end_reason") != "eof").fill_null(True)
+        )
         .filter(pl.col("_wait") >= PATIENCE_S)
         .join(explained, on="session", how="anti")
         .select(

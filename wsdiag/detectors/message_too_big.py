@@ -30,7 +30,7 @@ _SAID = (
     "|frame size of .* exceeds|exceeds maximum (accepted )?frame size|frame with \\d+ bytes"
     "|WS_ERR_UNSUPPORTED_MESSAGE_LENGTH|read limit exceeded|read limited at \\d+ bytes"
     "|exceeds limit of \\d+ bytes|over size limit|message size \\S+ exceeds|maximum message size of"
-    "|no async message support and buffer too small"
+    "|no async message support and buffer too small|maximum (message )?payload (exceeded|violation)"
 )
 
 

@@ -70,6 +70,9 @@ _CONDITIONS = (OnlyIf.ITS_PATH_OPENS.value, OnlyIf.NOTHING_ELSE_OPENS.value)
 
 _UNCOMMON = re.compile(r"\(\?(?:=|!|<=|<!|P=)|\\[1-9]")
 _REFERENCE = re.compile(r"\{(\w+)\}")
+_NO_SID = "(?:&(?:[^s&]|s[^i&])[^&]*)*"
+"""The rest of a query that names no session: the clients write that behind the transport."""
+
 _REFUSALS = (
     *("400", "401", "403", "426", "429", "500", "502", "503", "504"),
     *("520", "521", "522", "523", "524", "525", "526"),  # Cloudflare's, of an origin in trouble
@@ -153,7 +156,8 @@ def _whole(document: Document) -> Document:
     if document.fallback:
         rules = [_marked(rule, OnlyIf.UNTOLD) for rule in rules]
     if document.access:
-        rules = [*rules, _of_polls(document), *_of_opening_paths(document)]
+        rules = [_of_old_engines(document), *rules, _of_polls(document)]
+        rules += _of_opening_paths(document)
     return msgspec.structs.replace(document, rule=rules)
 
 
@@ -167,6 +171,15 @@ def _of_polls(document: Document) -> Rule:
     told = {column: refusal[column] for column in ("at", "conn") if column in refusal}
     row = {"kind": Kind.RESPONSE.value, "code": "{status}"} | told
     return Rule(rows=[row], where={"path": f"~{POLLED}"})
+
+
+def _of_old_engines(document: Document) -> Rule:
+    """A 400 to what opens a session of Engine.IO 3: its version is what is to be known of it."""
+    refusal = next(_refusals(document), {})
+    told = {column: refusal[column] for column in ("at", "conn") if column in refusal}
+    row = {"kind": Kind.REJECTED.value, "code": "{status}", "reason": "EIO=3"} | told
+    path = f"~[?&]EIO=3&transport=(?:polling|websocket){_NO_SID}$"
+    return Rule(rows=[row], where={"status": "400", "path": path})
 
 
 def _of_opening_paths(document: Document) -> Iterator[Rule]:
