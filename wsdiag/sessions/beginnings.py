@@ -5,7 +5,7 @@ Beside one beginning of a busy server stand thousands: most are told apart in co
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -28,19 +28,13 @@ class Beginnings:
     """Columns of `order`, sightings that opened, in order of time: microseconds, the number of the
     source, and one for each thing told (0 where it is not), a row for each kind of thing."""
 
-    def __init__(
-        self,
-        order: Sequence[Sighting],
-        families: Families,
-        strangers: Collection[tuple[str, str]] = (),
-    ) -> None:
-        """Of `strangers`, pairs of sources both ways round, nothing is the same."""
+    def __init__(self, order: Sequence[Sighting], families: Families) -> None:
         self._families = [families.family(one) for one in order]
         self._sources = list(dict.fromkeys(one.source for one in order))
         number = {source: at for at, source in enumerate(self._sources)}
         self._source = np.array([number[one.source] for one in order], np.intp)
         self._acquainted = ~np.eye(len(number), dtype=bool)
-        for one, other in strangers:
+        for one, other in families.strangers:
             self._acquainted[number[one], number[other]] = False
         self._opened = _micros(one.opened for one in order)
         self._ended = _micros(one.ended for one in order)

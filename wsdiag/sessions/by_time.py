@@ -5,17 +5,22 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from wsdiag.connections.left_apart import SAME_MOMENT
 from wsdiag.sessions.beginnings import MICROSECOND, Beginnings
 from wsdiag.sessions.names import SAME_OPEN, apart
-from wsdiag.sessions.sightings import NEVER, Families, Node, Sighting, contradict, possible
+from wsdiag.sessions.sightings import (
+    ADJACENT,
+    NEVER,
+    Families,
+    Node,
+    Sighting,
+    contradict,
+    overlap,
+)
 from wsdiag.sessions.strangers import Coinciding
-
-ADJACENT = timedelta(milliseconds=100)
-"""What is told twice of one moment stands this close."""
 
 CLEARER = 8
 """A match by time alone must be this many times closer than the next candidate."""
@@ -59,12 +64,12 @@ def _in_seconds(order: Sequence[Sighting]) -> set[str]:
 
 
 def clear_pairs(
-    order: Sequence[Sighting], families: Families, strangers: Collection[tuple[str, str]] = ()
+    order: Sequence[Sighting], families: Families
 ) -> Iterator[tuple[Sighting, Sighting]]:
     """Pairs across sources that began, and ended, so nearly together that no other comes close; the
-    nearest first. `order` as `beginnings`; none of two `strangers`.
+    nearest first. `order` as `beginnings`.
     """
-    begun = Beginnings(order, families, strangers)
+    begun = Beginnings(order, families)
     nearest: dict[tuple[int, int], int] = {}
     for row in range(len(order)):
         for source, rivals in begun.rivals(row).items():
@@ -96,7 +101,7 @@ def clear_endings(
             there = (
                 other
                 for other in order[start:stop]
-                if other.source != one.source and possible(one, other, families)
+                if other.source != one.source and _possible(one, other, families)
             )
             first = next(there, None)
             if first and all(families.family(it) is families.family(first) for it in there):
@@ -143,13 +148,18 @@ def _clearly_nearest(
         if families.are_one([one, other]):
             return None
         # Two captures know a connection by its ends or its key.
-        if one.vantage == other.vantage == "network" or not possible(one, other, families):
+        if one.vantage == other.vantage == "network" or not _possible(one, other, families):
             continue
         if found is None:
             found, close = rival, max(distance * CLEARER, ADJACENT / CLEARER / MICROSECOND)
         elif not families.are_one([order[found], order[rival]]):
             return None
     return found
+
+
+def _possible(one: Sighting, other: Sighting, families: Families) -> bool:
+    """Whether nothing but their moments is known and they can be one connection."""
+    return overlap(one, other) and not contradict(one, other) and families.may_coincide(one, other)
 
 
 def _ended(sighting: Sighting) -> datetime:

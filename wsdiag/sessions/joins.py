@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from wsdiag.event import NAMELESS
 from wsdiag.sessions.by_time import (
-    ADJACENT,
     beginnings,
     begun_in_order,
     clear_endings,
@@ -21,11 +20,13 @@ from wsdiag.sessions.names import apart
 from wsdiag.sessions.only_pairs import only_pairs
 from wsdiag.sessions.same_requests import same_requests
 from wsdiag.sessions.sightings import (
+    ADJACENT,
     Families,
     Node,
     Sighting,
     contradict,
     groups,
+    other_end,
     overlap,
 )
 from wsdiag.sessions.strangers import strangers
@@ -45,7 +46,8 @@ ROUNDS = 2
 
 def join(sightings: list[Sighting]) -> Families:
     """Which of the sightings are one connection."""
-    families = Families(sightings)
+    order = beginnings(sightings)
+    families = Families(sightings, strangers(order, coinciding(order)))
     for one, other in (*_same_log(sightings), *_neighbours(sightings)):
         families.unite(one, other)
     for group in groups(sightings, "key"):
@@ -60,24 +62,23 @@ def join(sightings: list[Sighting]) -> Families:
         families.unite(one, other)
     # An address, an id or a user returns: the lives must overlap, and in one way only.
     begun = begun_in_order(sightings)
-    order = beginnings(sightings)
-    unlike = strangers(order, coinciding(order))
     for column in ("peer", "conn", "user", "token"):
         for group in groups(sightings, column):
             if column != "conn" or _telling(group):
                 together = column in ("user", "token")
                 for one, other in only_pairs(group, families, together=together):
                     if not together or (
-                        (one.source, other.source) not in unlike
-                        and nobody_nearer(one, other, begun)
+                        families.may_coincide(one, other) and nobody_nearer(one, other, begun)
                     ):
                         families.unite(one, other)
     # What meets most closely is joined first: it may tell what meets less closely apart.
     for _ in range(ROUNDS):
-        for one, other in clear_pairs(order, families, unlike):
-            families.unite(one, other)
+        for one, other in clear_pairs(order, families):
+            if families.may_coincide(one, other):
+                families.unite(one, other)
     for one, other in clear_endings(sightings, families):
-        families.unite(one, other)
+        if families.may_coincide(one, other):
+            families.unite(one, other)
     return families
 
 
@@ -135,18 +136,12 @@ def _neighbours(sightings: list[Sighting]) -> Iterator[tuple[Sighting, Sighting]
                 if other.node not in taken
                 and _together(sighting, other, begins=begins)
                 and not contradict(sighting, other)
-                and not _other_end(sighting, other)
+                and not other_end(sighting, other)
             ]
             beside.sort(key=_line)
             if beside and (beside[0][0] <= ADJACENT_LINES or len(beside) == 1):
                 taken.add(beside[0][1].node)
                 yield beside[0][1], sighting
-
-
-def _other_end(one: Sighting, other: Sighting) -> bool:
-    """Whether one log says of two lives that they came from elsewhere or fared differently."""
-    pairs = ((one.peer, other.peer), (one.outcome, other.outcome))
-    return any(mine and yours and mine != yours for mine, yours in pairs)
 
 
 def _line(spot: tuple[int, Sighting]) -> int:

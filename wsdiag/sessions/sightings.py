@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import msgspec
 import polars as pl
@@ -12,7 +13,7 @@ import polars as pl
 from wsdiag.connections.codes import LOCAL_CODES
 from wsdiag.connections.left_apart import SAME_MOMENT
 from wsdiag.event import BEGIN, NAMELESS
-from wsdiag.sessions.names import LIFECYCLE
+from wsdiag.sessions.names import LIFECYCLE, apart
 from wsdiag.sessions.routine import SLICE, routine_nodes
 
 ALIVE = ("open", "message", "ping", "pong")
@@ -67,12 +68,21 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
         return self.vantage != "network" and not self.nameless
 
 
+ADJACENT = timedelta(milliseconds=100)
+"""What is told twice of one moment stands this close."""
+
+Strangers = Collection[tuple[str, str]]
+"""Pairs of sources, both ways round, whose connections are others though they may coincide."""
+
+
 class Family(msgspec.Struct):
     """What is known of sightings that are one connection: their keys, the sources that name a life
-    of their own among them, when it was last seen alive and first seen to end."""
+    of their own among them, of each source that is no capture one sighting, when it was last seen
+    alive and first seen to end."""
 
     keys: set[str]
     lives: set[str]
+    logs: dict[str, Sighting]
     alive: datetime | None
     ended: datetime | None
 
@@ -84,7 +94,8 @@ class Families:
     Captures are the exception, because both legs of a proxied connection are in them.
     """
 
-    def __init__(self, sightings: Iterable[Sighting]) -> None:
+    def __init__(self, sightings: Iterable[Sighting], strangers: Strangers = ()) -> None:
+        self.strangers = strangers
         self._parent: dict[Node, Node] = {}
         self._families: dict[Node, Family] = {}
         for one in sightings:
@@ -93,7 +104,8 @@ class Families:
                 {one.key} if one.key else set(),
                 {one.source} if one.names_a_life else set(),
             )
-            self._families[one.node] = Family(keys, lives, one.alive, one.ended)
+            logs = {} if one.vantage == "network" else {one.source: one}
+            self._families[one.node] = Family(keys, lives, logs, one.alive, one.ended)
 
     def of(self, node: Node) -> Node:
         """The node that stands for the whole family."""
@@ -121,6 +133,20 @@ class Families:
             and mine.lives.isdisjoint(yours.lives)
         )
 
+    def may_coincide(self, one: Sighting, other: Sighting) -> bool:
+        """Whether two families may be one because of their moments alone: no two of their sources
+        are strangers, and no log tells of both as of two."""
+        mine, yours = self.family(one).logs, self.family(other).logs
+        return (
+            self.may_unite(one, other)
+            and not any(pair in self.strangers for pair in product(mine, yours))
+            and not any(
+                other_end(mine[log], yours[log])
+                or apart(mine[log].opened, yours[log].opened) > ADJACENT
+                for log in mine.keys() & yours.keys()
+            )
+        )
+
     def unite(self, one: Sighting, other: Sighting) -> None:
         """Make two families one, if they may be."""
         if self.may_unite(one, other):
@@ -129,6 +155,7 @@ class Families:
             self._parent[given] = kept
             mine.keys |= yours.keys
             mine.lives |= yours.lives
+            mine.logs = yours.logs | mine.logs
             mine.alive = _pick(max, mine.alive, yours.alive)
             mine.ended = _pick(min, mine.ended, yours.ended)
 
@@ -236,4 +263,10 @@ def contradict(one: Sighting, other: Sighting) -> bool:
         (one.token, other.token),
         told if LOCAL_CODES.isdisjoint(told) else (None, None),
     )
+    return any(mine and yours and mine != yours for mine, yours in pairs)
+
+
+def other_end(one: Sighting, other: Sighting) -> bool:
+    """Whether one log says of two lives that they came from elsewhere or fared differently."""
+    pairs = ((one.peer, other.peer), (one.outcome, other.outcome))
     return any(mine and yours and mine != yours for mine, yours in pairs)
