@@ -1,9 +1,9 @@
 """Move every source onto the reference's clock.
 
 The reference is the source that the user names, else the capture, else the source that shares most
-moments with others. A source that shares none with it may share some with a source that does: its
-error then holds both. A source is moved only when its offset is larger than twice its error;
-otherwise the clocks agree as far as anyone can tell.
+moments with others, or tells of most connections. A source that shares none with it may share some
+with a source that does: its error then holds both. A source is moved only when its offset is larger
+than twice its error; otherwise the clocks agree as far as anyone can tell.
 """
 
 from __future__ import annotations
@@ -55,11 +55,17 @@ def align(
         found = fit(pairs, resolution_ms.get(source, 1.0), resolution_ms.get(via, 1.0))
         clocks[source] = _behind(found, clocks[via], via)
         rest.remove(source)
-    seen = moments(events, [first, *rest]) if rest else {}
-    for source in rest:
-        steps = (resolution_ms.get(source, 1.0), resolution_ms.get(first, 1.0))
-        found = by_rhythm(seen[source], seen[first], *steps)
-        clocks[source] = _behind(found, clocks[first], first)
+    seen = moments(events, [*clocks, *rest]) if rest else {}
+    known = [name for name in clocks if clocks[name].offset_ms is not None]
+    for via in known:
+        for source in rest:
+            if source not in known:
+                steps = (resolution_ms.get(source, 1.0), resolution_ms.get(via, 1.0))
+                clocks[source] = _behind(
+                    by_rhythm(seen[source], seen[via], *steps), clocks[via], via
+                )
+                if clocks[source].offset_ms is not None:
+                    known.append(source)
     if first not in zoneless:
         untied = {name for name in zoneless & clocks.keys() if clocks[name].offset_ms is None}
         place = pl.col("source").cast(pl.String)
@@ -87,15 +93,19 @@ def _reference(events: pl.DataFrame, shared: pl.DataFrame, zoneless: Set[str]) -
     told = shared.filter(pl.col("source").n_unique().over("anchor") > 1)
     ranked = (
         events.group_by("source")
-        .agg((pl.col("vantage") == "network").any().alias("wire"))
+        .agg(
+            (pl.col("vantage") == "network").any().alias("wire"),
+            (pl.col("kind") == "open").sum().alias("opened"),
+        )
         .join(told.group_by("source").len(), on="source", how="left")
         .with_columns(pl.col("source").cast(pl.String))
         .sort(
             pl.col("wire"),
             pl.col("len").fill_null(0),
             pl.col("source").is_in(sorted(zoneless)),
+            "opened",
             "source",
-            descending=[True, True, False, False],
+            descending=[True, True, False, True, False],
         )
     )
     return str(ranked["source"][0])

@@ -1,10 +1,10 @@
 """A source that shares no name with another may still be known by its rhythm.
 
-Connections open, close and talk at moments of their own. Where nearly all of a source's moments
-fall on the other's after one shift, and after no other, that shift is its offset. Only what is
-alike is compared: attempts, openings, refusals with one status, closes of one code and reason, ends
-without a code, messages of one direction and size. A busy machine tells of them late: the more
-moments there are, the less exactly need they meet.
+Connections open, close and talk at moments of their own. Where nearly all moments of the source
+that tells of fewer fall on the other's after one shift, and after no other, that is the offset.
+Only what is alike is compared: attempts, openings, refusals with one status, closes of one code and
+reason, ends without a code, messages of one direction and size. A busy machine tells of them late:
+the more moments there are, the less exactly need they meet.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def _shift(
     if 2 * elsewhere.max(initial=0) > met[best]:
         return None
     there = compared(both).filter(pl.col("apart_ms").is_between(apart[best], apart[last[best] - 1]))
-    if there.select("what", "pos").n_unique() < NEARLY_ALL * len(own):
+    met_here = [there.select("what", place).n_unique() for place in ("pos", "pos_reference")]
+    if min(met_here) < NEARLY_ALL * min(len(own), len(others)):
         return None
     # Each moment meets one: the nearest.
     nearest = (pl.col("apart_ms") - middle).abs().arg_min()
