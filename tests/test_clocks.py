@@ -163,10 +163,12 @@ UNEVEN = [0.0, 1.3, 4.1, 4.9, 9.7, 11.2, 17.8, 18.1, 26.4, 29.0]
 """Moments at which people come."""
 
 
-def by_moments(wire: list[float], log: list[float], *, source: str = CLIENT) -> pl.DataFrame:
+def by_moments(
+    wire: list[float], log: list[float], *, source: str = CLIENT, **told: Any
+) -> pl.DataFrame:
     """Connections that the wire and a log saw, of which the log gives no name."""
     rows = [r for n, t in enumerate(wire) for r in life(f"w{n}", t, t + 40, code=1000)]
-    rows += [row("open", t, f"c{n}", source) for n, t in enumerate(log)]
+    rows += [row("open", t, f"c{n}", source, **told) for n, t in enumerate(log)]
     return frame(rows)
 
 
@@ -189,6 +191,34 @@ def test_whole_seconds_elsewhere_in_a_log_do_not_blur_its_rhythm() -> None:
 def test_a_log_that_saw_some_of_them() -> None:
     _, clocks = align(by_moments(UNEVEN, [t + 3600 for t in UNEVEN[2:9]]), {})
     assert clocks[CLIENT].offset_ms == pytest.approx(3_600_000, abs=10)
+
+
+def test_the_reference_may_be_the_one_that_saw_some_of_them() -> None:
+    _, clocks = align(by_moments(UNEVEN[2:9], [t + 95 for t in UNEVEN]), {})
+    assert clocks[CLIENT].offset_ms == pytest.approx(95_000, abs=10)
+
+
+def test_a_rhythm_is_known_by_way_of_another() -> None:
+    both = by_moments(UNEVEN[:6], [t - 7 for t in UNEVEN], source=SERVER)
+    client = by_moments([], [t + 90 for t in UNEVEN[4:]])
+    _, clocks = align(pl.concat([both, client]), {})
+    assert clocks[SERVER].offset_ms == pytest.approx(-7000, abs=10)
+    assert clocks[CLIENT].offset_ms == pytest.approx(90_000, abs=20)
+
+
+def test_clients_that_follow_one_script_are_not_one() -> None:
+    first = by_moments([], UNEVEN)
+    second = by_moments([], [t + 95 for t in UNEVEN], source="client-2.log", vantage="client")
+    _, clocks = align(pl.concat([first, second]), {})
+    assert Clock() in clocks.values()
+
+
+def test_where_nothing_is_shared_the_clock_of_a_server_is_the_reference() -> None:
+    client = by_moments([], UNEVEN, source="a-client.log", vantage="client")
+    server = by_moments([], [t - 7 for t in UNEVEN], source=SERVER)
+    _, clocks = align(pl.concat([client, server]), {})
+    assert clocks["a-client.log"].against == SERVER
+    assert clocks["a-client.log"].offset_ms == pytest.approx(7000, abs=10)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """Move every source onto the reference's clock.
 
 The reference is the source that the user names, else the capture, else the source that shares most
-moments with others, or tells of most connections. A source that shares none with it may share some
-with a source that does: its error then holds both. A source is moved only when its offset is larger
-than twice its error; otherwise the clocks agree as far as anyone can tell.
+moments with others, else of the servers' and proxies' with the finest times the one that tells of
+most connections. A source that shares none with it may share some with a source that does: its
+error then holds both. A source is moved only when its offset is larger than twice its error;
+otherwise the clocks agree as far as anyone can tell.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def align(
         return events, own
     shared = anchors.anchors(events)
     first = (
-        reference if reference and reference in sources else _reference(events, shared, zoneless)
+        reference
+        if reference and reference in sources
+        else _reference(events, shared, resolution_ms, zoneless)
     )
     clocks = {first: own[first]}
     rest = [source for source in sources if source != first]
@@ -55,17 +58,7 @@ def align(
         found = fit(pairs, resolution_ms.get(source, 1.0), resolution_ms.get(via, 1.0))
         clocks[source] = _behind(found, clocks[via], via)
         rest.remove(source)
-    seen = moments(events, [*clocks, *rest]) if rest else {}
-    known = [name for name in clocks if clocks[name].offset_ms is not None]
-    for via in known:
-        for source in rest:
-            if source not in known:
-                steps = (resolution_ms.get(source, 1.0), resolution_ms.get(via, 1.0))
-                clocks[source] = _behind(
-                    by_rhythm(seen[source], seen[via], *steps), clocks[via], via
-                )
-                if clocks[source].offset_ms is not None:
-                    known.append(source)
+    clocks |= _rhythms(events, clocks, rest, resolution_ms)
     if first not in zoneless:
         untied = {name for name in zoneless & clocks.keys() if clocks[name].offset_ms is None}
         place = pl.col("source").cast(pl.String)
@@ -89,23 +82,63 @@ def telling(events: pl.LazyFrame) -> pl.DataFrame:
     return told.filter(~traffic | first).collect(engine="in-memory")
 
 
-def _reference(events: pl.DataFrame, shared: pl.DataFrame, zoneless: Set[str]) -> str:
+def _rhythms(
+    events: pl.DataFrame,
+    known: Mapping[str, Clock],
+    rest: list[str],
+    resolution_ms: Mapping[str, float],
+) -> dict[str, Clock]:
+    """The clocks of the sources that share no name with one whose clock is known; empty where no
+    rhythm tells it."""
+    found = dict.fromkeys(rest, Clock())
+    if not rest:
+        return found
+    seen = moments(events, [*known, *rest])
+    clients = set(events.filter(vantage="client")["source"].cast(pl.String))
+    ways = [name for name in known if known[name].offset_ms is not None]
+    for via in ways:
+        for source in rest:
+            # What one client does is no other's rhythm, though both may follow one script.
+            if source in ways or {source, via} <= clients:
+                continue
+            steps = (resolution_ms.get(source, 1.0), resolution_ms.get(via, 1.0))
+            clock = by_rhythm(seen[source], seen[via], *steps)
+            found[source] = _behind(clock, {**known, **found}[via], via)
+            if found[source].offset_ms is not None:
+                ways.append(source)
+    return found
+
+
+def _reference(
+    events: pl.DataFrame,
+    shared: pl.DataFrame,
+    resolution_ms: Mapping[str, float],
+    zoneless: Set[str],
+) -> str:
     told = shared.filter(pl.col("source").n_unique().over("anchor") > 1)
     ranked = (
         events.group_by("source")
         .agg(
             (pl.col("vantage") == "network").any().alias("wire"),
+            (pl.col("vantage") == "client").any().alias("client"),
             (pl.col("kind") == "open").sum().alias("opened"),
         )
         .join(told.group_by("source").len(), on="source", how="left")
         .with_columns(pl.col("source").cast(pl.String))
+        .with_columns(
+            step=pl.col("source").replace_strict(
+                resolution_ms, default=1.0, return_dtype=pl.Float64
+            )
+        )
         .sort(
             pl.col("wire"),
             pl.col("len").fill_null(0),
             pl.col("source").is_in(sorted(zoneless)),
+            "client",
+            "step",
             "opened",
             "source",
-            descending=[True, True, False, True, False],
+            descending=[True, True, False, False, False, True, False],
         )
     )
     return str(ranked["source"][0])
