@@ -220,6 +220,60 @@ def test_a_traceback_far_from_any_close_closed_none(tmp_path: Path) -> None:
     assert "error" not in reading.events["kind"].to_list()
 
 
+NODE = (
+    "    at WebSocket.<anonymous> (/srv/app/boards.js:41:27)",
+    *(f"    at next{n} (node:internal/x:{n}:1)" for n in range(9)),
+)
+JAVA = (
+    "\tat com.example.Boards.draw(Boards.java:41)",
+    *(f"\tat org.example.Chain.next{n}(Chain.java:{n})" for n in range(60)),
+)
+DOTNET = ("   at Boards.Hub.Draw(String stroke) in /src/Hub.cs:line 41",)
+
+
+@pytest.mark.parametrize(
+    ("exception", "calls", "closed", "told"),
+    [
+        ("TypeError: stroke is undefined", NODE, "05.109", "TypeError"),
+        ("TypeError [ERR_INVALID_ARG_TYPE]: stroke", NODE, "05.109", "TypeError"),
+        ("java.lang.NullPointerException: stroke is null", JAVA, "05.109", "NullPointerException"),
+        ("com.example.BadStrokeException", JAVA, "05.109", "BadStrokeException"),
+        ("System.NullReferenceException: not set", DOTNET, "05.109", "NullReferenceException"),
+        # no calls, too long before, an error that tells of the end
+        ("TypeError: stroke is undefined", ("INFO drawn",), "05.109", None),
+        ("TypeError: stroke is undefined", NODE, "09.109", None),
+        ("Error: read ECONNRESET", NODE, "05.109", None),
+        ("java.io.EOFException: null", JAVA, "05.109", None),
+        ("java.lang.IllegalStateException: the session has been closed", JAVA, "05.109", None),
+    ],
+)
+def test_a_stack_is_of_the_connection_that_is_closed_below_it(
+    tmp_path: Path, exception: str, calls: tuple[str, ...], closed: str, told: str | None
+) -> None:
+    before = (
+        "2026-11-22 10:00:00.100 INFO viewer #3 connected to the websocket",
+        "2026-11-22 10:00:00.300 INFO viewer #4 connected to the websocket",
+    )
+    after = f"2026-11-22 10:00:{closed} INFO viewer #4 disconnected code=1011"
+    for filler in (0, 2_000):  # line by line, and in columns
+        reading = _read(
+            tmp_path,
+            *before,
+            *("2026-11-22 10:00:01.000 INFO drawn" for _ in range(filler)),
+            "2026-11-22 10:00:05.100 ERROR could not apply what viewer #4 drew",
+            exception,
+            *calls,
+            after,
+        )
+        errors = reading.events.filter(
+            (pl.col("kind") == "error") & pl.col("reason").str.starts_with("raised")
+        )
+        assert errors.select("pos", "conn", "reason").rows() == (
+            [(4 + filler, "4", f"raised {told}")] if told else []
+        )
+        assert reading.lines.read == 5 + filler + len(calls)
+
+
 def test_a_programs_own_name_joins_its_librarys_lines(tmp_path: Path) -> None:
     reading = _read(
         tmp_path,

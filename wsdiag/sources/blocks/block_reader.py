@@ -135,6 +135,7 @@ class BlockReader(LogReader):
             self._spread
             or self._moments.last_words
             or self._docker
+            or self._raised
             or not self._unwrapper.is_idle()
         ):
             return at

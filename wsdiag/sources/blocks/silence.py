@@ -13,6 +13,7 @@ from functools import partial
 import msgspec
 import polars as pl
 
+from wsdiag.sources.context.raised import BEGINS_A_STACK
 from wsdiag.sources.context.stack_marks import STACK_MARKS
 from wsdiag.sources.formats.line_format import Format, Gates
 from wsdiag.sources.line.constant_columns import constant
@@ -72,6 +73,7 @@ def _signs(by_line: Gates, by_message: Gates) -> Iterator[Callable[[pl.Series], 
     yield lambda lines: lines.str.contains_any(telling)
     yield lambda lines: lines.str.contains_any(list(STEMS), ascii_case_insensitive=True)
     yield lambda lines: lines.str.contains(WRAPPED)
+    yield lambda lines: lines.str.contains(BEGINS_A_STACK)
     for made in by_line.formats:
         yield partial(_matched, made)
 

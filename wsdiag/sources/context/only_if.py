@@ -26,6 +26,7 @@ class OnlyIf(StrEnum):
     IT_ENDS = "it ends"
     IT_LIVES = "it lives"
     IT_FAILED = "it is closed for a failure"
+    IT_FAILED_ABOVE = "it is closed for a failure, below the calls that led there"
     ITS_LIKE_LIVES = "its like lives"
     UNTOLD = "nothing else tells it"
     NOTHING_ELSE_OPENS = "nothing else opens"
@@ -45,6 +46,11 @@ FAILED = 1011
 
 LINES_APART, TIME_APART = 20, timedelta(seconds=1)
 """So far from its close a failure may stand: others write between the two."""
+
+_CALLS = 200
+"""So many calls may stand between a failure and what comes next."""
+
+_FAILURES = (OnlyIf.IT_FAILED, OnlyIf.IT_FAILED_ABOVE)
 
 _RATHER: Final = ("forward", "backward")
 
@@ -120,7 +126,7 @@ def borne_out(frame: pl.LazyFrame) -> pl.LazyFrame:
             frame = frame.filter(~pl.col(ONLY_IF).is_in(marks).fill_null(False) | counts)
     if OnlyIf.IT_LIVES in met:
         frame = _tried(frame)
-    if OnlyIf.IT_FAILED in met:
+    if met.is_in(_FAILURES).any():
         frame = _failed(frame)
     return frame.drop(ONLY_IF)
 
@@ -145,16 +151,25 @@ def _tried(frame: pl.LazyFrame) -> pl.LazyFrame:
 def _failed(frame: pl.LazyFrame) -> pl.LazyFrame:
     """A failure of anything at all counts where a server closes a connection for one just then, and
     is that connection's; rather of one that is closed behind it than before."""
-    failure = (pl.col(ONLY_IF) == OnlyIf.IT_FAILED).fill_null(value=False)
+    failure = pl.col(ONLY_IF).is_in(_FAILURES).fill_null(value=False)
+    above = pl.col(ONLY_IF) == OnlyIf.IT_FAILED_ABOVE
     closed = (_KIND == "close") & (pl.col("code") == FAILED) & (pl.col("vantage") == "server")
-    failures = frame.filter(failure).select("pos", "ts").sort("pos").collect(engine="in-memory")
+    failures = (
+        frame.filter(failure)
+        .select("pos", "ts", above=above)
+        .sort("pos")
+        .collect(engine="in-memory")
+    )
     closes = frame.filter(closed).select("pos", "conn", closed="ts", closed_at="pos").sort("pos")
+    behind = pl.col("closed_at") - pl.col("pos")
+    far = pl.col("above") & behind.is_between(0, _CALLS) & pl.col("ts").is_not_null()
+    apart = (pl.col("closed") - pl.col("ts")).abs()
     told = pl.concat(
         failures.lazy()
-        .join_asof(closes, on="pos", strategy=way, tolerance=LINES_APART)
+        .join_asof(closes, on="pos", strategy=way, tolerance=_CALLS)
         .filter(
-            pl.col("closed_at").is_not_null()
-            & ((pl.col("closed") - pl.col("ts")).abs() <= TIME_APART).fill_null(value=True)
+            ((behind.abs() <= LINES_APART) & (apart <= TIME_APART).fill_null(value=True))
+            | (far & (apart <= TIME_APART).fill_null(value=False))
         )
         for way in _RATHER
     )

@@ -123,6 +123,7 @@ class _Alone(LogReader):
             or self._docker
             or self._moments.last_words
             or self._traceback is not None
+            or self._raised
             or self._last is not self._state.last
             or self._client != self._state.client
             or not self._unwrapper.is_idle()

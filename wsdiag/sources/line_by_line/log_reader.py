@@ -78,6 +78,7 @@ class LogReader:
         self._said: dict[str, list[Row]] = {}
         self._twin = told_twice.NOTHING  # what the next may repeat
         self._traceback: list[Row] | None = None  # ends told inside the traceback being read
+        self._raised: tuple[list[Row], int] | None = None  # by the line before, if calls follow
         self.rows: list[Row] = []
         self.seen: Counter[str] = Counter()
         self._stacks = {f.id: f.document.stack for f in formats}
@@ -150,6 +151,8 @@ class LogReader:
             self._text(text, peeled.stamp or outer, pos, peeled.spoken if whole else text)
 
     def _text(self, text: str, outer: Stamp | None, pos: int, spoken: str) -> None:
+        if self._raised:
+            self._rise(text)
         if text[:2] == '{"':
             self._json(text, outer, pos)
             return
@@ -166,11 +169,28 @@ class LogReader:
             if self._traceback is not None and (rows := raised.rows(text)):
                 self._moments.beside(rows, outer)
                 self._adopt(rows, pos, "")
+            elif self._traceback is None:
+                self._begin_stack(text, outer, pos)
             self._moments.unparsed, self._twin = (spoken, outer, None), told_twice.NOTHING
             if self._broken(text):
                 self.unread += 1
             return
         self._spoken(text, outer, pos, line_head.part(spoken), otherwise)
+
+    def _begin_stack(self, text: str, outer: Stamp | None, pos: int) -> None:
+        """Keep in mind what a line tells if the next is a call."""
+        if rows := raised.rows_of_first(text):
+            self._moments.instant(None)  # of the line that reports it
+            self._moments.beside(rows, outer)
+            self._raised = (rows, pos)
+
+    def _rise(self, text: str) -> None:
+        rows, pos = self._raised or ([], 0)
+        self._raised = None
+        if raised.is_call(text):
+            sort = self._sort
+            self._adopt(rows, pos, "")
+            self._sort = sort
 
     def _silent(self, text: str) -> bool:
         """True where the line can say nothing: the cheap gate for most lines of a log."""
@@ -209,6 +229,8 @@ class LogReader:
         told = told or self._otherwise(otherwise, text, stamp, pos)
         self._twin = (head.message, headed, len(self.rows) - before)
         if not told:
+            if not headed and self._traceback is None:
+                self._begin_stack(text, outer, pos)
             if stamp:
                 self._moments.instant(stamp)
             if self._broken(text):
