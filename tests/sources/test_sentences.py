@@ -80,6 +80,28 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         {},
         [{"kind": "timeout"}],
     ),
+    ("Try to connect", {}, [{"kind": "attempt"}]),
+    ("Try to connect again later", {}, []),
+    (
+        "jsonrpsee_server::server: Too many connections. Please try again later.",
+        {},
+        [{"kind": "rejected", "reason": "Too many connections. Please try again later"}],
+    ),
+    ("mysqld: Too many connections. Please try again later.", {}, []),
+    ("Error: Unexpected server response: 200", {}, [{"kind": "rejected", "code": 200}]),
+    ("unexpected response: 200", {}, []),
+    (
+        "(WS) Closed /127.0.0.1:39418 with exit code 1006 additional info: ",
+        {},
+        [{"kind": "close", "code": 1006}],
+    ),
+    ("worker closed with exit code 1", {}, []),
+    ("WebSocket for Bot 3766189156 closed by peer", {}, [{"kind": "end", "conn": "3766189156"}]),
+    (
+        "No clients have pinged for 30s, closing socket",
+        {},
+        [{"kind": "heartbeat_timeout", "reason": "No clients have pinged for 30s"}],
+    ),
     # -- other languages --
     ("WebSocket 连接成功", {}, [{"kind": "open"}]),
     ("已连接到 wss://a.example/ws", {}, [{"kind": "open", "name": "/ws"}]),

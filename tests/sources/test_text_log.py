@@ -274,6 +274,23 @@ def test_a_stack_is_of_the_connection_that_is_closed_below_it(
         assert reading.lines.read == 5 + filler + len(calls)
 
 
+def test_records_of_two_lines_have_one_time(tmp_path: Path) -> None:
+    """As java.util.logging writes them."""
+    for filler in (0, 2_000):
+        reading = _read(
+            tmp_path,
+            "Jun 03, 2025 10:00:00 AM org.example.Chat onOpen",
+            "INFO: WebSocket session 3 opened",
+            *("INFO: drawn" for _ in range(filler)),
+            "Jun 03, 2025 10:00:05 AM org.example.Chat onError",
+            "WARNING: could not draw",
+            "WARNING: will try once more",
+            "INFO: WebSocket session 3 closed: 1011",
+        )
+        times = reading.events["ts"].dt.strftime("%T").to_list()
+        assert times == ["10:00:00", "10:00:05"]
+
+
 def test_a_programs_own_name_joins_its_librarys_lines(tmp_path: Path) -> None:
     reading = _read(
         tmp_path,

@@ -17,7 +17,7 @@ from wsdiag.sources.blocks.frame_columns import Shape, shape_of
 from wsdiag.sources.blocks.line_blocks import Block
 from wsdiag.sources.context.only_if import WHILE_READ
 from wsdiag.sources.formats.line_format import Format
-from wsdiag.sources.line import line_head
+from wsdiag.sources.line import line_head, stamps
 from wsdiag.sources.line.clock import Clock
 from wsdiag.sources.line.json_record import record_stamp, wrapped_text
 from wsdiag.sources.line.wrapper import JSON_FILE, Peeled, strip_colours
@@ -230,8 +230,13 @@ class BlockReader(LogReader):
         ahead = next_of(view.loud(last), at)
         if ahead > at:
             self._passed(ahead - at, 0 if view.wrapped else view.indented(at, ahead))
-            inner = self._inside(view, ahead - 1)
-            self._moments.unparsed, self._twin = (inner.spoken, inner.stamp, None), ("", False, 0)
+            last_timed = ahead - 1
+            if not view.wrapped:
+                while last_timed > at and not stamps.may_stand_in(view.lines[last_timed]):
+                    last_timed -= 1
+            inner = self._inside(view, last_timed)
+            self._moments.pass_over(inner.spoken, inner.stamp)
+            self._twin = ("", False, 0)
         return ahead
 
     def _pass_records(self, view: View, at: int) -> int:

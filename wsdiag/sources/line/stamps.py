@@ -113,6 +113,7 @@ _FORMS = {
     + (_TIME + _FRACTION).format("b")
     + r"(?! ?[AaPp]\.?[Mm]\b)"
     + _ZONE.format("b"),
+    "v": r"(?P<vd>\d\d)/(?P<vm>\d\d) " + (_TIME + _FRACTION.replace("[.,]", "[.,:]")).format("v"),
     "e": r"(?P<ed>\d{1,2})\.(?P<em>\d{1,2})\.(?P<eY>\d{4}),? " + (_TIME + _FRACTION).format("e"),
     "y": r"(?P<yd>\d\d)(?P<ysep>[-/])(?P<ym>\d\d)(?P=ysep)(?P<yY>\d\d)[T ]"
     + (_TIME + _FRACTION.replace("[.,]", "[.,:]") + _ZONE).format("y"),
@@ -154,8 +155,14 @@ _LEAD = re.compile(
     (?:[A-Za-z][\w.@/-]{0,31}["'\s:,|=\[(-]+)?$""",
     re.VERBOSE | re.IGNORECASE,
 )
-_DAY_LEAD = re.compile(r"""[\s\[(|"'*]*(?:\w{1,12}[\s\]:|]*)?[\s\[(|"'*]*$""")
+_DAY_LEAD = re.compile(r"""[\s\[(|"'*]*(?:\w{1,12}[\s\]:|]*)?[\s\[(|"'*]*$|\[[\w.-]{1,24}\] ?\[$""")
+_FIGURES = re.compile(r"\d:\d\d|\d{10}|/\d{6}")
 _WEEKDAY = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[, ]")
+
+
+def may_stand_in(line: str) -> bool:
+    """False for a line without any figures of a time."""
+    return _FIGURES.search(line) is not None
 
 
 def find(line: str) -> Stamp | None:
@@ -210,9 +217,11 @@ def _made(form: str, found: re.Match[str]) -> Stamp | None:
     )
     if form == "b":
         year, month, day = _either_way(year, month, day)
+    elif form == "v":
+        _, month, day = _either_way("", month, day)
     elif form == "y":
         year, month, day = _short(part("ysep"), str(day), str(month), str(year))
-    dateless = form in "dh" or (form in "by" and not year)
+    dateless = form in "dh" or (form in "by" and not year) or (form == "v" and not month)
     lacks = Lacks.DATE if dateless else Lacks.NOTHING if year else Lacks.YEAR
     hour = int(part(names["H"]))
     if half:

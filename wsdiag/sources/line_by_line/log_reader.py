@@ -171,7 +171,8 @@ class LogReader:
                 self._adopt(rows, pos, "")
             elif self._traceback is None:
                 self._begin_stack(text, outer, pos)
-            self._moments.unparsed, self._twin = (spoken, outer, None), told_twice.NOTHING
+            self._moments.pass_over(spoken, outer)
+            self._twin = told_twice.NOTHING
             if self._broken(text):
                 self.unread += 1
             return

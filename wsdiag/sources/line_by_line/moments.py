@@ -35,6 +35,11 @@ class Moments:
         self.unparsed = None
         return self.clock.instant(stamp)
 
+    def pass_over(self, text: str, stamp: Stamp | None) -> None:
+        """A line tells nothing but perhaps its time, also that of the lines behind it."""
+        if stamp or stamps.may_stand_in(text):
+            self.unparsed = (text, stamp, None)
+
     def aside(self, stamp: Stamp | None) -> datetime | None:
         """Another moment that a line states, which is not its own."""
         last = self.clock.last
