@@ -188,6 +188,7 @@ MARKS = {
     "reconnect-time:no-failed-tries",
     "resource-limit:conntrack",
     "resource-limit:worker-connections",
+    "server-stall:request-limit",
     "slow-consumer:client-is-slow",
     "slow-consumer:memory-grew",
     "slow-consumer:queue-full",

@@ -233,6 +233,19 @@ def test_no_rhythm_no_offset(log: list[float]) -> None:
     assert clocks[CLIENT] == Clock()
 
 
+@pytest.mark.parametrize(("names", "known"), [("abacbcabbacacbbcaacb", True), ("a" * 20, False)])
+def test_names_that_two_logs_share_tell_an_even_rhythm_apart(names: str, known: bool) -> None:
+    """The timer of a server ends them at even times: any shift by its step fits nearly all."""
+    rows = [
+        row("close", 60 + 5 * n + late, f"tab-{name}", source, code=1000)
+        for n, name in enumerate(names)
+        for late, source in ((0, SERVER), (20 + n % 3 / 1000, CLIENT))
+    ]
+    _, clocks = align(frame(rows), {SERVER: 1.0, CLIENT: 1.0})
+    offsets = {abs(clock.offset_ms or 0.0) for clock in clocks.values()}
+    assert any(19_990 < offset < 20_010 for offset in offsets) is known
+
+
 def test_an_even_rhythm_fits_everywhere_and_tells_nothing() -> None:
     even = [2.0 * n for n in range(12)]
     _, clocks = align(by_moments(even, [t + 7 for t in even]), {})

@@ -130,6 +130,24 @@ def test_a_port_used_again_is_another_connection() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("ends", "expected"), [((30, 53, 77), 3), ((30, 32, 34, 36), 1), ((30, 60), 1)]
+)
+def test_a_name_of_which_only_ends_are_told(ends: tuple[int, ...], expected: int) -> None:
+    """A client's name that ends again and again, each time with what its server gave it up for."""
+    rows = [
+        one
+        for t in ends
+        for one in (
+            row("timeout", t - 0.01, "crane-4", SERVER, reason="presumed idle"),
+            row("close", t, "crane-4", SERVER, code=1000),
+        )
+    ]
+    assert number(rows) == expected
+    lives = identify(frame(rows)).group_by("session").agg(pl.col("kind").n_unique())
+    assert set(lives["kind"]) == {2}
+
+
 def test_one_user_with_two_tabs_is_not_guessed() -> None:
     """Two connections of one user, opened together, at both sides: nobody can tell them apart."""
     rows = []

@@ -870,6 +870,31 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         [{"kind": "close", "code": 1000}, {"kind": "timeout", "ms": 61000.0}],
     ),
     ("error 10.1.0.1:501 RangeError: Max payload size exceeded", {}, [{"kind": "error"}]),
+    # -- in other languages --
+    (
+        "caixa-07 ligação caiu (1006), tento de novo",
+        {},
+        [{"kind": "close", "code": 1006, "conn": "caixa-07"}],
+    ),
+    ("Verbindung zum Hub verloren (1011)", {}, [{"kind": "close", "code": 1011}]),
+    ("conexión cerrada: código 4001", {}, [{"kind": "close", "code": 4001}]),
+    (
+        "",
+        {"gebeurtenis": "verbinding verbroken", "code": 1009, "reden": "te groot"},
+        [{"kind": "close", "code": 1009}],
+    ),
+    # -- timers of their own --
+    ("RTG-4 presumed idle, seat released", {}, [{"kind": "timeout", "conn": "RTG-4"}]),
+    (
+        "[RTG-4] feed ended by quay, 1000 no reason; dialling again",
+        {},
+        [{"kind": "close", "code": 1000, "conn": "RTG-4"}],
+    ),
+    (
+        "Sat Nov 22 23:45:40 2026 - *** HARAKIRI ON WORKER 4 (pid: 7389, try: 1) ***",
+        {},
+        [{"kind": "stall", "reason": "HARAKIRI ON WORKER"}],
+    ),
     (
         '10.1.0.1:501 - wid:7 - "v1:js:depot" - maximum payload exceeded: 70001 vs 65536',
         {},
@@ -1272,6 +1297,12 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
 
 # What the same program says once more in another layer, and schedules of tries to come.
 SILENT = [
+    "Verbindung zur Datenbank verloren (1006)",
+    "conexión terminada en 1003 ms",
+    "La connexion de 12 clients (1001) est perdue",
+    "conexão com 1006 itens",
+    "HARAKIRI !!! worker 4 status !!!",
+    "account considered inactive since 2019",
     "Connection reconnecting because of error 'Error: WebSocket closed with status code: 1006'.",
     "HubConnection reconnected successfully.",
     "ping: failed to ping: failed to write control frame opPing: WebSocket closed: EOF",

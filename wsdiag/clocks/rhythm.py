@@ -18,6 +18,7 @@ import polars as pl
 from wsdiag.clocks.anchors import HANDSHAKE, PLACES, compared
 from wsdiag.clocks.fit import SETTLE_MS, Clock, fit
 from wsdiag.connections.codes import LOCAL_CODES
+from wsdiag.event import NAMELESS
 
 RHYTHMS = ((5, 1), (9, 4), (15, 16))
 """So many moments make a rhythm that must meet within so many times `SETTLE_MS`."""
@@ -28,6 +29,9 @@ NEARLY_ALL, MOST = 0.8, 2_000
 FINE_MS = 1.0
 """The step of times that are told in parts of a second, as most are."""
 
+SEVERAL = 2
+"""So many names, at least, that two sources share are those of connections."""
+
 FIRST = 4 * MOST
 """So many moments of a source are looked at."""
 
@@ -35,6 +39,8 @@ SIZED = (pl.col("kind") == "message") & pl.col("dir").is_not_null() & pl.col("by
 """Messages by which a rhythm may be known."""
 
 MOST_PAIRS = 4_000_000
+
+_NAMELESS = f"^(?:{'|'.join(NAMELESS)})"
 
 
 def by_rhythm(
@@ -44,6 +50,23 @@ def by_rhythm(
     if min(len(own), len(others)) < RHYTHMS[0][0]:
         return Clock()
     steps = (step_ms, step_reference_ms)
+    for mine, theirs in ((_by_name(own, others), _by_name(others, own)), (own, others)):
+        if (found := _fitted(mine, theirs, steps)) is not None:
+            return found
+    return Clock()
+
+
+def _by_name(own: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
+    """The moments of connections that both sources call by one name, each alike only to those of
+    the same; a single name says nothing."""
+    both = own.filter(pl.col("called").is_in(others["called"].drop_nulls().unique().implode()))
+    if both["called"].n_unique() < SEVERAL:
+        return both.clear()
+    return both.with_columns(alike=pl.format("{} {}", "alike", "called"))
+
+
+def _fitted(own: pl.DataFrame, others: pl.DataFrame, steps: tuple[float, float]) -> Clock | None:
+    step_ms, step_reference_ms = steps
     for kinds in (("open",), ("attempt", "open", "close", "gone", "message"), ("rejected",)):
         mine, theirs = (seen.filter(pl.col("kind").is_in(kinds)) for seen in (own, others))
         # Lines of whole seconds, among others that are finer, need not blur those.
@@ -54,7 +77,7 @@ def by_rhythm(
                 met = _shift(mine, theirs, least, times * SETTLE_MS + max(told))
                 if met is not None:
                     return fit(met, *told)
-    return Clock()
+    return None
 
 
 def _finer(seen: pl.DataFrame) -> bool:
@@ -92,8 +115,8 @@ def _shift(
 
 
 def moments(events: pl.DataFrame, sources: Sequence[str]) -> dict[str, pl.DataFrame]:
-    """What each of these sources saw: kind, ts, pos, what, dir, place and `alike`, equal in things
-    alike; on two legs of one connection, the client's."""
+    """What each of these sources saw: kind, ts, pos, what, dir, place, what its connection is
+    `called`, and `alike`, equal in things alike; on two legs of one connection, the client's."""
     kind, told = pl.col("kind").cast(pl.String), _told()
     # The client's leg is asked first and answered last.
     earliest, latest = pl.col("ts").arg_min(), pl.col("ts").arg_max()
@@ -125,6 +148,7 @@ def moments(events: pl.DataFrame, sources: Sequence[str]) -> dict[str, pl.DataFr
             "what",
             "dir",
             "alike",
+            called=pl.when(~pl.col("conn").str.contains(_NAMELESS)).then("conn"),
             place=pl.col("vantage").cast(pl.String).replace_strict(PLACES, return_dtype=pl.Int8),
         )
     )

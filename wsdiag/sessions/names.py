@@ -12,6 +12,7 @@ from wsdiag.event import BEGIN
 from wsdiag.sessions.endings import ENDINGS, Ending, beside
 
 LIFECYCLE = (*BEGIN, "close", "end")
+_ENDS, _GIVEN_UP = ("close", "end"), ("heartbeat_timeout", "timeout")
 PERSONAL = (*LIFECYCLE, "heartbeat_timeout", "timeout", "auth", "token", "ping", "pong", "message")
 """Kinds that belong to one connection even when the line does not name it."""
 
@@ -20,6 +21,10 @@ SAME_TRY = timedelta(milliseconds=50)
 
 SAME_OPEN = timedelta(seconds=1)
 """Two sentences of one acceptance stand this close together."""
+
+LASTING_END, OFTEN = timedelta(seconds=5), 2
+"""Two sentences of one end stand this close together; a name of which nothing but ends is told,
+again and so often after longer, is a client's that comes back."""
 
 
 _REFUSED = pl.col("kind") == "rejected"
@@ -212,18 +217,29 @@ def _begun_again(events: pl.DataFrame) -> pl.Series:
         .with_row_index("_row")
         .filter(
             pl.col("conn").is_not_null()
-            & kind.is_in(LIFECYCLE)
+            & kind.is_in([*LIFECYCLE, *_GIVEN_UP])
             & ~pl.col("conn").str.starts_with("line ")
         )
     )
     begins = kind.is_in(BEGIN)
     several = (
         lifecycle.group_by(over)
-        .agg(begins.sum().alias("times"), begins.first().alias("at once"))
-        .filter((pl.col("times") > 1) | ((pl.col("times") > 0) & ~pl.col("at once")))
+        .agg(
+            begins.sum().alias("times"),
+            begins.first().alias("at once"),
+            ((pl.col("ts").filter(kind.is_in(_ENDS)).diff() > LASTING_END).sum() >= OFTEN).alias(
+                "ends often"
+            ),
+        )
+        .filter(
+            (pl.col("times") > 1)
+            | ((pl.col("times") > 0) & ~pl.col("at once"))
+            | ((pl.col("times") == 0) & pl.col("ends often"))
+        )
     )
     return (
-        lifecycle.join(several, on=over, how="semi", maintain_order="left")
+        lifecycle.join(several.select(*over, "times"), on=over, maintain_order="left")
+        .filter((pl.col("times") == 0) | ~kind.is_in(_GIVEN_UP))
         .with_columns(
             _last=kind.shift(1).over(over),
             _before=pl.col("ts").shift(1).over(over),
@@ -232,6 +248,8 @@ def _begun_again(events: pl.DataFrame) -> pl.Series:
         .with_columns(
             _new=pl.when(pl.col("_last").is_null() | pl.col("_same_line"))
             .then(False)
+            .when(pl.col("times") == 0)
+            .then(pl.col("_last").is_in(_ENDS) & (gap > LASTING_END))
             .when(kind == "attempt")
             .then(~((pl.col("_last") == "attempt") & (gap < SAME_TRY)).fill_null(False))
             .when(kind == "open")

@@ -115,7 +115,7 @@ class Line:
     def speaker(self) -> str | None:
         """The name behind which a client writes each of its lines: `[dev-07] link is up`."""
         found = v.SPEAKER.match(self.low)
-        return shown_values.connection_id(found["who"]) if found else None
+        return shown_values.connection_id(self.text[slice(*found.span("who"))]) if found else None
 
     @property
     def _coded(self) -> bool:
