@@ -112,6 +112,15 @@ def test_a_logged_1005_where_the_wire_had_no_close_frame_is_none() -> None:
     assert (seen["code"], seen["frameless"]) == (None, True)
 
 
+def test_what_a_server_says_of_frames_counts_whatever_its_proxy_says_of_the_end() -> None:
+    rows = [
+        *life("c0", 0, 60, source=PROXY, key="k"),
+        row("end", 60, "ab12", SERVER, reason="eof", key="k"),
+    ]
+    assert not only(rows[:-1])["frameless"]
+    assert only(rows)["frameless"]
+
+
 # -- who ended it ----------------------------------------
 
 

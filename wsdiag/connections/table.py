@@ -251,17 +251,14 @@ def _frameless() -> pl.Expr:
     longer acknowledged.
     """
     on_wire = pl.col("_network") & ~pl.col("_close_on_wire")
-    by_proxy_only = pl.col("vantages").list.eval(pl.element() == "proxy").list.all()
-    said = ~pl.col("_network") & (
-        pl.col("end_reason").is_in(["rst", "etimedout"])
-        | ((pl.col("end_reason") == "eof") & ~by_proxy_only)
-    )
+    by_proxy = pl.col("end_reason").is_in(["rst", "etimedout"]).fill_null(value=False)
+    said = ~pl.col("_network") & (pl.col("_lost") | by_proxy)
     shaken = ~pl.col("rejected") & ~pl.col("refused")
     return (
         pl.col("gone")
         & shaken
         & pl.col("code").is_null()
-        & (on_wire | pl.col("_local_1006") | said.fill_null(False))
+        & (on_wire | pl.col("_local_1006") | said)
     )
 
 

@@ -28,6 +28,7 @@ CLOSE, END = KIND == "close", KIND == "end"
 STOPS = END & (pl.col("reason") == "evidence-stops").fill_null(False)
 ENDED = END & ~STOPS
 BELIEVED = ~pl.col("_doubtful").fill_null(value=False)
+LOST = ENDED & ~BY_PROXY & pl.col("reason").is_in(["rst", "etimedout", "eof"])
 # Polling transports shake hands over plain HTTP: a refusal there is one of the handshake.
 REFUSAL = (KIND == "rejected") | ((KIND == "response") & (CODE >= 400))
 
@@ -50,6 +51,7 @@ def who(told: pl.DataFrame) -> pl.DataFrame:
         "_close_on_wire": CLOSE & WIRE,
         "_crossed": CLOSE & WIRE & (pl.col("name") == CROSSED).fill_null(value=False),
         "_local_1006": CLOSE & (CODE == 1006) & BELIEVED,
+        "_lost": LOST,
         "timer": TIMER,
         "proxy_timer": TIMER & BY_PROXY,
         "heartbeat_timeout": GIVEN_UP,

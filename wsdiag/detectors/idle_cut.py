@@ -240,7 +240,11 @@ def _agree(ages: pl.Expr) -> pl.Expr:
 
 def _unsaid() -> pl.Expr:
     """An end that nobody explains: no owner's word, no Close frame, not the client's doing."""
-    by_no_timer = pl.col("end_reason").str.starts_with(NOT_CUT) & pl.col("idle").is_null()
+    by_no_timer = (
+        pl.col("end_reason").str.starts_with(NOT_CUT)
+        & pl.col("idle").is_null()
+        & ~pl.col("frameless")
+    )
     return (
         pl.col("stated").is_null()
         & ~by_no_timer.fill_null(False)
