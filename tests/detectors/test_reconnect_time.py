@@ -48,6 +48,25 @@ def test_a_1000_of_the_server_is_not_the_clients_plan() -> None:
     assert judge(NAME, returns(40.0, code=1000, by="s2c")).verdict == "breach"
 
 
+def test_who_may_have_left_by_plan_and_comes_again_later_is_on_another_visit() -> None:
+    """A log that says 1001 and not whose: a page that was left, or a server that went away."""
+
+    def left(number: int, *, together: bool) -> list[dict]:
+        over = 60.0 if together else 60.0 + 100 * number
+        who = {"user": f"user-{number}", "source": SERVER}
+        return [
+            *life(f"a{number}", number, over, code=1001, by=None, **who),
+            *life(f"b{number}", over + 120, stops=900, **who),
+        ]
+
+    apart = [r for n in range(4) for r in left(n, together=False)]
+    assert judge(NAME, apart).findings == []
+    at_once = [r for n in range(4) for r in left(n, together=True)]
+    assert judge(NAME, at_once).findings[0]["count"] == 4
+    tried = [row("rejected", 80, "t", SERVER, code=503, user="user-0")]
+    assert judge(NAME, [*left(0, together=True), *tried]).findings[0]["count"] == 1
+
+
 def test_a_dead_connection_is_followed() -> None:
     assert judge(NAME, returns(40.0, code=None)).verdict == "breach"
 
