@@ -47,7 +47,7 @@ ROUNDS = 2
 def join(sightings: list[Sighting]) -> Families:
     """Which of the sightings are one connection."""
     order = beginnings(sightings)
-    families = Families(sightings, strangers(order, coinciding(order)))
+    families = Families(sightings, strangers(order, coinciding))
     for one, other in (*_same_log(sightings), *_neighbours(sightings)):
         families.unite(one, other)
     for group in groups(sightings, "key"):

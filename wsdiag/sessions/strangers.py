@@ -29,9 +29,11 @@ Coinciding = Callable[[int], dict[str, bool]]
 """For a row, the sources in which one coincides with it, and whether only one does."""
 
 
-def strangers(order: Sequence[Sighting], coinciding: Coinciding) -> frozenset[tuple[str, str]]:
+def strangers(
+    order: Sequence[Sighting], coinciding: Callable[[Sequence[Sighting]], Coinciding]
+) -> frozenset[tuple[str, str]]:
     """The pairs of sources, both ways round, of which no two connections are one because they
-    coincide. `order`: what opened, in order of time; `coinciding` by rows of it.
+    coincide. `order`: what opened, in order of time; `coinciding` is asked by rows of it.
     """
     rows: dict[str, list[int]] = defaultdict(list)
     for row, one in enumerate(order):
@@ -42,8 +44,11 @@ def strangers(order: Sequence[Sighting], coinciding: Coinciding) -> frozenset[tu
         for source, log in logs.items()
     }
     alike = [pair for pair in permutations(logs, 2) if _of_one_vantage(*(logs[it] for it in pair))]
+    if not alike:
+        return frozenset()
+    found = coinciding(order)
     sample = {
-        source: {row: coinciding(row) for row in rows[source][:: -(-len(rows[source]) // SAMPLE)]}
+        source: {row: found(row) for row in rows[source][:: -(-len(rows[source]) // SAMPLE)]}
         for source in {source for source, _ in alike}
     }
 
