@@ -213,6 +213,12 @@ def test_clients_that_follow_one_script_are_not_one() -> None:
     assert Clock() in clocks.values()
 
 
+def test_what_comes_at_once_is_no_rhythm() -> None:
+    crowd = [0.002 * n for n in range(8)]
+    _, clocks = align(by_moments(crowd, [t + 185 for t in crowd]), {})
+    assert clocks[CLIENT] == Clock()
+
+
 def test_where_nothing_is_shared_the_clock_of_a_server_is_the_reference() -> None:
     client = by_moments([], UNEVEN, source="a-client.log", vantage="client")
     server = by_moments([], [t - 7 for t in UNEVEN], source=SERVER)

@@ -16,7 +16,7 @@ import polars as pl
 
 from wsdiag.clocks import anchors, rhythm
 from wsdiag.clocks.fit import Clock, fit, zoned
-from wsdiag.clocks.rhythm import by_rhythm, moments
+from wsdiag.clocks.rhythm import by_rhythm, has_rhythm, moments
 from wsdiag.clocks.windows import by_window
 
 TELLING = (
@@ -58,7 +58,7 @@ def align(
         found = fit(pairs, resolution_ms.get(source, 1.0), resolution_ms.get(via, 1.0))
         clocks[source] = _behind(found, clocks[via], via)
         rest.remove(source)
-    clocks |= _rhythms(events, clocks, rest, resolution_ms)
+    clocks = _rhythms(events, clocks, rest, resolution_ms)
     if first not in zoneless:
         untied = {name for name in zoneless & clocks.keys() if clocks[name].offset_ms is None}
         place = pl.col("source").cast(pl.String)
@@ -88,24 +88,25 @@ def _rhythms(
     rest: list[str],
     resolution_ms: Mapping[str, float],
 ) -> dict[str, Clock]:
-    """The clocks of the sources that share no name with one whose clock is known; empty where no
-    rhythm tells it."""
-    found = dict.fromkeys(rest, Clock())
+    """The clocks, also of the sources that share no name with one whose clock is known; empty
+    where no rhythm tells it."""
     if not rest:
-        return found
+        return dict(known)
     seen = moments(events, [*known, *rest])
     clients = set(events.filter(vantage="client")["source"].cast(pl.String))
-    ways = [name for name in known if known[name].offset_ms is not None]
+    found = {**known, **dict.fromkeys(rest, Clock())}
+    told = {name for name in found if has_rhythm(seen[name])}
+    ways = [name for name, clock in known.items() if clock.offset_ms is not None and name in told]
+    untold = [name for name in rest if name in told]
     for via in ways:
-        for source in rest:
+        for source in untold:
             # What one client does is no other's rhythm, though both may follow one script.
-            if source in ways or {source, via} <= clients:
+            if {source, via} <= clients:
                 continue
             steps = (resolution_ms.get(source, 1.0), resolution_ms.get(via, 1.0))
-            clock = by_rhythm(seen[source], seen[via], *steps)
-            found[source] = _behind(clock, {**known, **found}[via], via)
-            if found[source].offset_ms is not None:
-                ways.append(source)
+            found[source] = _behind(by_rhythm(seen[source], seen[via], *steps), found[via], via)
+        ways += [name for name in untold if found[name].offset_ms is not None]
+        untold = [name for name in untold if found[name].offset_ms is None]
     return found
 
 

@@ -26,6 +26,9 @@ RHYTHMS = ((5, 1), (9, 4), (15, 16))
 NEARLY_ALL, MOST = 0.8, 2_000
 """So large a share of a rhythm must meet; of more moments than this none is sought."""
 
+BEATS = 3
+"""A rhythm has more than one interval; what comes at once, as after a restart, is one beat."""
+
 FINE_MS = 1.0
 """The step of times that are told in parts of a second, as most are."""
 
@@ -47,13 +50,21 @@ def by_rhythm(
     own: pl.DataFrame, others: pl.DataFrame, step_ms: float, step_reference_ms: float
 ) -> Clock:
     """The clock that fits the one shift after which a source's `moments` are the reference's."""
-    if min(len(own), len(others)) < RHYTHMS[0][0]:
-        return Clock()
     steps = (step_ms, step_reference_ms)
     for mine, theirs in ((_by_name(own, others), _by_name(others, own)), (own, others)):
         if (found := _fitted(mine, theirs, steps)) is not None:
             return found
     return Clock()
+
+
+def has_rhythm(seen: pl.DataFrame) -> bool:
+    """Whether a source's `moments` are enough to know it by."""
+    return len(seen) >= RHYTHMS[0][0] and _beats(seen["ts"], SETTLE_MS) >= BEATS
+
+
+def _beats(moments: pl.Series, reach_ms: float) -> int:
+    """So many of the moments do not come at once."""
+    return (moments.dt.epoch("ms") // int(reach_ms)).n_unique()
 
 
 def _by_name(own: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
@@ -108,6 +119,8 @@ def _shift(
     there = compared(both).filter(pl.col("apart_ms").is_between(apart[best], apart[last[best] - 1]))
     met_here = [there.select("what", place).n_unique() for place in ("pos", "pos_reference")]
     if min(met_here) < NEARLY_ALL * min(len(own), len(others)):
+        return None
+    if _beats(there["at"], reach) < BEATS:
         return None
     # Each moment meets one: the nearest.
     nearest = (pl.col("apart_ms") - middle).abs().arg_min()
