@@ -3,9 +3,10 @@
 What it finds: the p95 of the time from the end of a connection to the same client's next 101 is
 above the target.
 Why it matters: for that long the user has no live data, whatever closed the connection.
-How it decides: only ends that the client did not choose, and only clients that can be recognised
-again: by user, by the id a client log gives them, or by credential. Never by address alone, since
-many clients share one.
+How it decides: only ends that the client did not choose (who comes later than libraries do, after
+a 1000 or 1001 of which no source says whose it was, may have chosen it, unless others were closed
+with it), and only clients that can be recognised again: by user, by the id a client log gives them,
+or by credential. Never by address alone, since many clients share one.
 Beside it: clients that say that they give up, ends after which a library does not try again by
 itself, with no later attempt in that client's evidence, and pages whose attempts failed and
 stopped, although their server answered other requests long after.

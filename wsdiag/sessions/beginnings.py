@@ -30,12 +30,19 @@ class Beginnings:
 
     def __init__(self, order: Sequence[Sighting], families: Families) -> None:
         self._families = [families.family(one) for one in order]
-        self._sources = list(dict.fromkeys(one.source for one in order))
-        number = {source: at for at, source in enumerate(self._sources)}
+        first = {one.source: one for one in reversed(order)}
+        number = {source: at for at, source in enumerate(first)}
+        self._sources = list(first)
         self._source = np.array([number[one.source] for one in order], np.intp)
-        self._acquainted = ~np.eye(len(number), dtype=bool)
-        for one, other in families.strangers:
-            self._acquainted[number[one], number[other]] = False
+        self._comparable = np.array(
+            [
+                [
+                    one.source != other.source and not families.are_strangers(one, other)
+                    for other in first.values()
+                ]
+                for one in first.values()
+            ]
+        )
         self._opened = _micros(one.opened for one in order)
         self._ended = _micros(one.ended for one in order)
         self._family_alive = _micros(family.alive for family in self._families)
@@ -60,13 +67,13 @@ class Beginnings:
         They tell nothing else, and neither family is alive well after the other's end; or they are
         known to be one.
         """
-        acquainted = self._acquainted[self._source[row]]
-        if not acquainted.any():
+        comparable = self._comparable[self._source[row]]
+        if not comparable.any():
             return {}
         there = slice(self._since[row], self._until[row])
         told, mine = self._told[:, there], self._told[:, [row]]
         ends = np.abs(_between(self._ended[there], self._ended[[row]]))
-        able = acquainted[self._source[there]] & (ends <= _REACH)
+        able = comparable[self._source[there]] & (ends <= _REACH)
         able &= ~((told != mine) & (told != 0) & (mine != 0)).any(axis=0)
         able &= _between(self._family_alive[there], self._family_ended[[row]]) <= _REACH
         able &= _between(self._family_alive[[row]], self._family_ended[there]) <= _REACH

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from wsdiag.connections.left_apart import SAME_MOMENT
 from wsdiag.sessions.beginnings import MICROSECOND, Beginnings
 from wsdiag.sessions.names import SAME_OPEN, apart
 from wsdiag.sessions.sightings import (
@@ -18,9 +17,9 @@ from wsdiag.sessions.sightings import (
     Node,
     Sighting,
     contradict,
-    overlap,
+    opened,
+    possible,
 )
-from wsdiag.sessions.strangers import Coinciding
 
 CLEARER = 8
 """A match by time alone must be this many times closer than the next candidate."""
@@ -31,36 +30,9 @@ def beginnings(sightings: Sequence[Sighting]) -> list[Sighting]:
     # A proxy's "refused" is about its backend, not about the connection that a client opens.
     return [
         one
-        for one in sorted(sightings, key=_opened)
+        for one in sorted(sightings, key=opened)
         if one.opened and one.outcome and (one.vantage, one.outcome) != ("proxy", "refused")
     ]
-
-
-def coinciding(order: Sequence[Sighting]) -> Coinciding:
-    """What coincides with each row of `order`, as `strangers` asks it: what two logs tell of one
-    moment stands close, or within a second where one of them writes only seconds."""
-    families = Families(order)
-    begun = Beginnings(order, families)
-    coarse = _in_seconds(order)
-
-    def of(row: int) -> dict[str, bool]:
-        found = dict[str, bool]()
-        for number, rivals in begun.rivals(row).items():
-            source = begun.name(number)
-            reach = SAME_MOMENT if coarse & {source, order[row].source} else ADJACENT
-            near = [rival for rival in rivals if rival[0] <= 2 * reach // MICROSECOND]
-            if near:
-                found[source] = _clearly_nearest(row, near, order, families) is not None
-        return found
-
-    return of
-
-
-def _in_seconds(order: Sequence[Sighting]) -> set[str]:
-    """The sources that tell no fraction of a second of any beginning, or of any end."""
-    begins = {one.source for one in order if one.opened and one.opened.microsecond}
-    ends = {one.source for one in order if one.ended and one.ended.microsecond}
-    return {one.source for one in order} - (begins & ends)
 
 
 def clear_pairs(
@@ -73,7 +45,7 @@ def clear_pairs(
     nearest: dict[tuple[int, int], int] = {}
     for row in range(len(order)):
         for source, rivals in begun.rivals(row).items():
-            rival = _clearly_nearest(row, rivals, order, families)
+            rival = clearly_nearest(row, rivals, order, families)
             if rival is not None:
                 nearest[row, source] = rival
     found: list[tuple[timedelta, Node, Node, Sighting, Sighting]] = []
@@ -101,7 +73,7 @@ def clear_endings(
             there = (
                 other
                 for other in order[start:stop]
-                if other.source != one.source and _possible(one, other, families)
+                if other.source != one.source and _may_be_one(one, other, families)
             )
             first = next(there, None)
             if first and all(families.family(it) is families.family(first) for it in there):
@@ -111,7 +83,7 @@ def clear_endings(
 def begun_in_order(sightings: Sequence[Sighting]) -> dict[str, list[Sighting]]:
     """What opened, by source, in order of time."""
     begun: dict[str, list[Sighting]] = defaultdict(list)
-    for sighting in sorted(sightings, key=_opened):
+    for sighting in sorted(sightings, key=opened):
         if sighting.opened:
             begun[sighting.source].append(sighting)
     return begun
@@ -125,7 +97,7 @@ def nobody_nearer(one: Sighting, other: Sighting, begun: Mapping[str, Sequence[S
         return True
     for mine, yours in ((one, other), (other, one)):
         order = begun[yours.source]
-        place = bisect_left(order, _opened(mine), key=_opened)
+        place = bisect_left(order, opened(mine), key=opened)
         beside = (it for it in order[max(place - 1, 0) : place + 1] if it.node != yours.node)
         if any(
             apart(it.opened, mine.opened) * CLEARER < gap and not contradict(it, mine)
@@ -135,7 +107,7 @@ def nobody_nearer(one: Sighting, other: Sighting, begun: Mapping[str, Sequence[S
     return True
 
 
-def _clearly_nearest(
+def clearly_nearest(
     row: int, rivals: Sequence[tuple[int, int]], order: Sequence[Sighting], families: Families
 ) -> int | None:
     """The first of the rivals, each behind its distance, that can be the connection of this row;
@@ -148,7 +120,7 @@ def _clearly_nearest(
         if families.are_one([one, other]):
             return None
         # Two captures know a connection by its ends or its key.
-        if one.vantage == other.vantage == "network" or not _possible(one, other, families):
+        if one.vantage == other.vantage == "network" or not _may_be_one(one, other, families):
             continue
         if found is None:
             found, close = rival, max(distance * CLEARER, ADJACENT / CLEARER / MICROSECOND)
@@ -157,14 +129,9 @@ def _clearly_nearest(
     return found
 
 
-def _possible(one: Sighting, other: Sighting, families: Families) -> bool:
-    """Whether nothing but their moments is known and they can be one connection."""
-    return overlap(one, other) and not contradict(one, other) and families.may_coincide(one, other)
+def _may_be_one(one: Sighting, other: Sighting, families: Families) -> bool:
+    return possible(one, other, families) and families.may_coincide(one, other)
 
 
 def _ended(sighting: Sighting) -> datetime:
     return sighting.ended or NEVER
-
-
-def _opened(sighting: Sighting) -> datetime:
-    return sighting.opened or NEVER

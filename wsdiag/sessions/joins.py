@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from wsdiag.event import NAMELESS
+from wsdiag.sessions.acquainted import acquainted
 from wsdiag.sessions.by_time import (
     beginnings,
     begun_in_order,
     clear_endings,
     clear_pairs,
-    coinciding,
     nobody_nearer,
 )
 from wsdiag.sessions.keys import of_one_key
@@ -29,7 +29,6 @@ from wsdiag.sessions.sightings import (
     other_end,
     overlap,
 )
-from wsdiag.sessions.strangers import strangers
 
 ADJACENT_LINES = 2
 """A library's sentence and the application's own about the same moment stand this close."""
@@ -47,7 +46,7 @@ ROUNDS = 2
 def join(sightings: list[Sighting]) -> Families:
     """Which of the sightings are one connection."""
     order = beginnings(sightings)
-    families = Families(sightings, strangers(order, coinciding))
+    families = Families(sightings, acquainted(order))
     for one, other in (*_same_log(sightings), *_neighbours(sightings)):
         families.unite(one, other)
     for group in groups(sightings, "key"):

@@ -11,9 +11,9 @@ import polars as pl
 from wsdiag.event import BEGIN
 from wsdiag.sessions.endings import ENDINGS, Ending, beside
 
-LIFECYCLE = (*BEGIN, "close", "end")
 _ENDS, _GIVEN_UP = ("close", "end"), ("heartbeat_timeout", "timeout")
-PERSONAL = (*LIFECYCLE, "heartbeat_timeout", "timeout", "auth", "token", "ping", "pong", "message")
+LIFECYCLE = (*BEGIN, *_ENDS)
+PERSONAL = (*LIFECYCLE, *_GIVEN_UP, "auth", "token", "ping", "pong", "message")
 """Kinds that belong to one connection even when the line does not name it."""
 
 SAME_TRY = timedelta(milliseconds=50)

@@ -24,6 +24,13 @@ TELLING = ("key", "peer", "user", "token", "trace", "code", "path", "status")
 
 BEFORE, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
+ADJACENT = timedelta(milliseconds=100)
+"""What is told twice of one moment stands this close."""
+
+TELLING_LIVES = ("server", "proxy", "client")
+"""Vantages of which two logs are of other connections, unless they are known to be of the same.
+Captures know a connection by its ends or its key."""
+
 Node = tuple[str, str]
 """A source, and its name for one life of a connection."""
 
@@ -68,13 +75,6 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
         return self.vantage != "network" and not self.nameless
 
 
-ADJACENT = timedelta(milliseconds=100)
-"""What is told twice of one moment stands this close."""
-
-Strangers = Collection[tuple[str, str]]
-"""Pairs of sources, both ways round, whose connections are others though they may coincide."""
-
-
 class Family(msgspec.Struct):
     """What is known of sightings that are one connection: their keys, the sources that name a life
     of their own among them, of each source that is no capture one sighting, when it was last seen
@@ -94,8 +94,12 @@ class Families:
     Captures are the exception, because both legs of a proxied connection are in them.
     """
 
-    def __init__(self, sightings: Iterable[Sighting], strangers: Strangers = ()) -> None:
-        self.strangers = strangers
+    def __init__(
+        self, sightings: Iterable[Sighting], acquainted: Collection[tuple[str, str]] | None = None
+    ) -> None:
+        """`acquainted`: pairs of sources of one vantage, both ways round, that tell of the same
+        connections; None where that is not known of any."""
+        self._acquainted = acquainted
         self._parent: dict[Node, Node] = {}
         self._families: dict[Node, Family] = {}
         for one in sightings:
@@ -134,17 +138,26 @@ class Families:
         )
 
     def may_coincide(self, one: Sighting, other: Sighting) -> bool:
-        """Whether two families may be one because of their moments alone: no two of their sources
-        are strangers, and no log tells of both as of two."""
+        """Whether nothing speaks against it that two families are one because of their moments: no
+        two of their sources are strangers, and no log tells of both as of two."""
         mine, yours = self.family(one).logs, self.family(other).logs
+        return not any(
+            self.are_strangers(here, there)
+            for here, there in product(mine.values(), yours.values())
+        ) and not any(
+            other_end(mine[log], yours[log])
+            or apart(mine[log].opened, yours[log].opened) > ADJACENT
+            for log in mine.keys() & yours.keys()
+        )
+
+    def are_strangers(self, one: Sighting, other: Sighting) -> bool:
+        """Whether the sources of both tell of other connections, though these may coincide."""
         return (
-            self.may_unite(one, other)
-            and not any(pair in self.strangers for pair in product(mine, yours))
-            and not any(
-                other_end(mine[log], yours[log])
-                or apart(mine[log].opened, yours[log].opened) > ADJACENT
-                for log in mine.keys() & yours.keys()
-            )
+            self._acquainted is not None
+            and one.vantage == other.vantage
+            and one.source != other.source
+            and one.vantage in TELLING_LIVES
+            and (one.source, other.source) not in self._acquainted
         )
 
     def unite(self, one: Sighting, other: Sighting) -> None:
@@ -270,3 +283,8 @@ def other_end(one: Sighting, other: Sighting) -> bool:
     """Whether one log says of two lives that they came from elsewhere or fared differently."""
     pairs = ((one.peer, other.peer), (one.outcome, other.outcome))
     return any(mine and yours and mine != yours for mine, yours in pairs)
+
+
+def opened(sighting: Sighting) -> datetime:
+    """When it opened; never, as far as is known."""
+    return sighting.opened or NEVER
