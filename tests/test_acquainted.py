@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sightings import seen
 
 from wsdiag import pipeline
+from wsdiag.sessions.acquainted import acquainted
+from wsdiag.sessions.by_time import beginnings
+from wsdiag.sessions.sightings import Families
 
 
 def stamp(at: float) -> str:
@@ -50,6 +54,17 @@ def test_two_clients_that_come_back_together_are_two(tmp_path: Path) -> None:
         write(tmp_path / f"client-{number}.log", lines)
     assert len(pipeline.connections_of([tmp_path])) == 8
     assert not both(tmp_path)
+
+
+def test_a_log_that_tells_of_no_openings_is_nobody_s_stranger() -> None:
+    """nginx's error log has a line for the tunnels that were cut, its access log one for all."""
+    access = [seen(("access.log", f"conn-{n}"), 7000 * n, 5000, vantage="proxy") for n in range(4)]
+    error = seen(("error.log", "*7"), None, 5000, vantage="proxy", outcome=None)
+    other = [seen(("other.log", f"conn-{n}"), 7000 * n + 900, 400, vantage="proxy") for n in (1, 2)]
+    order = beginnings([*access, error, *other])
+    families = Families([*access, error, *other], acquainted(order))
+    assert families.may_coincide(access[0], error)
+    assert not families.may_coincide(access[1], other[0])
 
 
 @pytest.mark.parametrize("logged", [1.0, 0.95])

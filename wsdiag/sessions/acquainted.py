@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from wsdiag.connections.left_apart import SAME_MOMENT
 from wsdiag.sessions.beginnings import MICROSECOND, Beginnings
 from wsdiag.sessions.by_time import clearly_nearest
-from wsdiag.sessions.sightings import ADJACENT, TELLING_LIVES, Families, Sighting, opened
+from wsdiag.sessions.sightings import ADJACENT, Acquaintance, Families, Sighting, opened
 
 SAMPLE = 50
 """So many connections of a log show whether it is another's."""
@@ -26,29 +26,28 @@ CLEAR = 0.5
 """… and this often only one: in a crowd each connection has others beside it."""
 
 
-def acquainted(order: Sequence[Sighting]) -> frozenset[tuple[str, str]]:
-    """The pairs of sources of one vantage, both ways round, of which connections that coincide may
-    be one. `order`: what opened, in order of time.
+def acquainted(order: Sequence[Sighting]) -> Acquaintance:
+    """Which sources of one vantage tell of the same connections. `order`: what opened, in order of
+    time. Captures know a connection by its ends or its key, and so are not asked.
     """
     rows: dict[str, list[int]] = defaultdict(list)
+    vantages = dict[str, str]()
     for row, one in enumerate(order):
-        if one.vantage in TELLING_LIVES:
+        if one.vantage and one.vantage != "network":
             rows[one.source].append(row)
-    by_vantage: dict[str | None, list[str]] = defaultdict(list)
-    for source, mine in rows.items():
-        by_vantage[order[mine[0]].vantage].append(source)
-    several = [sources for sources in by_vantage.values() if len(sources) > 1]
-    if not several:
-        return frozenset()
+            vantages[one.source] = one.vantage
+    if len(set(vantages.values())) == len(vantages):
+        return Acquaintance(vantages, ())
     coinciding = _coinciding(order)
-    found = set[tuple[str, str]]()
-    for sources in several:
-        for part in sources:
-            told = {row: coinciding(row) for row in rows[part][:: -(-len(rows[part]) // SAMPLE)]}
-            for whole in set[str]().union(*told.values()).intersection(sources):
-                if _is_part(told, whole, [order[row] for row in rows[whole]], order):
-                    found |= {(part, whole), (whole, part)}
-    return frozenset(found)
+    pairs = set[tuple[str, str]]()
+    for part, mine in rows.items():
+        told = {row: coinciding(row) for row in mine[:: -(-len(mine) // SAMPLE)]}
+        for whole in set[str]().union(*told.values()):
+            if vantages.get(whole) == vantages[part] and _is_part(
+                told, whole, [order[row] for row in rows[whole]], order
+            ):
+                pairs |= {(part, whole), (whole, part)}
+    return Acquaintance(vantages, pairs)
 
 
 def _is_part(

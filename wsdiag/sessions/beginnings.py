@@ -30,17 +30,14 @@ class Beginnings:
 
     def __init__(self, order: Sequence[Sighting], families: Families) -> None:
         self._families = [families.family(one) for one in order]
-        first = {one.source: one for one in reversed(order)}
-        number = {source: at for at, source in enumerate(first)}
-        self._sources = list(first)
+        self._sources = list(dict.fromkeys(one.source for one in order))
+        number = {source: at for at, source in enumerate(self._sources)}
         self._source = np.array([number[one.source] for one in order], np.intp)
+        strangers = families.acquaintance.are_strangers
         self._comparable = np.array(
             [
-                [
-                    one.source != other.source and not families.are_strangers(one, other)
-                    for other in first.values()
-                ]
-                for one in first.values()
+                [one != other and not strangers(one, other) for other in self._sources]
+                for one in self._sources
             ]
         )
         self._opened = _micros(one.opened for one in order)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import NamedTuple
 
 import msgspec
 import polars as pl
@@ -26,10 +27,6 @@ BEFORE, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UT
 
 ADJACENT = timedelta(milliseconds=100)
 """What is told twice of one moment stands this close."""
-
-TELLING_LIVES = ("server", "proxy", "client")
-"""Vantages of which two logs are of other connections, unless they are known to be of the same.
-Captures know a connection by its ends or its key."""
 
 Node = tuple[str, str]
 """A source, and its name for one life of a connection."""
@@ -75,6 +72,27 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
         return self.vantage != "network" and not self.nameless
 
 
+class Acquaintance(NamedTuple):
+    """Of logs that tell of openings, by vantage, those that tell of the same connections: their
+    `pairs`, both ways round. Two of one vantage that are no pair are strangers."""
+
+    vantages: Mapping[str, str]
+    pairs: Collection[tuple[str, str]]
+
+    def are_strangers(self, one: str, other: str) -> bool:
+        """Whether these sources tell of other connections, though some may coincide."""
+        where = self.vantages.get(one)
+        return (
+            where is not None
+            and one != other
+            and where == self.vantages.get(other)
+            and (one, other) not in self.pairs
+        )
+
+
+NOBODY_ASKED = Acquaintance({}, ())
+
+
 class Family(msgspec.Struct):
     """What is known of sightings that are one connection: their keys, the sources that name a life
     of their own among them, of each source that is no capture one sighting, when it was last seen
@@ -95,11 +113,9 @@ class Families:
     """
 
     def __init__(
-        self, sightings: Iterable[Sighting], acquainted: Collection[tuple[str, str]] | None = None
+        self, sightings: Iterable[Sighting], acquaintance: Acquaintance = NOBODY_ASKED
     ) -> None:
-        """`acquainted`: pairs of sources of one vantage, both ways round, that tell of the same
-        connections; None where that is not known of any."""
-        self._acquainted = acquainted
+        self.acquaintance = acquaintance
         self._parent: dict[Node, Node] = {}
         self._families: dict[Node, Family] = {}
         for one in sightings:
@@ -142,22 +158,11 @@ class Families:
         two of their sources are strangers, and no log tells of both as of two."""
         mine, yours = self.family(one).logs, self.family(other).logs
         return not any(
-            self.are_strangers(here, there)
-            for here, there in product(mine.values(), yours.values())
+            self.acquaintance.are_strangers(here, there) for here, there in product(mine, yours)
         ) and not any(
             other_end(mine[log], yours[log])
             or apart(mine[log].opened, yours[log].opened) > ADJACENT
             for log in mine.keys() & yours.keys()
-        )
-
-    def are_strangers(self, one: Sighting, other: Sighting) -> bool:
-        """Whether the sources of both tell of other connections, though these may coincide."""
-        return (
-            self._acquainted is not None
-            and one.vantage == other.vantage
-            and one.source != other.source
-            and one.vantage in TELLING_LIVES
-            and (one.source, other.source) not in self._acquainted
         )
 
     def unite(self, one: Sighting, other: Sighting) -> None:
