@@ -256,7 +256,7 @@ def test_an_interrupt_is_exit_code_130(calls, monkeypatch) -> None:
 
 def test_after_the_first_interrupt_what_was_read_is_reported(calls, monkeypatch) -> None:
     def interrupted(*_: object) -> object:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         return sample.incident()
 
     monkeypatch.setattr(pipeline, "diagnose", interrupted)
@@ -271,7 +271,7 @@ def test_after_the_first_interrupt_what_was_read_is_reported(calls, monkeypatch)
 def test_the_second_interrupt_ends_the_run(calls, monkeypatch) -> None:
     def interrupted(*_: object) -> None:
         for _ in range(2):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(pipeline, "diagnose", interrupted)
     result = run("x")
