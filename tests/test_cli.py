@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -254,6 +255,15 @@ def test_an_interrupt_is_exit_code_130(calls, monkeypatch) -> None:
     assert (result.exit_code, result.stderr) == (130, "wsdiag: interrupted\n")
 
 
+@pytest.fixture
+def foreground() -> Iterator[None]:
+    """Ctrl-C as a shell gives it to what it runs in the foreground, wherever these tests run."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("foreground")
 def test_after_the_first_interrupt_what_was_read_is_reported(calls, monkeypatch) -> None:
     def interrupted(*_: object) -> object:
         signal.raise_signal(signal.SIGINT)
@@ -268,6 +278,7 @@ def test_after_the_first_interrupt_what_was_read_is_reported(calls, monkeypatch)
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.usefixtures("foreground")
 def test_the_second_interrupt_ends_the_run(calls, monkeypatch) -> None:
     def interrupted(*_: object) -> None:
         for _ in range(2):
@@ -277,6 +288,18 @@ def test_the_second_interrupt_ends_the_run(calls, monkeypatch) -> None:
     result = run("x")
     assert (result.exit_code, result.stdout) == (130, "")
     assert result.stderr.endswith("wsdiag: interrupted\n")
+
+
+def test_an_interrupt_that_is_ignored_stays_so(calls, monkeypatch, foreground) -> None:
+    def interrupted(*_: object) -> object:
+        signal.raise_signal(signal.SIGINT)
+        return sample.incident()
+
+    monkeypatch.setattr(pipeline, "diagnose", interrupted)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    result = run("x", "-q")
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 # -- what is written -----------------------------------------------------------------------------

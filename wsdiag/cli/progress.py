@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread, current_thread, main_thread
 from time import monotonic
@@ -84,13 +84,24 @@ def _stopping(progress: Progress) -> Iterator[None]:
     def end(number: int, frame: FrameType | None) -> None:
         sys.exit(128 + number)
 
-    before = signal.signal(signal.SIGINT, stop)
-    killed = signal.signal(signal.SIGTERM, end)
+    before = signal.getsignal(signal.SIGINT)
+    with _handled(signal.SIGINT, stop), _handled(signal.SIGTERM, end):
+        yield
+
+
+@contextmanager
+def _handled(
+    number: signal.Signals, handler: Callable[[int, FrameType | None], None]
+) -> Iterator[None]:
+    """Handle a signal meanwhile; not one that is ignored, as Ctrl-C is by what a shell runs in the
+    background (POSIX, Shell Command Language 2.11): it is not meant for this run."""
+    before = signal.getsignal(number)
+    if before is not signal.SIG_IGN:
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-        signal.signal(signal.SIGTERM, killed)
+        signal.signal(number, before)
 
 
 def _size(count: float) -> str:
