@@ -459,3 +459,16 @@ def test_a_timer_without_a_word_of_whose_connection_it_ended(
     assert finding["count"] == len(fired)
     assert finding["measured"] == (None if measured is None else pytest.approx(measured))
     assert "proxy-timer-logged" in said.traits
+
+
+def test_who_is_told_to_read_too_slowly_is_not_cut_for_silence() -> None:
+    """A server's log that tells openings, a full queue and the end: it shows no silence."""
+    ages = [(f"c{number}", 30.0 * number) for number in range(4)]
+    rows = [row("open", opened, name, SERVER) for name, opened in ages]
+    rows += [row("end", opened + 10.4, name, SERVER, dir="s2c") for name, opened in ages]
+    assert judge(NAME, rows).findings
+    full = [
+        row("backpressure", opened + 10.4, name, SERVER, reason="write deadline exceeded")
+        for name, opened in ages
+    ]
+    assert not judge(NAME, [*rows, *full]).findings

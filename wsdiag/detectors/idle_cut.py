@@ -253,6 +253,7 @@ def _unsaid() -> pl.Expr:
         & (pl.col("closed_by") != "client").fill_null(True)
         & ~pl.col("heartbeat_timeout")
         & ~pl.col("expiring")
+        & ~pl.col("queued")
     )
 
 

@@ -13,6 +13,9 @@ TICK_S, COARSE_TICK_S = 0.5, 1.0
 NEAR_EXPIRY_S = 5.0
 """An end this close to its token's expiry is the token's."""
 
+QUEUED_S = 5.0
+"""An end this soon after its sender said that it waits to be read is no timer's of silence."""
+
 _IDLE = "(?i)upgraded|tunnel|idle|proxying connection|^[cs]D|^SI\\b|ping interval|inactiv"
 _AGE = (
     "(?i)^(?:UT|DT|UMSDR)\\b|upstream_response_timeout|max(?:imum)?[ _-](?:stream[ _-]duration"
@@ -31,8 +34,8 @@ def ends(story: Story) -> pl.LazyFrame:
     states, `observed_s` also where the line is a bystander's, `said_timeout` a server that closed
     with no more words than that; `by_proxy` and `owner` (haproxy, envoy, else null) tell who it
     was. `idle`, `idle_c2s`, `idle_s2c` and `age` are in seconds, null where nobody saw, and `tick`
-    is how finely. `expiring`: the end is its token's. `witnesses`: from how many vantages the end
-    was seen.
+    is how finely. `expiring`: the end is its token's. `queued`: its sender said just before that it
+    waits to be read. `witnesses`: from how many vantages the end was seen.
     """
     moment = pl.coalesce("ended", "closed", "last_seen")
     # What a log says of an end that it did not make is an observation, not its own timer.
@@ -59,6 +62,7 @@ def ends(story: Story) -> pl.LazyFrame:
         known.join(told, on="session", how="left")
         .filter(pl.col("again").is_null())
         .join(_unseen(story.signs), on="session", how="left")
+        .join(_queued(story.signs), on="session", how="left")
         .with_columns(
             stated=pl.when(~bystander).then("stated"),
             observed_s=pl.col("stated_s"),
@@ -88,6 +92,9 @@ def ends(story: Story) -> pl.LazyFrame:
             proxied=pl.col("vantages").list.contains("proxy") | (pl.col("legs") > 1),
             expiring=pl.col("_near_expiry").fill_null(False)
             | pl.col("code").is_in(AUTH_CODES).fill_null(False),
+            queued=(
+                (moment - pl.col("_queued")).dt.total_microseconds() / 1e6 <= QUEUED_S
+            ).fill_null(False),
             ended=ended,
             started="opened",
             pointers="closing",
@@ -106,6 +113,12 @@ def _unseen(events: pl.LazyFrame) -> pl.LazyFrame:
         .group_by("session")
         .agg(unseen=pl.col("_stops").sum())
     )
+
+
+def _queued(events: pl.LazyFrame) -> pl.LazyFrame:
+    """When it was last said of each session that more is sent than read."""
+    said = (pl.col("kind") == "backpressure") & pl.col("session").is_not_null()
+    return events.filter(said).group_by("session").agg(_queued=pl.col("ts").max())
 
 
 def _silent_s(way: str, until: pl.Expr) -> pl.Expr:

@@ -16,6 +16,7 @@ from wsdiag.capture.websocket.payload import Masking
 from wsdiag.contents import Notebook
 from wsdiag.event import EVENTS, Dir, Kind, Vantage
 from wsdiag.redact import Redactor
+from wsdiag.sources.wire import fronts
 from wsdiag.sources.wire.echoes import Echoes
 from wsdiag.sources.wire.encrypted import Encrypted
 
@@ -116,7 +117,17 @@ class Book:
             for name, dtype in EVENTS.items()
             if name not in rows.columns or name in told
         ).select(EVENTS.names())
-        return _with_echoes(rows, self.echoes.timed())
+        return self._with_fronts(_with_echoes(rows, self.echoes.timed()))
+
+    def _with_fronts(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows, with those of legs in TLS that a proxy hands on in clear."""
+        more = fronts.rows(rows, self.encrypted.fronts)
+        if not more:
+            return rows
+        self.encrypted.paired = len({row["conn"] for row in more})
+        told = {"source": self.source, "vantage": Vantage.NETWORK}
+        legs = pl.DataFrame([row | told for row in more], EVENTS)
+        return pl.concat([rows, legs]).sort("ts", "pos", maintain_order=True)
 
     def remarks(self) -> list[str]:
         """What was not readable, in words."""

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 
 from wsdiag.capture.tcp.streams import Connection
 from wsdiag.capture.tls import APPLICATION, Tls
+from wsdiag.event import Dir
 from wsdiag.redact import Redactor
+from wsdiag.sources.wire.fronts import MOST, Front
 
 OPEN_IT = "--keylog FILE with a client's key log (SSLKEYLOGFILE) opens them"
 _MOST_NAMED = 3
@@ -18,6 +20,8 @@ class Encrypted:
 
     def __init__(self) -> None:
         self.count = 0
+        self.paired = 0  # … whose other leg is in clear
+        self.fronts: list[Front] = []
         self._handshakes: list[float] = []  # ms
         self._names: Counter[str] = Counter()
         self._protocols: Counter[str] = Counter()
@@ -26,38 +30,70 @@ class Encrypted:
         self._ends: Counter[str] = Counter()
         self._silences: list[float] = []  # s
 
-    def add(self, conn: Connection, tls: Tls | None, end: tuple[int, str, int] | None) -> None:
-        """One more; `end` is the side, name and time of the first FIN or RST."""
+    def add(
+        self,
+        conn: Connection,
+        tls: Tls | None,
+        end: tuple[int, str, int, int] | None,
+        names: tuple[str, str, str],
+    ) -> None:
+        """One more; `end` is the side, name, time and packet of the first FIN or RST, `names` those
+        of the connection, its client and its server."""
         self.count += 1
         if tls is None:
             return
+        self._may_be_front(conn, tls, end, names)
         client = 0 if tls.client is None and conn.handshake_seen else tls.client
-        names = ("one side", "one side") if client is None else ("the client", "the server")
+        sides = ("one side", "one side") if client is None else ("the client", "the server")
         if tls.begun is not None and tls.ready is not None:
             self._handshakes.append((tls.ready - tls.begun) / 1000)
         if tls.begun is not None:
             self._names[tls.server_name or "none"] += 1
             self._protocols[tls.chosen or ", ".join(tls.offered) or "none"] += 1
         if beat := tls.beat():
-            text = f"every {beat.every_us / 1e6:.3g} s by {names[beat.side != client]}"
+            text = f"every {beat.every_us / 1e6:.3g} s by {sides[beat.side != client]}"
             self._beats[text] += 1
             self._proofs.setdefault(text, beat.pos)
         if tls.over is not None and (end is None or tls.over.ts <= end[2]):
-            end = tls.over.side, "encrypted alert", tls.over.ts
+            end = tls.over.side, "encrypted alert", tls.over.ts, tls.over.pos
         if end is not None:
-            side, name, ts = end
-            self._ends[f"{names[side != client]} ({name})"] += 1
+            side, name, ts, _ = end
+            self._ends[f"{sides[side != client]} ({name})"] += 1
             spoken = [it.ts for it in tls.records if it.kind == APPLICATION]
             if spoken and not tls.is_full:
                 self._silences.append(max(0, ts - spoken[-1]) / 1e6)
+
+    def _may_be_front(
+        self,
+        conn: Connection,
+        tls: Tls,
+        end: tuple[int, str, int, int] | None,
+        names: tuple[str, str, str],
+    ) -> None:
+        """Keep what tells whether a proxy speaks in clear for it, of so many as are looked at."""
+        if conn.syn is None or tls.ready is None or tls.client == 1 or end is None:
+            return
+        if len(self.fronts) > MOST:
+            return
+        side, name, ts, pos = end
+        way = Dir.S2C if side else Dir.C2S
+        told = [it for it in tls.records if it.side == 1 and it.kind == APPLICATION]
+        answers = [(it.pos, it.ts) for it in told]
+        self.fronts.append(
+            Front(*names, conn.syn, tls.ready, answers, (way, name.lower(), pos, ts))
+        )
 
     def remarks(self, place: Callable[[int], tuple[str, int]], redactor: Redactor) -> list[str]:
         """What there is to say; `place` tells in which file a packet stands, and where there."""
         if not self.count:
             return []
-        said = [
-            f"{self.count} connections are encrypted (TLS): what they carry is not read; {OPEN_IT}"
-        ]
+        rest = self.count - self.paired
+        said = [f"{rest} connections are encrypted (TLS): what they carry is not read; {OPEN_IT}"]
+        if self.paired:
+            said = [
+                *(said if rest else []),
+                f"{self.paired} connections in TLS are in clear behind it",
+            ]
         if self._handshakes:
             took = sorted(self._handshakes)
             said.append(

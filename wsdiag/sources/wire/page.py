@@ -37,6 +37,11 @@ class Page:
         return self._name
 
     @property
+    def names(self) -> tuple[str, str, str]:
+        """The connection's name, its client's address and its server's."""
+        return self.name, self.peer, _address(self.conn.ends[1 - self.client])
+
+    @property
     def host(self) -> str:
         """The client's address without its port."""
         return _host(self.conn.ends[self.client].ip)

@@ -40,7 +40,8 @@ class Story:
         self._latest: tuple[int, Sent | None] = (0, None)  # pos of the latest bytes, their packet
         self._tls: Tls | None = None
         self._stops = (0, 0)  # pos, ts where the evidence does
-        self._end: tuple[int, str, int] | None = None  # side, name and time of the first
+        # Side, name, time and packet of the first.
+        self._end: tuple[int, str, int, int] | None = None
 
     @property
     def client(self) -> int:
@@ -77,7 +78,7 @@ class Story:
     def take(self, fact: TcpFact, brought: Bringer | None = None) -> None:
         """Something happened on the connection."""
         if fact.what in ENDS:
-            self._end = self._end or (fact.side, fact.what.name, fact.ts)
+            self._end = self._end or (fact.side, fact.what.name, fact.ts, fact.pos)
             self._done.add(fact.side)
             if len(self._done) == 2 and self.page.talk is not None:
                 self.page.talk.forget()
@@ -175,7 +176,7 @@ class Story:
             if book.keyed is not None and self._tls is not None:
                 book.keyed.append(self)
             else:
-                book.encrypted.add(conn, self._tls, self._end)
+                book.encrypted.add(conn, self._tls, self._end, self.page.names)
         elif talk is not None:
             self.tell(talk.finish())
             book.unreadable += talk.is_unreadable
@@ -197,7 +198,7 @@ class Story:
     def reveal(self, facts: Sequence[TcpFact]) -> None:
         """Read what was in TLS; where nothing could be opened, it stays encrypted."""
         if not any(fact.data for fact in facts):
-            self._book.encrypted.add(self.conn, self._tls, self._end)
+            self._book.encrypted.add(self.conn, self._tls, self._end, self.page.names)
             return
         client = self._tls.client if self._tls else None
         asks = 0 if client is None and self.conn.handshake_seen else client
