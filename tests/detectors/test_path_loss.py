@@ -14,7 +14,8 @@ NAME = "path-loss"
         ("net::ERR_NETWORK_CHANGED", "network-changed"),
         ("net::ERR_NETWORK_IO_SUSPENDED", "suspended"),
         ("read ETIMEDOUT", "timed-out"),
-        ("connect EHOSTUNREACH 10.0.0.9:443", "network-changed"),
+        ("connect EHOSTUNREACH 10.0.0.9:443", "host-unreachable"),
+        ("connect ENETUNREACH 10.0.0.9:443", "network-changed"),
     ],
 )
 def test_the_system_names_the_network(reason: str, mark: str) -> None:

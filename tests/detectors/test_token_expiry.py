@@ -214,3 +214,20 @@ def test_handshakes_that_are_refused_once_the_token_has_expired(
 
 def test_a_client_that_closes_with_such_a_code_tells_of_no_token() -> None:
     assert judge(NAME, life("a", 0, 20, code=3000, by="c2s")).findings == []
+
+
+def test_what_is_shut_for_an_expired_token_was_open() -> None:
+    """A lone line of which nobody knows when its connection began."""
+    shut = row("auth", 9, "c1", reason="shutting down with message: access token has expired")
+    refused = row("auth", 9, "c1", reason="access token has expired")
+    assert "midstream" in judge(NAME, [shut]).traits
+    assert "at-connect" in judge(NAME, [refused]).traits
+
+
+def test_what_is_closed_right_behind_its_opening_was_refused() -> None:
+    rows = [
+        row("open", 9, "c1"),
+        row("auth", 9.2, "c1", reason="closing: token expired"),
+        row("close", 9.3, "c1", code=1008, dir="s2c"),
+    ]
+    assert "at-connect" in judge(NAME, rows).traits

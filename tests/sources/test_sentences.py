@@ -21,6 +21,44 @@ EXPIRY = datetime.fromtimestamp(1795400000, UTC)
 
 # message, fields, and for each expected row the columns that matter.
 SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
+    # -- what a dialler says of the other side, and what an answer was --
+    (
+        "websocket proxy: dial tcp 10.42.68.36:8080: getsockopt: no route to host",
+        {},
+        [{"kind": "refused"}],
+    ),
+    (
+        "websocket read error: read tcp 10.0.0.1:50->10.0.0.9:80: no route to host",
+        {},
+        [{"kind": "error"}],
+    ),
+    ("dial tcp 10.42.68.36:5432: connect: no route to host (postgres)", {}, []),
+    (
+        "websocket connect err: websocket: could not find connection header with token 'upgrade'",
+        {},
+        [{"kind": "rejected", "code": 400}],
+    ),
+    (
+        "Error dialing dev.example: websocket: bad handshake with resp: 200 200 OK",
+        {},
+        [{"kind": "rejected", "code": 200}],
+    ),
+    ("failed: websocket: bad handshake, status code: 403", {}, [{"kind": "rejected", "code": 403}]),
+    (
+        "Can't connect: Http(Response { status: 400, version: HTTP/1.1, headers: {} })",
+        {},
+        [{"kind": "rejected", "code": 400}],
+    ),
+    ("Authenticate response: status:FAILURE", {}, [{"kind": "rejected"}]),
+    ("Authenticate response: status:SUCCESS", {}, []),
+    ("POST http://chat.socket.io/ [HTTP/1.1 400 Bad Request 33ms]", {}, []),
+    ("Failed all reconnect attempts (5)", {}, [{"kind": "error"}]),
+    ("All reconnection attempts succeeded", {}, []),
+    (
+        "Channel shutting down with message: access token has expired",
+        {},
+        [{"kind": "auth", "reason": "shutting down with message: access token has expired"}],
+    ),
     # -- homes, brokers, nodes, calls --
     ("WebSocket was closed. Reason [1006]", {}, [{"kind": "close", "code": 1006}]),
     (

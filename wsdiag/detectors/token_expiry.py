@@ -45,6 +45,8 @@ _SAYS_EXPIRED = (
     f"(?i){_LAPSED}|(token|jwt|ticket|session|credential|signature|auth|connection)\\w*.{{0,24}}expired"
     "|expired.{0,16}(token|jwt|credential|session)|TokenExpired|SessionExpired"
 )
+_CLOSING = "(?i)shut(ting)? down|clos(ing|ed)|disconnect|terminat|kick|evict|end(ed|ing)\\b"
+"""Of what was there before: nobody closes what he did not let in."""
 
 
 def judged(story: Story, targets: Targets) -> pl.LazyFrame:
@@ -143,7 +145,11 @@ def _said(events: pl.LazyFrame) -> pl.LazyFrame:
     return (
         events.filter(pl.col("session").is_not_null() & says_so)
         .group_by("session")
-        .agg(pl.len().alias("said"), SPOT.head(2).alias("said_at"))
+        .agg(
+            pl.len().alias("said"),
+            SPOT.head(2).alias("said_at"),
+            ending=pl.col("reason").str.contains(_CLOSING).any(),
+        )
     )
 
 
@@ -163,12 +169,14 @@ def _at_expiry() -> pl.Expr:
 def _failed_early() -> pl.Expr:
     """Whether a credential was refused at the handshake or right behind it."""
     moment, begun = pl.coalesce("closed", "ended"), pl.coalesce("opened", "attempted", "first")
+    begin_known = pl.col("was_open") | pl.col("attempted").is_not_null()
     blamed = pl.col("code").is_in([*AUTH_CODES, 1008, 4001, 4403]).fill_null(False)
     return pl.col("status").is_in([401, 403]).fill_null(False) | (
         (blamed | pl.col("said").is_not_null())
         & (moment - begun < pl.duration(seconds=2)).fill_null(True)
         & (pl.col("age_s") < 2).fill_null(True)  # as the log states it, whose beginning is missing
         & ~(pl.col("code") == EXPIRED_IN_USE).fill_null(False)
+        & ~(pl.col("ending").fill_null(False) & ~begin_known)
     )
 
 
