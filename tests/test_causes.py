@@ -153,6 +153,7 @@ MARKS = {
     "handshake-rejected:old-engine",
     "handshake-rejected:rate-limit-said",
     "handshake-rejected:sid-unknown",
+    "handshake-rejected:sockjs",
     "handshake-rejected:sid-served-elsewhere",
     "handshake-rejected:status-401",
     "handshake-rejected:upgrade-lost",

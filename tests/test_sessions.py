@@ -289,6 +289,19 @@ def test_a_second_sentence_about_the_same_end() -> None:
     assert number(rows) == 1
 
 
+def test_closings_that_are_told_once_each_are_as_many_when_they_come_at_once() -> None:
+    """Nothing tells of the openings; the last three close within a second."""
+    ends = [10.0, 25.0, 47.0, 60.0, 75.0, 90.0, 90.3, 90.6]
+    rows = [row("close", end, None, SERVER, code=1000) for end in ends]
+    assert number(rows) == 8
+
+
+def test_closings_that_are_told_twice_each_are_half_as_many() -> None:
+    ends = [10.0, 10.01, 25.0, 25.01, 47.0, 47.01, 60.0, 60.01]
+    rows = [row("close", end, None, SERVER, code=1006) for end in ends]
+    assert number(rows) == 4
+
+
 def test_both_rows_of_one_access_line() -> None:
     line = [row("open", 0, None, PROXY), row("end", 60, None, PROXY)]
     rows = [*(r | {"pos": 7} for r in line), *life("*2", 5, 30, source=PROXY)]

@@ -90,6 +90,19 @@ def test_handshakes_that_wait_together() -> None:
     assert judge(NAME, rows).count == 4
 
 
+@pytest.mark.parametrize(
+    ("alone", "ms", "found"),
+    [(12, 190.0, False), (12, 900.0, True), (6, 190.0, True)],
+    ids=["as-long-as-alone", "longer-than-alone", "few-alone"],
+)
+def test_two_that_meet_where_all_wait_as_long_alone(alone: int, ms: float, *, found: bool) -> None:
+    """A slow handshake is slow by itself: that two of them met says nothing."""
+    rows = [r for n in range(2) for r in life(f"c{n}", 30 + 0.01 * n, 60, code=1000, ms=ms)]
+    for n in range(alone):
+        rows += life(f"a{n}", 40 + 3.0 * n, 100, code=1000, ms=185.0)
+    assert bool(judge(NAME, rows).findings) == found
+
+
 def test_pongs_that_the_server_owes() -> None:
     rows = []
     for n in range(3):

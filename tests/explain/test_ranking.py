@@ -324,6 +324,31 @@ def test_ends_of_which_a_servers_log_tells_what_they_were(
     assert explain(from_rows(rows))[0].id == name
 
 
+@pytest.mark.parametrize(
+    ("codes", "name"),
+    [
+        ((1000, 1001, 1000, 1001), "healthy"),
+        ((1000, 1001, 1000), "thin-evidence"),
+        ((1000, 1001, 1000, 1011), "thin-evidence"),
+    ],
+)
+def test_ends_in_order_of_which_a_server_tells_the_codes_alone(
+    codes: tuple[int, ...], name: str
+) -> None:
+    """A proxy logs that all ended in order, which a server that dies does as well; the server's
+    log has a code for each, and no words for the openings."""
+    rows = []
+    for n in range(4):
+        ended = 40.0 * n + 21 * (n + 1)
+        rows += [
+            row("open", 40.0 * n, f"*{n}", PROXY),
+            row("end", ended, f"*{n}", PROXY, reason="----"),
+        ]
+    for n, code in enumerate(codes):
+        rows.append(row("close", 40.0 * n + 21 * (n + 1) + 7, None, SERVER, code=code))
+    assert explain(from_rows(rows))[0].id == name
+
+
 def test_a_fault_that_no_cause_fits_is_unknown() -> None:
     rows = []
     for n in range(4):

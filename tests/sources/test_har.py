@@ -201,6 +201,49 @@ def test_polling(tmp_path: Path) -> None:
     ]
 
 
+def sockjs(transport: str, status: int, at: str, session: str = "pepyz20q") -> dict:
+    """A request of SockJS at this second of a minute."""
+    return {
+        "startedDateTime": f"2026-11-22T23:50:{at}Z",
+        "time": 20,
+        "request": {
+            "method": "POST",
+            "url": f"https://example.test/orders/081/{session}/{transport}?t=1795895359077",
+        },
+        "response": {"status": status},
+    }
+
+
+def test_a_session_of_sockjs_that_the_next_server_does_not_know(tmp_path: Path) -> None:
+    entries = [sockjs("xhr_streaming", 200, "33.500"), sockjs("xhr_send", 404, "36.000")]
+    frame = read(log(*entries), tmp_path).events
+    assert frame.select("kind", "name", "code", "reason").rows() == [
+        ("request", "/orders/xhr_streaming", None, None),
+        ("response", "/orders/xhr_streaming", 200, None),
+        ("request", "/orders/xhr_send", None, None),
+        ("response", "/orders/xhr_send", 404, "SockJS: session not found"),
+    ]
+    assert "pepyz20q" not in frame.write_csv()
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        pytest.param(
+            [sockjs("xhr", 200, "13.500"), sockjs("xhr_send", 404, "36.000")], id="forgotten"
+        ),
+        pytest.param(
+            [sockjs("xhr", 200, "33.500", "other"), sockjs("xhr_send", 404, "34.000")],
+            id="another-session",
+        ),
+        pytest.param([sockjs("xhr", 200, "33.500"), sockjs("xhr", 404, "34.000")], id="a-poll"),
+        pytest.param([sockjs("xhr", 200, "33.500"), sockjs("xhr_send", 500, "34.000")], id="500"),
+    ],
+)
+def test_what_is_no_unknown_session_of_sockjs(entries: list[dict], tmp_path: Path) -> None:
+    assert read(log(*entries), tmp_path).events["reason"].drop_nulls().is_empty()
+
+
 def test_nothing_secret_becomes_a_column(tmp_path: Path) -> None:
     talk = entry(sent(1, '{"type":"login alice@example.com","id":"sk_live_1234567890abcdef"}'))
     text = read(log(talk), tmp_path).events.write_csv()

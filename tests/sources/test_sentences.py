@@ -1573,6 +1573,21 @@ NOISE_WITH_FIELDS: list[tuple[str, dict[str, object]]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("message", "kinds"),
+    [
+        ("[orders] open via xhr-streaming", ["open"]),
+        ("sockjs: opened over xhr-polling", ["open"]),
+        ("open via websocket", ["open"]),
+        ("door opened via xhr-polling", []),
+        ("ticket open via e-mail", []),
+        ("tunnel open over ssh", []),
+    ],
+)
+def test_an_opening_with_its_transport(message: str, kinds: list[str]) -> None:
+    assert [row["kind"] for row in rows_of(message, {})] == kinds
+
+
 @pytest.mark.parametrize(("message", "fields", "expected"), SAID, ids=[row[0][:50] for row in SAID])
 def test_a_sentence_gives_its_rows(
     message: str, fields: dict[str, object], expected: list[dict[str, object]]

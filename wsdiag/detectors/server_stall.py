@@ -5,8 +5,8 @@ and processes that say themselves that they were blocked.
 Why it matters: one blocking call in an event loop makes every connection of that process slow, and
 heartbeats fail although network and peers are fine.
 How it decides: waits longer than the target that overlap on at least half of the connections that
-were busy then, and at least two; or a log line that states the blocked time. Retransmissions around
-those moments speak for the network instead.
+were busy then, and at least two, unless most waits that long are nobody else's; or a log line that
+states the blocked time. Retransmissions around those moments speak for the network instead.
 What it cannot see: a process with a single connection.
 """
 
@@ -37,6 +37,10 @@ SLOT = "1s"
 ALL_ALONG, TIMES = 0.7, 10
 """Where so many of all waits are long, for so many times the longest, no call blocks the server now
 and then: what they all pass through is slower than what comes in."""
+
+ALONE, LONGER = 4, 2.0
+"""Where so many times as many waits as these are nobody else's, and no shorter by more than this
+factor, it takes so long by itself: that two of them met says nothing."""
 
 AROUND_S = (-2, -1, 0, 1, 2)
 """So near to a retransmission a wait may be the network's: what was lost before the capture, at the
@@ -118,7 +122,19 @@ def _in_shared_slots(story: Story, targets: Targets) -> pl.LazyFrame:
         .with_columns(_n=pl.len())
         .filter(pl.col("_n") >= 2)
     )
-    return rows.join(_all_along(rows, waits), how="cross")
+    told = rows.join(_all_along(rows, waits), how="cross").join(_alone(rows, waits), how="cross")
+    usual = (pl.col("alone") >= ALONE * pl.col("_n")) & (
+        pl.col("measured").max() <= LONGER * pl.col("alone_ms")
+    )
+    return told.filter(~usual.fill_null(value=False))
+
+
+def _alone(rows: pl.LazyFrame, waits: pl.LazyFrame) -> pl.LazyFrame:
+    """The long waits of other connections: how many, and how long they usually are."""
+    others = waits.filter((pl.col("phase") == 0) & pl.col("slow")).join(
+        rows.select("session"), on="session", how="anti"
+    )
+    return others.select(alone=pl.len(), alone_ms=pl.col("ms").median())
 
 
 def _lossy_slots(events: pl.LazyFrame) -> pl.LazyFrame:

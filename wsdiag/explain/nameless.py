@@ -66,8 +66,9 @@ def mute(case: Case) -> list[Input]:
 def _all_ended_well(story: Story) -> bool:
     """Whether connections were seen, all opened, and each lives on or ended in a way that is known.
 
-    An access log that shows an end and not its kind is no proof of health, unless a server's log
-    tells of as many ends, all of which clients chose; and neither is an error that a log ties to a
+    An access log that shows an end and not its kind is no proof of health, and neither is one by
+    which it ended in order, unless a server's log tells of as many ends, all of which clients
+    chose; and neither is an error that a log ties to a
     connection. A client's log without a message or ping is none either: what was sent to it and
     never came leaves no line there.
     """
@@ -77,12 +78,14 @@ def _all_ended_well(story: Story) -> bool:
         untold=_untold().sum(),
         by_proxy=(_untold() & _only("proxy") & pl.col("end_reason").is_null()).sum(),
         known=(pl.col("code").is_not_null() | pl.col("live")).sum(),
+        gone=pl.col("gone").sum(),
         restarted=(pl.col("code") == 1012).sum(),
     )
     polite = pl.col("code").is_in(LEFT_CODES).fill_null(value=False)
-    coded = story.connections.filter(_only("server") & pl.col("was_open") & pl.col("gone")).select(
-        by_server=pl.when(polite.all()).then(pl.len()).otherwise(0)
-    )
+    # Of a closing whose opening has no words that anybody reads, the code is known all the same.
+    coded = story.connections.filter(
+        _only("server") & pl.col("gone") & (pl.col("was_open") | pl.col("code").is_not_null())
+    ).select(by_server=pl.when(polite.all()).then(pl.len()).otherwise(0))
     errors = story.signs.filter(
         (pl.col("kind") == "error") & pl.col("session").is_not_null()
     ).select(errors=pl.len())
@@ -94,9 +97,10 @@ def _all_ended_well(story: Story) -> bool:
         0, named=True
     )
     told_again = counts["by_proxy"] if counts["by_server"] >= counts["by_proxy"] else 0
+    all_coded = 0 < counts["gone"] <= counts["by_server"]
     return bool(
         counts["opened"]
-        and (counts["known"] or told_again)
+        and (counts["known"] or told_again or all_coded)
         and not counts["unopened"]
         and counts["untold"] == told_again
         and not counts["restarted"]

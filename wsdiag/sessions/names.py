@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 
 import polars as pl
@@ -21,6 +22,13 @@ SAME_TRY = timedelta(milliseconds=50)
 
 SAME_OPEN = timedelta(seconds=1)
 """Two sentences of one acceptance stand this close together."""
+
+NEAR, NEAR_UNTIMED = 4, 2
+"""Two sentences of one ending are at most so many lines apart; so many where they have no times."""
+
+LONELY, MANY_LONELY = 0.5, 4
+"""A log of which more than this share of the closings, and so many, have no other beside them
+writes one sentence about each."""
 
 LASTING_END, OFTEN = timedelta(seconds=5), 2
 """Two sentences of one end stand this close together; a name of which nothing but ends is told,
@@ -64,7 +72,8 @@ def name(events: pl.DataFrame) -> pl.DataFrame:
     }
     rest = bare.filter(~pl.col("_row").is_in(list(paired)))
     for rows in rest.sort("source", "pos", "_row").partition_by("source"):
-        paired.update(_pair(rows.select("_row", "pos", "ts", "kind", "code", "dir").iter_rows()))
+        told = rows.select("_row", "pos", "ts", "kind", "code", "dir").rows()
+        paired.update(_pair(told, one_by_one=_are_told_once(told)))
     names = pl.DataFrame(
         {"_row": list(paired), "_paired": list(paired.values())},
         schema={"_row": pl.get_index_type(), "_paired": pl.String},
@@ -118,20 +127,35 @@ def _beside(rows: pl.DataFrame, over: pl.Expr, alike: pl.Expr) -> Iterator[tuple
             yield from beside(endings)
 
 
-def _pair(
-    rows: Iterable[tuple[int, int, datetime | None, str, int | None, str | None]],
-) -> Iterator[tuple[int, str]]:
+_Bare = tuple[int, int, datetime | None, str, int | None, str | None]
+"""A nameless row: its number, pos, ts, kind, code and dir."""
+
+
+def _are_told_once(rows: Sequence[_Bare]) -> bool:
+    """Whether each closing is one sentence here: most of them have no other beside them."""
+    closes = [(pos, ts) for _, pos, ts, kind, _, _ in rows if kind == "close"]
+    near = [_is_near(one, other) for one, other in pairwise(closes)]
+    lonely = sum(not (a or b) for a, b in pairwise([False, *near, False]))
+    return lonely >= MANY_LONELY and lonely > len(closes) * LONELY
+
+
+def _is_near(one: tuple[int, datetime | None], other: tuple[int, datetime | None]) -> bool:
+    lines = NEAR_UNTIMED if one[1] is None and other[1] is None else NEAR
+    return other[0] - one[0] <= lines and apart(other[1], one[1]) <= SAME_OPEN
+
+
+def _pair(rows: Iterable[_Bare], *, one_by_one: bool = False) -> Iterator[tuple[int, str]]:
     """Pair one source's bare sentences: an end belongs to the only connection that is open.
 
     While several are open nobody can tell whose end it is: it stays a fragment of its own, named
-    with a leading `~`.
+    with a leading `~`. `one_by_one`: a closing is told by one sentence alone.
     """
     live: list[str] = []
-    pending = last = ""
+    pending = last = last_kind = ""
     last_pos, last_ts, last_code = -10, None, None
     frames: list[_Frames] = []
     for row, pos, ts, kind, code, way in rows:
-        near = pos - last_pos <= 4 and apart(ts, last_ts) <= SAME_OPEN
+        near = _is_near((last_pos, last_ts), (pos, ts))
         frames = frames if near else []
         first = next((one for one in frames if one.lacks(kind, way, code)), None)
         if kind in ("attempt", "open"):
@@ -149,6 +173,7 @@ def _pair(
             near
             and last
             and not (way and frames)
+            and not (one_by_one and kind == last_kind == "close")
             and (code is None or last_code is None or code == last_code)
         ):
             name = last  # a second sentence about the same ending
@@ -161,6 +186,7 @@ def _pair(
         if kind in ("close", "end", "heartbeat_timeout", "timeout"):
             live = [open_ for open_ in live if open_ != name]
             last, last_pos, last_ts, last_code = name, pos, ts, code or last_code
+            last_kind = kind
             if first:
                 first.told.add((kind, way))
             elif kind == "close" and way:

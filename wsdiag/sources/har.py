@@ -24,7 +24,8 @@ from wsdiag.capture.websocket import payload
 from wsdiag.config import Config
 from wsdiag.event import SERVED, Kind, Vantage, events
 from wsdiag.evidence import InputFile, Reading
-from wsdiag.redact import Redactor, ping_payload
+from wsdiag.redact import Redactor, ping_payload, session
+from wsdiag.sources.browser import sockjs
 from wsdiag.sources.browser.har_items import (
     TEXT,
     Entry,
@@ -64,7 +65,7 @@ def sniff(head: bytes, name: str) -> float:
 
 
 def read(item: InputFile, config: Config) -> Reading:
-    """The WebSocket connections of a HAR, and the requests of Socket.IO's polling fallback."""
+    """The WebSocket connections of a HAR, and the requests of Socket.IO and SockJS without one."""
     rows = _Rows(item.name)
     remarks: list[str] = []
     unread = 0
@@ -116,6 +117,7 @@ class _Rows:
         self._last: tuple[int, datetime | None] | None = None
         self._open: dict[str, object] | None = None  # its row, until the first message
         self._served: dict[str, tuple[int, datetime | None] | None] = {}
+        self._sockjs = sockjs.Sessions()
 
     def begin(self, pos: int, entry: Entry) -> None:
         """An entry: one HTTP exchange, or a WebSocket connection with messages to come."""
@@ -142,11 +144,19 @@ class _Rows:
         self._note_served(pos, entry)
         if "transport=polling" in url:
             self._poll(pos, entry, columns)
+        elif of := sockjs.asked(url):
+            self.redactor.counts["session"] += 1
+            told = {"name": self._mask(of.path), "trace": session(of.session)}
+            started, took = instant(entry.started_date_time), handshake_ms(entry)
+            reason = self._sockjs.refusal(of, entry.response.status, started, took or 0)
+            self._poll(pos, entry, columns | told, reason)
 
-    def _poll(self, pos: int, entry: Entry, columns: dict[str, Any]) -> None:
+    def _poll(
+        self, pos: int, entry: Entry, columns: dict[str, Any], reason: str | None = None
+    ) -> None:
         """The request of a transport without WebSocket, and its answer."""
         started, took = instant(entry.started_date_time), handshake_ms(entry)
-        told = {name: columns[name] for name in ("conn", "name")}
+        told = {name: columns[name] for name in ("conn", "name")} | {"reason": reason}
         code = _valid(entry.response.status)
         self._add(Kind.REQUEST, pos, started, dir="c2s", **columns)
         self._add(Kind.RESPONSE, pos, _later(started, took), dir="s2c", code=code, ms=took, **told)
