@@ -59,6 +59,48 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         {},
         [{"kind": "auth", "reason": "shutting down with message: access token has expired"}],
     ),
+    (
+        'It was most likely caused due to an unsupported subprotocol "graphql-ws" requested by the '
+        "client.",
+        {},
+        [{"kind": "rejected"}],
+    ),
+    ('the unsupported subprotocol "mqtt" is listed in the manual', {}, []),
+    (
+        'Received "disconnect" (reason: too_many_websockets) message - will attempt reconnect',
+        {},
+        [{"kind": "rejected", "reason": "too_many_websockets"}],
+    ),
+    (
+        "Failed to reconnect to the Socket Mode server: Failed to connect to the Socket Mode API "
+        "endpoint. (status: 429, error: ratelimited)",
+        {},
+        [{"kind": "rejected", "code": 429}],
+    ),
+    ("Failed to connect to the billing API endpoint. (status: 429)", {}, []),
+    (
+        "Invalid session Vfa5Ul5cdE23LNbpAAAD (further occurrences of this error will be logged "
+        "with level INFO)",
+        {},
+        [{"kind": "error", "reason": "Invalid session"}],
+    ),
+    (
+        "SSL error: unable to get local issuer certificate (preverify_ok=0;err=20;depth=2)",
+        {},
+        [{"kind": "error", "reason": "unable to get local issuer certificate"}],
+    ),
+    ("lws_ssl_get_error: 0xb11ca2c0 -1 -> 2 (errno 11)", {}, []),
+    (
+        "JS Allocation failed - process out of memory",
+        {},
+        [{"kind": "server_stop"}],
+    ),
+    (
+        "** (exit) exited in: Phoenix.Endpoint.CowboyWebSocket.resume()",
+        {},
+        [{"kind": "error"}],
+    ),
+    ("** (exit) exited in: GenServer.call(Mailer, :send, 5000)", {}, []),
     # -- homes, brokers, nodes, calls --
     ("WebSocket was closed. Reason [1006]", {}, [{"kind": "close", "code": 1006}]),
     (
