@@ -101,6 +101,33 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
         [{"kind": "error"}],
     ),
     ("** (exit) exited in: GenServer.call(Mailer, :send, 5000)", {}, []),
+    (
+        "shutting down websocket connection: Error Domain=NSPOSIXErrorDomain Code=60 "
+        '"Operation timed out" UserInfo={_kCFStreamErrorCodeKey=60}',
+        {},
+        [{"kind": "error", "reason": "Operation timed out"}],
+    ),
+    (
+        'websocket failed: Error Domain=NSPOSIXErrorDomain Code=61 "Connection refused"',
+        {},
+        [{"kind": "refused"}],
+    ),
+    ('photo upload: Error Domain=NSURLErrorDomain Code=-1001 "The request timed out."', {}, []),
+    (
+        "Received bad response code from server: 401.",
+        {},
+        [{"kind": "rejected", "code": 401}],
+    ),
+    (
+        "HubException: The server closed the connection with the following error: Connection "
+        "closed with an error. InvalidDataException: The maximum message size of 32768B was "
+        "exceeded. The message size can be configured in AddHubOptions.",
+        {},
+        [{"kind": "close", "dir": "s2c"}],
+    ),
+    ("Shutting down", {}, [{"kind": "server_stop"}]),
+    ("Shutting down the server", {}, [{"kind": "server_stop"}]),
+    ("shutting down the channel of room:1", {}, []),
     # -- homes, brokers, nodes, calls --
     ("WebSocket was closed. Reason [1006]", {}, [{"kind": "close", "code": 1006}]),
     (
