@@ -221,3 +221,20 @@ def test_who_had_said_nothing_when_the_server_closed(
         if first_word:
             rows.append(row("message", 7.0 * n + first_word, f"t{n}", dir="c2s"))
     assert ("never-spoke" in judge(NAME, rows).traits) is found
+
+
+def test_a_reason_without_a_code_says_nothing_of_frames() -> None:
+    """A server's log has why it ended a session; whether a Close frame said so is not told."""
+    rows = []
+    for n, reason in enumerate(["Replaced by new connection (conflict)"] * 3 + ["", ""]):
+        rows += [row("open", 5.0 * n, f"c{n}", SERVER)]
+        rows += [row("close", 5.0 * n + 30, f"c{n}", SERVER, dir="s2c", reason=reason or None)]
+    said = judge(NAME, rows)
+    (finding,) = said.findings
+    assert finding["count"] == 3
+    assert finding["message"] == (
+        '3 connections ended on purpose ("Replaced by new connection (conflict)"), '
+        "closed by: server"
+    )
+    assert "displaced" in said.traits
+    assert "no-close-frame" not in said.traits

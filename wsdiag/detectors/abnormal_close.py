@@ -82,9 +82,18 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         detector=ID,
         severity=Severity.ERROR,
         confidence=0.9,
-        by=["code", "alone"],
+        by=["code", "alone", "on_purpose"],
         message=pl.when(pl.col("alone").first())
         .then(pl.format("{} of a failed handler ({})", plural("report"), said))
+        .when(pl.col("on_purpose").first())
+        .then(
+            pl.format(
+                "{} ended on purpose{}, closed by: {}",
+                plural("connection"),
+                clause(' ("{}")', said),
+                by,
+            )
+        )
         .when(pl.col("code").first().is_null())
         .then(pl.format("{} ended without a Close frame, ended by: {}", plural("connection"), by))
         .otherwise(
@@ -99,7 +108,10 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
         traits=(
             *marks(ID, pl.concat_str("reason", "text", separator=" | ", ignore_nulls=True)),
             pl.when(~pl.col("alone").first()).then(
-                pl.coalesce(pl.format("code-{}", pl.col("code").first()), pl.lit("no-close-frame"))
+                pl.coalesce(
+                    pl.format("code-{}", pl.col("code").first()),
+                    pl.when(~pl.col("on_purpose").first()).then(pl.lit("no-close-frame")),
+                )
             ),
             pl.when(~pl.col("alone").first()).then(pl.format("by-{}", who)),
             trait("reset", (pl.col("end_reason") == "rst").any()),
@@ -114,10 +126,14 @@ def detect(story: Story, targets: Targets) -> pl.LazyFrame:
 def _abnormal(story: Story) -> pl.LazyFrame:
     """The ends that nobody meant, and the reports of failed handlers that belong to none."""
     announced = pl.col("code").is_in([*POLITE_CODES, *RESTART_CODES])
+    # Whether a Close frame said so is not told: a log has the reason without a code.
+    on_purpose = (pl.col("code").is_null() & pl.col("reason").str.contains(ON_PURPOSE)).fill_null(
+        value=False
+    )
     abnormal = (
         pl.col("frameless")
         | (pl.col("code").is_not_null() & ~announced)
-        | (pl.col("code").is_null() & pl.col("reason").str.contains(ON_PURPOSE)).fill_null(False)
+        | on_purpose
         | pl.col("reason").str.contains(AT_THE_EDGE).fill_null(False)
     )
     connections = with_room(story.connections).with_columns(well=_well_meanwhile())
@@ -135,6 +151,7 @@ def _abnormal(story: Story) -> pl.LazyFrame:
         measured=UNMEASURED,
         pointers="closing",
         alone=pl.lit(False),
+        on_purpose=on_purpose,
     )
     spoken = _own_failures(
         story.signs.filter(pl.col("kind").is_in(["error", "close", "end", "timeout"]))
@@ -143,7 +160,7 @@ def _abnormal(story: Story) -> pl.LazyFrame:
     rows = pl.concat(
         [
             tied(closed, spoken, ID),
-            alone.with_columns(reason="text", alone=pl.lit(True)),
+            alone.with_columns(reason="text", alone=pl.lit(True), on_purpose=pl.lit(False)),
         ],
         how="diagonal_relaxed",
     )

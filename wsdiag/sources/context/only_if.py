@@ -28,6 +28,7 @@ class OnlyIf(StrEnum):
     IT_FAILED = "it is closed for a failure"
     IT_FAILED_ABOVE = "it is closed for a failure, below the calls that led there"
     ITS_LIKE_LIVES = "its like lives"
+    EACH_WAS_TRIED = "each of them was tried just before"
     UNTOLD = "nothing else tells it"
     NOTHING_ELSE_OPENS = "nothing else opens"
     ITS_PATH_OPENS = "its path opens"
@@ -77,6 +78,10 @@ _LIFE = (
 """What happens to connections that opened."""
 
 
+_COURSE = ("attempt", "open", "rejected", "refused", "close", "end")
+"""What a connection comes to, in turn."""
+
+
 class _Condition(NamedTuple):
     """Rows with these marks count where other rows show `what` they tell; unless it is `wanted`,
     where none does."""
@@ -124,11 +129,26 @@ def borne_out(frame: pl.LazyFrame) -> pl.LazyFrame:
             known = seen.collect(engine="in-memory")["seen"].implode()
             counts = what.is_in(known).fill_null(False) == wanted
             frame = frame.filter(~pl.col(ONLY_IF).is_in(marks).fill_null(False) | counts)
+    if OnlyIf.EACH_WAS_TRIED in met:
+        frame = _awaited(frame)
     if OnlyIf.IT_LIVES in met:
         frame = _tried(frame)
     if met.is_in(_FAILURES).any():
         frame = _failed(frame)
     return frame.drop(ONLY_IF)
+
+
+def _awaited(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """ "The gateway connected" is said of printers as well: it counts where nothing else opens, and
+    each time the log has just told that its writer connects."""
+    mark = (pl.col(ONLY_IF) == OnlyIf.EACH_WAS_TRIED).fill_null(value=False)
+    life = frame.filter(_KIND.is_in(_COURSE)).sort("pos").select(_KIND, mark=mark)
+    before = pl.col("kind").shift(1) == "attempt"
+    counts = life.select(
+        (before | ~pl.col("mark")).fill_null(value=False).all()
+        & (pl.col("mark") | (_KIND != "open")).all()
+    ).collect(engine="in-memory")
+    return frame if counts.item() else frame.filter(~mark)
 
 
 def _tried(frame: pl.LazyFrame) -> pl.LazyFrame:
