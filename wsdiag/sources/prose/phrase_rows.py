@@ -78,14 +78,18 @@ def rows(phrase: Phrase, match: re.Match[str], line: Line) -> list[Row]:
 
 
 def explain(rows: list[Row], told: Mapping[Kind, Found], text: str) -> None:
-    """A refusal that gives no reason has that of the weaker statement beside it."""
+    """A refusal that gives no reason has that of the weaker statement beside it; and so has what a
+    credential ended, which is then a `close`: who tells why closed it."""
     for row in rows:
-        if row["kind"] in FAILED and "reason" not in row:
-            for kind in (Kind.AUTH, Kind.ERROR):
-                match = told[kind][1] if kind in told else None
-                if match and match.groupdict().get("reason"):
-                    row["reason"] = shown_values.reason(text[slice(*match.span("reason"))])
-                    break
+        if "reason" in row or row["kind"] not in FAILED | ENDS:
+            continue
+        for kind in (Kind.AUTH, Kind.ERROR) if row["kind"] in FAILED else (Kind.AUTH,):
+            match = told[kind][1] if kind in told else None
+            if match and match.groupdict().get("reason"):
+                row["reason"] = shown_values.reason(text[slice(*match.span("reason"))])
+                if row["kind"] in ENDS:
+                    row["kind"] = Kind.CLOSE.value
+                break
 
 
 def _closing(
