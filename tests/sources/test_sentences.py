@@ -56,9 +56,9 @@ SAID: list[tuple[str, dict[str, object], list[dict[str, object]]]] = [
     (
         "ws conn=7 closed: token expired",
         {},
-        [{"kind": "close", "conn": "7", "reason": "closed: token expired"}],
+        [{"kind": "end", "conn": "7", "reason": "closed: token expired"}],
     ),
-    ("ws conn=7 closed: invalid token", {}, [{"kind": "close", "reason": "invalid token"}]),
+    ("ws conn=7 closed: invalid token", {}, [{"kind": "end", "reason": "invalid token"}]),
     ("ws conn=7 closed, read ECONNRESET", {}, [{"kind": "end"}]),
     ("token expired; database connection closed", {}, []),
     ("Authenticate response: status:FAILURE", {}, [{"kind": "rejected"}]),

@@ -79,7 +79,7 @@ def rows(phrase: Phrase, match: re.Match[str], line: Line) -> list[Row]:
 
 def explain(rows: list[Row], told: Mapping[Kind, Found], text: str) -> None:
     """A refusal that gives no reason has that of the weaker statement beside it; and so has what a
-    credential ended, which is then a `close`: who tells why closed it."""
+    credential ended."""
     for row in rows:
         if "reason" in row or row["kind"] not in FAILED | ENDS:
             continue
@@ -87,8 +87,6 @@ def explain(rows: list[Row], told: Mapping[Kind, Found], text: str) -> None:
             match = told[kind][1] if kind in told else None
             if match and match.groupdict().get("reason"):
                 row["reason"] = shown_values.reason(text[slice(*match.span("reason"))])
-                if row["kind"] in ENDS:
-                    row["kind"] = Kind.CLOSE.value
                 break
 
 
