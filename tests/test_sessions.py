@@ -486,6 +486,70 @@ def test_a_user_with_two_devices_is_not_mistaken_for_one() -> None:
     assert of["s2"] == of["w2"] != of["w1"]
 
 
+# -- several on one connection of TCP ---------------------------------------
+
+ADDRESS = "198.51.100.9:4000"
+
+
+def line(pos: int, opened: float, ended: float, path: str = "/live") -> list[dict[str, Any]]:
+    """A proxy's line on one request, as HAProxy's httplog tells it."""
+    known = {"source": PROXY, "peer": ADDRESS, "name": path, "pos": pos}
+    return [row("open", opened, None, **known), row("end", ended, None, **known)]
+
+
+def stream(number: int, opened: float, ended: float, path: str = "/live") -> list[dict[str, Any]]:
+    """A WebSocket over HTTP/2 in a capture."""
+    conn = f"{ADDRESS}-192.0.2.1:443/{number}"
+    return life(conn, opened, ended, peer=ADDRESS, name=path)
+
+
+def test_lines_of_one_address_at_one_time_are_requests_of_their_own() -> None:
+    """Each of several over HTTP/2 has a line; one whose timer ran out tells of that as well."""
+    timer = row("timeout", 60, None, PROXY, peer=ADDRESS, pos=1, dir="c2s")
+    found = identify(frame([*line(1, 0, 60), *line(2, 0.5, 20), *line(3, 30, 70), timer]))
+    by_line = found.group_by("pos").agg(pl.col("session").n_unique()).rows()
+    assert sorted(by_line) == [(1, 1), (2, 1), (3, 1)]
+    assert found["session"].n_unique() == 3
+
+
+def test_lines_of_one_address_in_turn_keep_its_name() -> None:
+    found = identify(frame([*line(1, 0, 20), *line(2, 25, 40)]))
+    assert found["session"].n_unique() == 2
+    assert found["conn"].unique().to_list() == [ADDRESS]
+
+
+def test_streams_and_lines_of_one_address_meet_by_their_paths() -> None:
+    rows = [
+        *stream(1, 0.002, 60, "/quotes"),
+        *stream(3, 0.003, 60, "/orders"),
+        *line(1, 0, 60, "/orders"),
+        *line(2, 0, 60, "/quotes"),
+    ]
+    assert families(rows) == [
+        [f"{PROXY} line 1", f"{WIRE} {ADDRESS}-192.0.2.1:443/3"],
+        [f"{PROXY} line 2", f"{WIRE} {ADDRESS}-192.0.2.1:443/1"],
+    ]
+
+
+def test_two_streams_of_one_address_are_never_one() -> None:
+    """Though one line would fit both."""
+    rows = [*stream(1, 0.002, 60), *stream(3, 0.002, 60), *line(1, 0, 60)]
+    streams = identify(frame(rows)).filter(source=WIRE)
+    assert streams.group_by("conn").agg("session")["session"].list.first().n_unique() == 2
+
+
+def test_two_connections_of_a_browser_at_one_moment_are_told_apart_by_their_paths() -> None:
+    entries = [
+        *life("entry 1", 0, 60, source=CLIENT, name="/orders"),
+        *life("entry 2", 0, 60, source=CLIENT, name="/quotes"),
+    ]
+    rows = [*stream(1, 0.002, 60, "/quotes"), *stream(3, 0.002, 60, "/orders"), *entries]
+    assert families(rows) == [
+        [f"{CLIENT} entry 1", f"{WIRE} {ADDRESS}-192.0.2.1:443/3"],
+        [f"{CLIENT} entry 2", f"{WIRE} {ADDRESS}-192.0.2.1:443/1"],
+    ]
+
+
 # -- what is only traffic --------------------------------------------------
 
 

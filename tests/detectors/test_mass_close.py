@@ -141,6 +141,17 @@ def test_two_ends_that_the_server_announced_are_not() -> None:
     assert judge(NAME, [*ending(2), stop]).count == 2
 
 
+@pytest.mark.parametrize(("ports", "found"), [(1, False), (3, True)])
+def test_what_one_connection_of_tcp_carries_ends_with_it(ports: int, found: bool) -> None:
+    """Over HTTP/2: it is one end. Three from one address at once, as a proxy's, are three."""
+    rows = [
+        r
+        for n in range(3)
+        for r in life(f"c{n}", n, 60, by="c2s", peer=f"198.51.100.9:{4000 + n % ports}")
+    ]
+    assert bool(judge(NAME, rows).findings) is found
+
+
 def test_fewer_than_half_of_the_live_ones() -> None:
     assert judge(NAME, [*ending(4), *living(6)]).findings == []
 

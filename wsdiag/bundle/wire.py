@@ -2,7 +2,7 @@
 
 Each packet is made anew from what TCP over IP says of it, behind an Ethernet header of zeros; its
 payload comes from a stream without secrets (`stream`). Any other packet leaves its time only, so
-that every packet keeps its number.
+that every packet keeps its number. So do those of HTTP/2: a head cannot be written anew alone.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class _Story:
         else:
             facts = said.lose(side, fact.size, where, fact.ts)
         self._look(facts)
-        if said.is_other and not said.is_tls:
+        if said.http2 is not None or (said.is_other and not said.is_tls):
             self.conn.ignore()
 
     def reveal(self, facts: Sequence[TcpFact]) -> dict[int, _Spot]:

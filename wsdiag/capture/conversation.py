@@ -22,12 +22,15 @@ from wsdiag.capture.http.http1 import (
     UnreadableError,
 )
 from wsdiag.capture.http.http2 import PREFACE, Http2
+from wsdiag.capture.multiplexed import Multiplexed, OfStream
 from wsdiag.capture.websocket.deflate import Deflate, negotiated
 from wsdiag.capture.websocket.frame_reader import Reader
 from wsdiag.capture.websocket.protocol import Frame, Message
 from wsdiag.capture.websocket.trials import FRAGMENT_STARTS, FRAME_STARTS, Trials
 
-Fact = Request | Response | Frame | Message
+Said = Request | Response | Frame | Message
+
+Fact = Said | OfStream
 
 MakeReader = Callable[[int, bool, Deflate | None], Reader]
 """Side, whether it is the client's, what was negotiated."""
@@ -55,7 +58,7 @@ class Conversation:
         self.is_other = False  # neither HTTP nor WebSocket: nothing more is read
         self.is_tls = False
         self.is_unreadable = False  # HTTP that h11 does not take
-        self.http2: Http2 | None = None
+        self.http2: Multiplexed | None = None
         self._request: Request | None = None  # the one that waits for its answer
         self._asking: RequestReader | None = None
         self._answering: ResponseReader | None = None
@@ -80,8 +83,7 @@ class Conversation:
         if side == self.client and self._request_is_cut:
             return []  # the rest of it: a client waits for the answer (RFC 6455 section 4.1)
         if self.http2 is not None:
-            self._hear_http2(self.http2, side, data)
-            return []
+            return [*self._hear_http2(self.http2, side, data, pos, ts)]
         if self._seeking:
             return self._seek(side, data, pos, ts)
         self._waiting[side].append((data, pos, ts))
@@ -150,6 +152,8 @@ class Conversation:
 
     def finish(self) -> list[Fact]:
         """Nothing more comes: what was incomplete only for want of an end."""
+        if self.http2 is not None:
+            return [*self.http2.finish()]
         if self.is_other or self._answering is None:
             return self._believe(at_least=1) if self.client is not None else []
         try:
@@ -188,8 +192,10 @@ class Conversation:
                 self._give_up()
                 return
             if data.startswith(PREFACE):
-                self.http2 = Http2()
-                self._hear_http2(self.http2, int(self.client or 0), data)
+                client = int(self.client or 0)
+                self.http2 = Multiplexed(Http2(client, self._keep), self._asked)
+                self._put_back(client, data, pos, ts)
+                facts.extend(self._hear_waiting())
                 return
             self._asking = RequestReader()
         request = self._asking.feed(data, pos, ts)
@@ -209,16 +215,30 @@ class Conversation:
         self._put_back(1 - int(self.client or 0), reader.rest, pos, ts)
         self._answering = self._request = None
         if answer.status == 101:
-            self._open(answer)
-            for side, waiting in enumerate(self._waiting):
-                while waiting:
-                    facts.extend(self.feed(side, *waiting.popleft()))
+            facts.extend(self.opened(answer))
 
-    def _hear_http2(self, http2: Http2, side: int, data: bytes) -> None:
-        if side == self.client:
-            http2.feed(data)
+    def opened(self, answer: Response) -> list[Fact]:
+        """This answer opens a WebSocket: what waited for it."""
+        self._open(answer)
+        facts: list[Fact] = []
+        for side, waiting in enumerate(self._waiting):
+            while waiting:
+                facts.extend(self.feed(side, *waiting.popleft()))
+        return facts
+
+    def _asked(self, request: Request) -> Conversation:
+        """A conversation that begins with this request, which waits for its answer."""
+        talk = Conversation(self.client, self._reader, self._keep)
+        talk._request = request
+        return talk
+
+    def _hear_http2(
+        self, http2: Multiplexed, side: int, data: bytes, pos: int, ts: int
+    ) -> list[OfStream]:
+        told = http2.feed(side, data, pos, ts)
         if http2.is_over:
             self._give_up()
+        return told
 
     def _put_back(self, side: int, rest: bytes, pos: int, ts: int) -> None:
         if rest:

@@ -8,8 +8,10 @@ from io import BufferedIOBase
 
 import numpy as np
 
-from wsdiag.capture.conversation import Conversation, Fact
+from wsdiag.capture.conversation import Conversation, Fact, Said
 from wsdiag.capture.http.http1 import Request, Response
+from wsdiag.capture.http.http2 import Ended
+from wsdiag.capture.multiplexed import OfStream
 from wsdiag.capture.packets.headers import decode
 from wsdiag.capture.packets.index import Index, indexed
 from wsdiag.capture.packets.records import Notes, Record
@@ -102,8 +104,10 @@ def _happenings(segments: Iterable[Segment]) -> Iterator[tuple[int, str]]:
         elif fact.what is What.REFUSED:
             yield fact.pos, "TCP RST: connection refused"
         for one in said:
-            if text := _words(one, talk.client):
-                yield one.pos, text
+            told = one.fact if isinstance(one, OfStream) else one
+            if text := _words(told, talk.client):
+                where = f" (HTTP/2 stream {one.number})" if isinstance(one, OfStream) else ""
+                yield told.pos, text + where
         if talk.is_tls and fact.what is What.DATA:
             yield from _encrypted(encrypted.setdefault(conn, Tls()), fact)
         elif talk.is_other:
@@ -122,7 +126,7 @@ def _encrypted(tls: Tls, fact: TcpFact) -> Iterator[tuple[int, str]]:
         yield record.pos, " ".join(word for word in words if word)
 
 
-def _words(fact: Fact, client: int | None) -> str:
+def _words(fact: Said | Ended, client: int | None) -> str:
     if isinstance(fact, Request):
         shown = ("Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Protocol")
         named = ((name, fact.headers.get(name.lower())) for name in shown)
@@ -131,7 +135,12 @@ def _words(fact: Fact, client: int | None) -> str:
     if isinstance(fact, Response):
         told = fact.explanation()
         body = f" {told}" if told != fact.phrase else ""
-        return f"HTTP/1.1 {fact.status} {fact.phrase}{body}"
+        version = "HTTP/1.1" if fact.request.method != "CONNECT" else "HTTP/2"
+        return f"{version} {fact.status} {fact.phrase}{body}".rstrip()
+    if isinstance(fact, Ended):
+        by = "client" if fact.side == client else "server"
+        what = "END_STREAM" if fact.code is None else f"RST_STREAM, error {fact.code}"
+        return f"HTTP/2 {what} by the {by}"
     if not isinstance(fact, Frame):
         return ""
     words = ["WebSocket", NAMES.get(fact.opcode, f"opcode {fact.opcode}")]

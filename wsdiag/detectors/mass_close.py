@@ -41,6 +41,9 @@ ENOUGH, ENOUGH_WHEN_ANNOUNCED = 3, 2
 MANY = 10
 """Fewer than ten ends, and not nearly all, spread over more than a moment, are chance as well."""
 
+_OF_TCP = pl.coalesce(pl.when(pl.col("peer").str.contains(r":\d+$")).then("peer"), "session")
+"""The connection of TCP: over HTTP/2 one carries several, which end with it."""
+
 SHOWN_S = 0.05
 """What is shorter is told as one moment."""
 
@@ -67,6 +70,7 @@ def summarise(story: Story) -> pl.LazyFrame:
     known = pl.col("opened").is_not_null() | (pl.col("first") < over) | over.is_null()
     return counted(story.connections.filter(lived)).select(
         "session",
+        "peer",
         "code",
         "reason",
         "frameless",
@@ -165,14 +169,15 @@ def _at_moments(waves: pl.LazyFrame) -> pl.LazyFrame:
 
 def _enough() -> pl.Expr:
     """Whether a wave is more than chance: fewer ends are enough where somebody announced them."""
+    ends = _OF_TCP.n_unique()
     told = (pl.col("stopped").first() | pl.col("just_reloaded").first()).fill_null(False)
     at_once = (pl.col("ended").max() - pl.col("ended").min()) <= endings.AT_ONE_MOMENT
     many = pl.len() >= pl.min_horizontal(MANY, endings.NEARLY_ALL * pl.col("live").max())
     usual = pl.col("usual").any().fill_null(value=False)
     return (
         pl.when(_with_restart_code() | told)
-        .then(pl.len() >= ENOUGH_WHEN_ANNOUNCED)
-        .otherwise((pl.len() >= ENOUGH) & (at_once | many) & ~usual)
+        .then(ends >= ENOUGH_WHEN_ANNOUNCED)
+        .otherwise((ends >= ENOUGH) & (at_once | many) & ~usual)
     )
 
 

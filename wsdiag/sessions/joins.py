@@ -40,7 +40,7 @@ SAME_LINES = 8
 """A server's line on an address and the application's own stand this close."""
 
 ROUNDS = 2
-"""What is joined by time alone makes more of it clear, once."""
+"""What is joined by time alone makes more of it clear, once; before, what asks for one path."""
 
 
 def join(sightings: list[Sighting]) -> Families:
@@ -59,6 +59,11 @@ def join(sightings: list[Sighting]) -> Families:
                 families.unite(group[0], other)
     for one, other in same_requests(sightings, families):
         families.unite(one, other)
+    # Over HTTP/2 several come from one address at once: those for one path, in one way only.
+    for group in groups(sightings, "peer"):
+        for alike in groups(group, "path"):
+            for one, other in only_pairs(alike, families, together=False):
+                families.unite(one, other)
     # An address, an id or a user returns: the lives must overlap, and in one way only.
     begun = begun_in_order(sightings)
     for column in ("peer", "conn", "user", "token"):
@@ -71,8 +76,8 @@ def join(sightings: list[Sighting]) -> Families:
                     ):
                         families.unite(one, other)
     # What meets most closely is joined first: it may tell what meets less closely apart.
-    for _ in range(ROUNDS):
-        for one, other in clear_pairs(order, families):
+    for some in (*groups(order, "path"), *ROUNDS * [order]):
+        for one, other in clear_pairs(some, families):
             if families.may_coincide(one, other):
                 families.unite(one, other)
     for one, other in clear_endings(sightings, families):

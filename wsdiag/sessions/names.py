@@ -57,12 +57,12 @@ def name(events: pl.DataFrame) -> pl.DataFrame:
     named = events.with_columns(
         conn=pl.coalesce("conn", "key", "peer", pl.when(handshake).then("trace"), carried)
     )
+    lines = _overlapping_lines(events, named["conn"])
+    if lines.any():
+        named = _by_line(named, lines)
     if not named.select((pl.col("conn").is_null() & pl.col("kind").is_in(PERSONAL)).any()).item():
         return named
-    lines = _whole_lines(named)
-    named = named.with_columns(
-        conn=pl.when(lines).then(pl.format("line {}", "pos")).otherwise("conn")
-    )
+    named = _by_line(named, _whole_lines(named))
     numbered = named.with_row_index("_row")
     bare = numbered.filter(pl.col("conn").is_null() & pl.col("kind").is_in(PERSONAL))
     if bare.is_empty():
@@ -83,6 +83,45 @@ def name(events: pl.DataFrame) -> pl.DataFrame:
         .with_columns(conn=pl.coalesce("conn", "_paired"))
         .drop("_row", "_paired")
     )
+
+
+def _by_line(events: pl.DataFrame, chosen: pl.Series) -> pl.DataFrame:
+    """The events, of which the chosen are named by their lines."""
+    return events.with_columns(
+        conn=pl.when(chosen).then(pl.format("line {}", "pos")).otherwise("conn")
+    )
+
+
+def _overlapping_lines(events: pl.DataFrame, conn: pl.Series) -> pl.Series:
+    """Which rows have no better name than an address, of which several lines tell each of a whole
+    request at one time: HTTP/2 carries them on one connection of TCP (RFC 9113 section 5)."""
+    line, over, kind = ("source", "pos"), ("source", "conn"), pl.col("kind")
+    rows = (
+        events.select(*line, "ts", "kind", "peer", unnamed=pl.col("conn").is_null())
+        .with_columns(conn)
+        .with_row_index("row")
+        .filter(pl.col("unnamed") & (pl.col("conn") == pl.col("peer")))
+    )
+    begun = rows.filter(kind.is_in(BEGIN)).unique(line)
+    again = begun.filter(pl.struct(over).is_duplicated()).select(over).unique()
+    if again.is_empty():
+        return _marked(again.select(row=pl.lit(0)).to_series().head(0), len(events))
+    lines = (
+        rows.join(again, on=over, how="semi")
+        .group_by(*line, "conn")
+        .agg(
+            kind.is_in(BEGIN).any().alias("begins"),
+            kind.is_in(_ENDS).any().alias("ends"),
+            pl.col("ts").min().alias("begin"),
+            pl.col("ts").max().alias("end"),
+        )
+        .filter("begins")
+        .sort("begin", "pos")
+    )
+    whole = lines.filter("ends").with_columns(before=pl.col("end").cum_max().shift(1).over(over))
+    several = whole.filter(pl.col("begin") < pl.col("before"))
+    chosen = lines.join(several, on=over, how="semi")
+    return _marked(rows.join(chosen, on=line, how="semi")["row"], len(events))
 
 
 def _whole_lines(events: pl.DataFrame) -> pl.Series:

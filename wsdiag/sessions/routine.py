@@ -8,13 +8,16 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from wsdiag.event import filled, slices
+from wsdiag.event import BEGIN, filled, slices
 
 SLICE = 250_000
 """Rows that are grouped together: what is grouped takes many times the memory of its rows."""
 
 _ASKED = {
-    "path": pl.when(vantage="proxy").then("name"),
+    "path": pl.when(
+        (pl.col("vantage") == "proxy")
+        | (pl.col("vantage").is_in(["network", "client"]) & pl.col("kind").is_in(BEGIN))
+    ).then("name"),
     "status": pl.when(kind="rejected").then("code"),
 }
 """What is told of a request, and how it was answered."""
@@ -36,7 +39,8 @@ IDENTIFYING = (
 
 def telling(parts: Sequence[pl.LazyFrame]) -> pl.DataFrame:
     """The rows that tell more, each with its place among all as `_at`, the `path` of which a proxy
-    tells, and a refusal's `status`. `parts` follow one another in the total order of events."""
+    tells or a handshake of a client, and a refusal's `status`. `parts` follow one another in the
+    total order of events."""
     named = _slices(parts, (*IDENTIFYING, "name"))
     apart = (some.filter(~ROUTINE).with_columns(**_ASKED).drop("name") for some in named)
     rows = pl.concat((filled(some, "_at") for some in apart), how="diagonal")

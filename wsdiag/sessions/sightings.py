@@ -95,11 +95,12 @@ NOBODY_ASKED = Acquaintance({}, ())
 
 class Family(msgspec.Struct):
     """What is known of sightings that are one connection: their keys, the sources that name a life
-    of their own among them, of each source that is no capture one sighting, when it was last seen
-    alive and first seen to end."""
+    of their own among them, the captures with the client's address in each, of each source that is
+    no capture one sighting, when it was last seen alive and first seen to end."""
 
     keys: set[str]
     lives: set[str]
+    legs: set[tuple[str, str]]
     logs: dict[str, Sighting]
     alive: datetime | None
     ended: datetime | None
@@ -109,7 +110,8 @@ class Families:
     """Disjoint sets of sightings that are the same connection (union–find).
 
     A family holds one life only: two keys, or two named lives in one log, are two connections.
-    Captures are the exception, because both legs of a proxied connection are in them.
+    In a capture both legs of a proxied connection may be seen, whose clients have two addresses:
+    two of one address are two connections, as HTTP/2 carries them.
     """
 
     def __init__(
@@ -124,8 +126,10 @@ class Families:
                 {one.key} if one.key else set(),
                 {one.source} if one.names_a_life else set(),
             )
-            logs = {} if one.vantage == "network" else {one.source: one}
-            self._families[one.node] = Family(keys, lives, logs, one.alive, one.ended)
+            is_wire = one.vantage == "network"
+            legs = {(one.source, one.peer)} if is_wire and one.peer else set()
+            logs = {} if is_wire else {one.source: one}
+            self._families[one.node] = Family(keys, lives, legs, logs, one.alive, one.ended)
 
     def of(self, node: Node) -> Node:
         """The node that stands for the whole family."""
@@ -151,6 +155,7 @@ class Families:
             mine is not yours
             and len(mine.keys | yours.keys) <= 1
             and mine.lives.isdisjoint(yours.lives)
+            and mine.legs.isdisjoint(yours.legs)
         )
 
     def may_coincide(self, one: Sighting, other: Sighting) -> bool:
@@ -173,6 +178,7 @@ class Families:
             self._parent[given] = kept
             mine.keys |= yours.keys
             mine.lives |= yours.lives
+            mine.legs |= yours.legs
             mine.logs = yours.logs | mine.logs
             mine.alive = _pick(max, mine.alive, yours.alive)
             mine.ended = _pick(min, mine.ended, yours.ended)

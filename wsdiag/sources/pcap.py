@@ -2,7 +2,8 @@
 
 TCP is put in order, HTTP upgrades and WebSocket frames are read from it. Other traffic gives no
 rows, except a SYN that was refused or never answered. TLS hides everything above TCP, unless the
-keys are at hand: in a key log (`--keylog`) or in the pcapng itself.
+keys are at hand: in a key log (`--keylog`) or in the pcapng itself. Over HTTP/2 each WebSocket is a
+connection of its own, named by its stream.
 """
 
 from __future__ import annotations

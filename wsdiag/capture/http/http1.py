@@ -66,6 +66,11 @@ class Response(NamedTuple):
     ts: int
     whole: bool = True  # its head
 
+    @property
+    def opens(self) -> bool:
+        """Whether a WebSocket begins: with 101, and over HTTP/2 with any success (RFC 8441 §5)."""
+        return self.status == 101 or (self.request.method == "CONNECT" and self.status < 300)
+
     def explanation(self) -> str:
         """What a rejection says of itself: its body where that is plain text, else its phrase.
 
@@ -111,7 +116,7 @@ class RequestReader:
                 self._head = Request(
                     event.method.decode("latin-1"),
                     event.target.decode("latin-1"),
-                    _headers(event.headers),
+                    joined(event.headers),
                     pos,
                     ts,
                 )
@@ -181,7 +186,7 @@ class ResponseReader:
                     self._request,
                     event.status_code,
                     event.reason.decode("latin-1"),
-                    _headers(event.headers),
+                    joined(event.headers),
                     b"",
                     pos,
                     ts,
@@ -211,13 +216,13 @@ class ResponseReader:
         return self._http.trailing_data[0] if self._http else self._rest
 
 
-def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+def joined(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Headers by lower-case name; repeated ones are joined by commas (RFC 9110 §5.3)."""
-    joined: dict[str, str] = {}
+    told: dict[str, str] = {}
     for name, value in pairs:
         key, text = name.decode("latin-1"), value.decode("latin-1")
-        joined[key] = f"{joined[key]}, {text}" if key in joined else text
-    return joined
+        told[key] = f"{told[key]}, {text}" if key in told else text
+    return told
 
 
 def _events(http: h11.Connection, data: bytes) -> list[h11.Event]:

@@ -48,7 +48,7 @@ class Book:
         self.keep = BODY_BYTES if notebook is None else contents.BODY_BYTES  # of an HTTP body
         self.redactor = Redactor()
         self.mask = Masking(self.redactor)
-        self.unreadable = self.lost_bytes = self.lossy = self.over_http2 = 0
+        self.unreadable = self.lost_bytes = self.lossy = self.cut_http2 = 0
         self.encrypted = Encrypted()
         self.echoes = Echoes()
         self.keyed: list[Locked] | None = None  # to be opened; None: there are no keys
@@ -138,10 +138,10 @@ class Book:
                 "capture, lost or cut off (tcpdump -s 0 keeps whole packets): they are not read"
             )
         said += self.encrypted.remarks(self.place, self.redactor)
-        if self.over_http2:
+        if self.cut_http2:
             said.append(
-                f"{self.over_http2} connections ask for a WebSocket over HTTP/2 (RFC 8441): "
-                "that is not decoded; a HAR file or NetLog of the browser shows what it says"
+                f"{self.cut_http2} connections over HTTP/2 that may carry WebSockets (RFC 8441) "
+                "are not read behind bytes that are missing or broken: heads depend on all before"
             )
         if self.unreadable:
             said.append(f"{self.unreadable} connections carry HTTP that cannot be read")

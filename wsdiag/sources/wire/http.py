@@ -30,10 +30,10 @@ def poll(page: Page, request: Request) -> None:
 def answered(page: Page, answer: Response) -> None:
     """The answer to any request."""
     request, told = answer.request, dict[str, Any]()
-    if answer.status >= 400 or (request.is_upgrade and answer.status != 101):
+    if answer.status >= 400 or (request.is_upgrade and not answer.opens):
         told["reason"] = page.book.redactor.reason(answer.explanation())
     if request.is_upgrade:
-        what = Kind.OPEN if answer.status == 101 else Kind.REJECTED
+        what = Kind.OPEN if answer.opens else Kind.REJECTED
         began = page.began[1]
         told |= {"peer": page.peer, **who_asks(page.book, request)}
     elif request.is_polling:

@@ -13,10 +13,10 @@ from wsdiag.sources.wire.book import Book
 
 
 class Page:
-    """One connection in the book."""
+    """One connection in the book; of several over HTTP/2 the one on this `stream`."""
 
-    def __init__(self, conn: Connection, book: Book) -> None:
-        self.conn, self.book = conn, book
+    def __init__(self, conn: Connection, book: Book, stream: int | None = None) -> None:
+        self.conn, self.book, self.stream = conn, book, stream
         self.talk: Conversation | None = None  # what its bytes are read as
         self.began = (0, 0)  # pos, ts of the attempt
         self._name = ""
@@ -34,6 +34,8 @@ class Page:
             self._name = f"{_address(ends[client])}-{_address(ends[1 - client])}"
             if self.conn.ordinal > 1:
                 self._name += f"#{self.conn.ordinal}"
+            if self.stream is not None:
+                self._name += f"/{self.stream}"
         return self._name
 
     @property

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from wsdiag.capture.conversation import Conversation, Fact
+from wsdiag.capture.conversation import Conversation, Fact, Said
 from wsdiag.capture.http.http1 import Request, Response
+from wsdiag.capture.http.http2 import Ended
+from wsdiag.capture.multiplexed import OfStream
 from wsdiag.capture.tcp.flow import Sent
 from wsdiag.capture.tcp.streams import Connection, TcpFact, What
 from wsdiag.capture.tls import ALERTS, FATAL, Tls
@@ -26,11 +28,14 @@ ENDS = (What.FIN, What.RST)
 
 
 class Story:
-    """One connection: what becomes of it, and what of it is told where."""
+    """One connection: what becomes of it, and what of it is told where.
 
-    def __init__(self, conn: Connection, book: Book) -> None:
+    Each WebSocket over HTTP/2, on a `stream` of its own, is a connection in that of TCP.
+    """
+
+    def __init__(self, conn: Connection, book: Book, stream: int | None = None) -> None:
         self.conn, self._book = conn, book
-        self.page = Page(conn, book)
+        self.page = Page(conn, book, stream)
         self.frames = Frames(self.page)
         self._transport = Transport(self.page)
         self._requests = 0
@@ -42,6 +47,7 @@ class Story:
         self._stops = (0, 0)  # pos, ts where the evidence does
         # Side, name, time and packet of the first.
         self._end: tuple[int, str, int, int] | None = None
+        self._streams: dict[int, Story] = {}  # over HTTP/2, those that are not over
 
     @property
     def client(self) -> int:
@@ -84,6 +90,7 @@ class Story:
                 self.page.talk.forget()
         if fact.what in transport.KINDS:
             self._transport.take(fact)
+            self._share(fact)
         elif fact.what is What.REFUSED:
             self._attempt(None)
             self.page.row(Kind.REFUSED, fact.side, fact.pos, fact.ts, peer=self.page.peer)
@@ -101,7 +108,7 @@ class Story:
             if talk.is_tls:
                 self._encrypted(fact)
             elif talk.is_other and not self._transport.is_shown:
-                self._note_http2(talk)
+                self._leave(fact.pos, fact.ts)
                 self._ignore()
 
     def _encrypted(self, fact: TcpFact) -> None:
@@ -118,8 +125,21 @@ class Story:
         if tls.is_full and self._book.keyed is None:
             self._ignore()
 
-    def _note_http2(self, talk: Conversation) -> None:
-        self._book.over_http2 += talk.http2 is not None and talk.http2.asks
+    def _share(self, fact: TcpFact) -> None:
+        """What happens to a connection of TCP happens to each WebSocket on it."""
+        for story in self._streams.values():
+            story.take(fact)
+
+    def _leave(self, pos: int, ts: int) -> None:
+        """What is over HTTP/2 cannot be read from here on."""
+        http2 = self.page.talk.http2 if self.page.talk else None
+        self._book.cut_http2 += http2 is not None and http2.may_carry
+        self._finish_streams(pos, ts)
+
+    def _finish_streams(self, pos: int, ts: int) -> None:
+        for story in self._streams.values():
+            story.finish(pos, ts)
+        self._streams.clear()
 
     def _ignore(self) -> None:
         self._transport.forget()
@@ -133,10 +153,26 @@ class Story:
             elif isinstance(fact, Response):
                 self._awaiting = self._awaiting and not fact.request.is_upgrade
                 http.answered(self.page, fact)
+            elif isinstance(fact, OfStream):
+                self._tell_of_stream(fact.number, fact.fact, brought or self._brought)
             else:
                 if not self._transport.is_shown:
                     self._show_frames()
                 self.frames.tell(fact, brought or self._brought)
+
+    def _tell_of_stream(self, number: int, fact: Said | Ended, brought: Bringer) -> None:
+        if isinstance(fact, Request):
+            story = self._streams[number] = Story(self.conn, self._book, number)
+            http2 = self.page.talk.http2 if self.page.talk else None
+            story.page.talk = http2.talks[number] if http2 else None
+        story = self._streams[number]
+        if not isinstance(fact, Ended):
+            story.tell([fact], brought)
+            return
+        what = What.RST if fact.code else What.FIN  # RFC 8441 section 5
+        story.take(TcpFact(what, self.conn, fact.side, fact.pos, fact.ts))
+        if fact.is_last:
+            self._streams.pop(number).finish(fact.pos, fact.ts)
 
     def _brought(self, pos: int) -> Sent | None:
         latest, sent = self._latest
@@ -160,7 +196,7 @@ class Story:
     def _attempt(self, request: Request | None) -> None:
         """The connection begins: at its SYN, or at the request where it carried others before."""
         page = self.page
-        if self.conn.syn is not None and self._requests <= 1:
+        if self.conn.syn is not None and self._requests <= 1 and page.stream is None:
             page.began = self.conn.syn
         elif request is not None:
             page.began = (request.pos, request.ts)
@@ -179,6 +215,7 @@ class Story:
                 book.encrypted.add(conn, self._tls, self._end, self.page.names)
         elif talk is not None:
             self.tell(talk.finish())
+            self._finish_streams(pos, ts)
             book.unreadable += talk.is_unreadable
             shown, ended = self._transport.is_shown, self._transport.has_ended
             if shown and self._lost:
@@ -204,7 +241,12 @@ class Story:
         asks = 0 if client is None and self.conn.handshake_seen else client
         talk = self.page.talk = Conversation(asks, keep=self._book.keep)
         self._transport.hold(fact for fact in facts if fact.what is What.EOF)
-        for fact in facts:
-            self.tell(talk.feed(fact.side, fact.data, fact.pos, fact.ts))
-        self._note_http2(talk)
+        held = (fact for fact in self._transport.held if fact.what is not What.EOF)
+        for fact in sorted([*facts, *held], key=lambda fact: fact.pos):
+            if fact.what is What.DATA:
+                self.tell(talk.feed(fact.side, fact.data, fact.pos, fact.ts))
+            else:
+                self._share(fact)
+            if talk.is_other and self._streams:
+                self._leave(fact.pos, fact.ts)
         self.finish(*self._stops)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from wsdiag.capture.tcp.streams import TcpFact, What
@@ -26,6 +26,11 @@ class Transport:
         self._page = page
         self._held: list[TcpFact] = []
         self._ended: list[int] = []  # sides
+
+    @property
+    def held(self) -> Sequence[TcpFact]:
+        """What happened while nobody asked for it."""
+        return self._held
 
     @property
     def has_ended(self) -> bool:
