@@ -131,6 +131,8 @@ class Transcript:
             if "name" not in row and (self._sees_states or self._repeats(row, pos)):
                 return False
             self._handshake(row, pos)
+            # The server sends a page, or says that it is well: who got that asked for no WebSocket.
+            return kind == "open" or not 200 <= row.get("code", 0) < 300
         elif anonymous and self._sees_states and kind in ("message", "close") and "dir" in row:
             return False
         elif "peer" in row:
