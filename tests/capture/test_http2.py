@@ -10,7 +10,7 @@ import craft_http2 as made
 import oracle
 import pytest
 from craft import C2S, S2C, Wire
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsdiag.capture.conversation import Conversation, Said
@@ -82,6 +82,7 @@ def test_each_stream_is_a_conversation() -> None:
     assert by_stream(told(SAID)) == HEARD
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=60))
 def test_however_the_bytes_come(sizes: list[int]) -> None:
     """Cut anywhere, also within heads, frames of HTTP/2 and frames of WebSockets."""
@@ -206,6 +207,7 @@ def test_what_is_broken_ends_the_reading(broken: bytes) -> None:
     assert talk.is_other
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([C2S, S2C]), st.binary(min_size=1, max_size=80))))
 def test_junk_is_no_crash(junk: list[tuple[int, bytes]]) -> None:
     talk = Conversation(C2S)

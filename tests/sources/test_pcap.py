@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from craft import ACK, C2S, FIN, RST, S2C, SYN, Wire, close, frame
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = sorted(ROOT.glob("fixtures/*/evidence/*.pcap*"))
+OVER_HTTP2 = ROOT / "fixtures/multiplexed-idle-cut/evidence/wire.pcapng"
 RECORDED = ROOT.parent / "shared" / "real-logs"
 STACK = RECORDED / "stack" / "stack.pcap"
 BEGIN = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)  # craft.START
@@ -464,12 +466,14 @@ TSHARK_FIELDS = (
 )
 
 
-def _tshark(path: Path) -> list[list[str]]:
-    columns = [part for field in TSHARK_FIELDS for part in ("-e", field)]
+def _tshark(
+    path: Path, wanted: str = "websocket || http", fields: Sequence[str] = TSHARK_FIELDS
+) -> list[list[str]]:
+    columns = [part for field in fields for part in ("-e", field)]
     done = subprocess.run(
         [
             *("tshark", "-r", str(path), "-o", "tcp.reassemble_out_of_order:TRUE"),
-            *("-Y", "websocket || http", "-T", "fields", *columns),
+            *("-Y", wanted, "-T", "fields", *columns),
         ],
         capture_output=True,
         text=True,
@@ -482,7 +486,7 @@ def _tshark(path: Path) -> list[list[str]]:
 @pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")
 @pytest.mark.parametrize(
     "path",
-    [*FIXTURES, *([STACK] if STACK.is_file() else [])],
+    [*(it for it in FIXTURES if it != OVER_HTTP2), *([STACK] if STACK.is_file() else [])],
     ids=lambda path: path.parts[-3] if path.parts[-2] == "evidence" else path.stem,
 )
 def test_frames_and_statuses_as_tshark_sees_them(path: Path) -> None:
@@ -505,6 +509,22 @@ def test_frames_and_statuses_as_tshark_sees_them(path: Path) -> None:
     asked = {answer for *_, answer, key, upgrade in seen if key or upgrade}
     wanted = {(int(pos), int(code)) for pos, _, code, *_ in seen if code and pos in asked}
     assert wanted <= set(upgrades.select("pos", "code").rows())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")
+def test_handshakes_over_http2_as_tshark_sees_them() -> None:
+    """It tells heads and streams; what WebSockets say on them it does not."""
+    heads = ("frame.number", "http2.streamid", "http2.headers.method", "http2.headers.status")
+    with collect(OVER_HTTP2) as found:
+        events = pcap.read(found.inputs[0], Config()).events
+    seen = _tshark(OVER_HTTP2, "http2.headers", heads)
+    asked = {stream: int(pos) for pos, stream, method, _ in seen if method == "CONNECT"}
+    answered = {(int(pos), int(code), of) for pos, of, _, code in seen if of in asked and code}
+    told = events.with_columns(stream=pl.col("conn").str.split("/").list.last())
+    tries, opens = (told.filter(kind=kind) for kind in ("attempt", "open"))
+    assert dict(tries.select("stream", "pos").iter_rows()) == asked
+    assert set(opens.select("pos", "code", "stream").iter_rows()) == answered
 
 
 @recorded

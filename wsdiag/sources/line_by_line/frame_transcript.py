@@ -40,6 +40,7 @@ _ANONYMOUS_KINDS = frozenset(
     {"close", "end", "error", "heartbeat_timeout", "message", "ping", "pong"}
 )
 _IDENTITY = {"conn", "peer"}
+_SUCCESS = range(200, 300)
 _IN_TRANSCRIPT = _ANONYMOUS_KINDS - {"error"}
 
 
@@ -132,7 +133,7 @@ class Transcript:
                 return False
             self._handshake(row, pos)
             # The server sends a page, or says that it is well: who got that asked for no WebSocket.
-            return kind == "open" or not 200 <= row.get("code", 0) < 300
+            return kind == "open" or row.get("code") not in _SUCCESS
         elif anonymous and self._sees_states and kind in ("message", "close") and "dir" in row:
             return False
         elif "peer" in row:
