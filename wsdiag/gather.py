@@ -163,7 +163,7 @@ def _readings(inputs: Sequence[InputFile], config: Config) -> tuple[list[Reading
 
 def _runs(inputs: Sequence[InputFile], config: Config) -> Iterator[dict[str, Reading]]:
     """The readings of files that may be of one capture, by name: together those that are."""
-    for group in sources.in_turn(inputs, config):
+    for group in sources.in_turn(inputs):
         rest = group
         while len(rest) > 1 and not progress.current().stopped:
             told = sources.read_in_turn(rest, config)

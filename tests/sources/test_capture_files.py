@@ -96,7 +96,7 @@ def test_captures_of_two_places_are_two(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(talk().pcap())
     with collect([str(tmp_path)]) as found:
         items = found.inputs
-        assert [len(group) for group in sources.in_turn(items, Config())] == [2]
+        assert [len(group) for group in sources.in_turn(items)] == [2]
         assert len(sources.read_in_turn(items, Config())) == 1
 
 
@@ -110,4 +110,4 @@ def test_other_names_are_other_captures(tmp_path: Path) -> None:
     (tmp_path / "client.pcap").write_bytes(craft.pcap(wire.packets[:9]))
     (tmp_path / "server.pcap").write_bytes(craft.pcap(wire.packets[9:]))
     with collect([str(tmp_path)]) as found:
-        assert sources.in_turn(found.inputs, Config()) == []
+        assert sources.in_turn(found.inputs) == []

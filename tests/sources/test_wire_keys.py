@@ -6,8 +6,10 @@ import shutil
 import struct
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from wsdiag import sources
 from wsdiag.capture.packets.records import Notes, records
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile, Reading
@@ -15,6 +17,8 @@ from wsdiag.sources import pcap
 from wsdiag.sources.wire import tshark
 
 WIRE = Path(__file__).parents[2] / "fixtures/encrypted-idle-cut/evidence/wire.pcapng"
+
+KEYS = struct.pack("<I", 10)  # the type of the block that holds them
 
 needs_tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 
@@ -48,6 +52,43 @@ def test_keys_in_the_capture_or_beside_it_open_the_same(tmp_path: Path) -> None:
     assert inside.events.equals(beside.events)
     counted = dict(inside.events["kind"].cast(str).value_counts().iter_rows())
     assert counted == {"attempt": 7, "open": 7, "message": 30, "close": 8, "end": 14}
+
+
+def split(folder: Path, at: int, *, bare: bool) -> list[InputFile]:
+    """The capture in two files, as dumpcap -b writes them: the keys in the first, or in none."""
+    data, offset, heads, packets = WIRE.read_bytes(), 0, list[bytes](), list[bytes]()
+    while offset < len(data):
+        kind, size = struct.unpack_from("<II", data, offset)
+        block = data[offset : offset + size]
+        if kind == 6:
+            packets.append(block)
+        elif not (bare and kind == 10):
+            heads.append(block)
+        offset += size
+    items = []
+    for number, some in enumerate((packets[:at], packets[at:]), 1):
+        begin = heads if number == 1 else [head for head in heads if head[:4] != KEYS]
+        path = folder / f"wire_0000{number}.pcapng"
+        path.write_bytes(b"".join([*begin, *some]))
+        items.append(InputFile(name=path.name, path=path, sha256="", bytes=path.stat().st_size))
+    return items
+
+
+@needs_tshark
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_connection_goes_on_in_the_next_file(tmp_path: Path, beside: bool) -> None:
+    """The keys of its handshake open it there as well."""
+    _, keys = apart(tmp_path)
+    folder = tmp_path / "files"
+    folder.mkdir()
+    items = split(folder, 40, bare=beside)
+    assert [len(group) for group in sources.in_turn(items)] == [2]
+    told = sources.read_in_turn(items, Config(keylog=str(keys) if beside else None))
+    assert [reading.remarks for reading in told] == [(), ()]
+    one, two = (reading.events.lazy().collect().drop("source") for reading in told)
+    parts = pl.concat([one, two.with_columns(pl.col("pos") + 40)])
+    assert len(one)
+    assert parts.equals(read(WIRE).events.drop("source"))
 
 
 @needs_tshark

@@ -71,10 +71,9 @@ def undated(item: InputFile, positions: Sequence[int], config: Config) -> set[in
     return {pos for pos, text in told if not text_log.is_dated(text, config.formats)}
 
 
-def in_turn(items: Sequence[InputFile], config: Config) -> list[list[InputFile]]:
-    """The inputs that may be files of one capture, for `read_in_turn`; not where keys are to open
-    what they hold."""
-    return [] if config.keylog else pcap.in_turn(items)
+def in_turn(items: Sequence[InputFile]) -> list[list[InputFile]]:
+    """The inputs that may be files of one capture, for `read_in_turn`."""
+    return pcap.in_turn(items)
 
 
 def read_in_turn(items: Sequence[InputFile], config: Config) -> list[Reading]:

@@ -53,7 +53,7 @@ def read(item: InputFile, config: Config) -> Reading:
     if book.keyed:
         from wsdiag.sources.wire import keyed
 
-        remarks += keyed.read(item.path, book.keyed, keys)
+        remarks += keyed.read([item.path], book.keyed, keys)
     give_back()
     events = book.frame()
     give_back()
@@ -76,29 +76,18 @@ def in_turn(items: Sequence[InputFile]) -> list[list[InputFile]]:
 
 def read_in_turn(items: Sequence[InputFile], config: Config) -> list[Reading]:
     """Readings of the first of these files, and of those that go on where the one before ends: in
-    them connections go on, too. Where keys are in them, each is read by itself."""
-    far, notebook = progress.current(), contents.current()
-    book, told, starts = Book(items[0].name, notebook), list[Notes](), list[int]()
-    reader = CaptureReader(book)
-    for item in items:
-        with item.path.open("rb") as file:
-            if told and (far.stopped or not _goes_on(file, told[-1])):
-                break
-            if notebook is not None:
-                notebook.forget(item.name)
-            far.begin(item.name)
-            starts.append(reader.packets)
-            book.begins.append((reader.packets, item.name))
-            told.append(Notes())
-            _indexes[item] = reader.read(file, told[-1])
-        if far.is_cut:
-            told[-1].remarks.append("interrupted: it was not read to its end")
-        far.end(item.path.stat().st_size)
-        if told[-1].keys:
-            break
-    if told[-1].keys:
-        return [read(item, config) for item in items[: len(told)]]
-    reader.finish()
+    them connections go on, too."""
+    keys, remarks = _keys(config)
+    told, starts, book = _read_on(items, opening=bool(keys))
+    if book.keyed is None and any(notes.keys for notes in told):  # they stand in the files
+        items = items[: len(told)]
+        progress.current().total += sum(item.path.stat().st_size for item in items)
+        told, starts, book = _read_on(items, opening=True)
+    if book.keyed:
+        from wsdiag.sources.wire import keyed
+
+        keys += b"".join(notes.keys for notes in told)
+        remarks += keyed.read([item.path for item in items[: len(told)]], book.keyed, keys)
     give_back()
     events = book.frame()
     give_back()
@@ -109,11 +98,37 @@ def read_in_turn(items: Sequence[InputFile], config: Config) -> list[Reading]:
             notes,
             events.filter((pos > before) & (pos <= until)).with_columns(pos - before),
             book if number == last else None,
+            *(remarks if number == last else ()),
         )
         for number, (item, notes, (before, until)) in enumerate(
-            zip(items, told, pairwise([*starts, reader.packets]), strict=False)
+            zip(items, told, pairwise(starts), strict=False)
         )
     ]
+
+
+def _read_on(items: Sequence[InputFile], *, opening: bool) -> tuple[list[Notes], list[int], Book]:
+    """The first of these files and those that continue it, read as one: the notes on each, how many
+    packets were before each and are in all, and the book of them."""
+    far, notebook = progress.current(), contents.current()
+    book, told, starts = Book(items[0].name, notebook), list[Notes](), [0]
+    book.keyed = [] if opening else None
+    reader = CaptureReader(book)
+    for item in items:
+        with item.path.open("rb") as file:
+            if told and (far.stopped or not _goes_on(file, told[-1])):
+                break
+            if notebook is not None:
+                notebook.forget(item.name)
+            far.begin(item.name)
+            book.begins.append((reader.packets, item.name))
+            told.append(Notes())
+            _indexes[item] = reader.read(file, told[-1])
+        starts.append(reader.packets)
+        if far.is_cut:
+            told[-1].remarks.append("interrupted: it was not read to its end")
+        far.end(item.path.stat().st_size)
+    reader.finish()
+    return told, starts, book
 
 
 def _goes_on(file: BufferedReader, before: Notes) -> bool:
@@ -146,7 +161,7 @@ def opened(item: InputFile, config: Config) -> list[TcpFact]:
     from wsdiag.sources.wire import keyed
 
     return [
-        fact for facts in keyed.opened(item.path, book.keyed, keys)[0].values() for fact in facts
+        fact for facts in keyed.opened([item.path], book.keyed, keys)[0].values() for fact in facts
     ]
 
 

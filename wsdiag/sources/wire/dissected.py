@@ -113,7 +113,7 @@ def _layers(path: Path, pos: int, ends: tuple[Endpoint, Endpoint], keys: bytes) 
     with TemporaryDirectory(prefix="wsdiag-") as folder:
         part = Path(folder) / "connection.pcapng"
         with path.open("rb") as file, part.open("wb") as out:
-            places = cut(file, {ends: 0, ends[::-1]: 0}, keys, out, last=pos)
+            places = cut([file], {ends: 0, ends[::-1]: 0}, keys, out, last=pos)
         number = places.pos.index(pos) + 1
         capture = pyshark.FileCapture(
             str(part),

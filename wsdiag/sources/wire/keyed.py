@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from io import BufferedReader
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,16 +17,18 @@ Opened = dict[Locked, list[TcpFact]]
 """What was found in TLS, by connection: its bytes, and that a side is done."""
 
 
-def read(path: Path, stories: Sequence[Locked], keys: bytes) -> list[str]:
-    """Read stories in TLS from the capture they are of; remarks on what hinders it."""
-    told, hindered = opened(path, stories, keys)
+def read(paths: Sequence[Path], stories: Sequence[Locked], keys: bytes) -> list[str]:
+    """Read stories in TLS from the files of the capture they are of; remarks on what hinders it."""
+    told, hindered = opened(paths, stories, keys)
     for story in stories:
         story.reveal(told.get(story, []))
     return hindered
 
 
-def opened(path: Path, stories: Sequence[Locked], keys: bytes) -> tuple[Opened, list[str]]:
-    """What is in the TLS of stories from this capture; remarks on what hinders it."""
+def opened(
+    paths: Sequence[Path], stories: Sequence[Locked], keys: bytes
+) -> tuple[Opened, list[str]]:
+    """What is in the TLS of stories from the files of one capture; remarks on what hinders it."""
     lanes, of_lane = dict[tuple[Endpoint, Endpoint], int](), list[list[Locked]]()
     for story in sorted(stories, key=lambda story: story.conn.begun):
         one, other = story.conn.ends
@@ -39,8 +42,8 @@ def opened(path: Path, stories: Sequence[Locked], keys: bytes) -> tuple[Opened, 
         tshark.found()
         with TemporaryDirectory(prefix="wsdiag-") as folder:
             part = Path(folder) / "tls.pcapng"
-            with path.open("rb") as file, part.open("wb") as out:
-                places = cut(file, lanes, keys, out)
+            with part.open("wb") as out:
+                places = cut(_each(paths), lanes, keys, out)
             for number, data, is_over in tshark.opened(part, ports):
                 pos, ts, lane = (column[number - 1] for column in places)
                 story = [it for it in of_lane[lane] if it.conn.begun <= pos][-1]
@@ -53,3 +56,9 @@ def opened(path: Path, stories: Sequence[Locked], keys: bytes) -> tuple[Opened, 
     except tshark.Unusable as problem:
         hindered.append(f"the keys of TLS are at hand but not used: {problem}")
     return told, hindered
+
+
+def _each(paths: Sequence[Path]) -> Iterator[BufferedReader]:
+    for path in paths:
+        with path.open("rb") as file:
+            yield file
