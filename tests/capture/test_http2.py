@@ -43,7 +43,8 @@ def _words(fact: Said | Ended) -> str:
     if isinstance(fact, Response):
         return f"{fact.status} {fact.explanation()}".strip()
     if isinstance(fact, Ended):
-        return f"{'server' if fact.side else 'client'} ends {fact.code}"
+        how = None if fact.code is None else fact.error
+        return f"{'server' if fact.side else 'client'} ends {how}"
     return f"{fact.opcode} {fact.payload.decode('latin-1')}" if isinstance(fact, Frame) else ""
 
 
@@ -165,15 +166,16 @@ def test_a_refusal_comes_with_its_body() -> None:
     body = (S2C, made.data(b"token ") + made.data(b"expired", last=True))
     no_error = (S2C, made.frame(made.RESET, bytes(4)))
     refused = [(1, ASKED), (1, "403 token expired"), (1, "server ends None")]
-    assert told([*asked, body, no_error]) == [*refused, (1, "server ends 0")]
+    assert told([*asked, body, no_error]) == [*refused, (1, "server ends NO_ERROR")]
     assert told(asked) == [(1, ASKED), (1, "403")]
     assert told(asked, finish=False) == [(1, ASKED)]
 
 
 def test_a_reset_ends_a_stream_for_both() -> None:
-    cancel = made.frame(made.RESET, (8).to_bytes(4))
+    cancel, odd = (made.frame(made.RESET, code.to_bytes(4)) for code in (8, 99))
     sent = [*opened(1), (C2S, cancel), (S2C, made.data(PONG)), (S2C, cancel)]
-    assert told(sent) == [(1, ASKED), (1, "200"), (1, "client ends 8")]
+    assert told(sent) == [(1, ASKED), (1, "200"), (1, "client ends CANCEL")]
+    assert told([*opened(1), (S2C, odd)])[-1] == (1, "server ends 99")
 
 
 @pytest.mark.parametrize("offer", [b"", b"\0\x08\0\0\0\0", b"\0\3\0\0\0\1"])

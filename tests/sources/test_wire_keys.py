@@ -92,6 +92,20 @@ def test_a_connection_goes_on_in_the_next_file(tmp_path: Path, beside: bool) -> 
 
 
 @needs_tshark
+def test_excerpts_tell_what_was_inside(tmp_path: Path) -> None:
+    """Also in the second file, whose packets have numbers of their own."""
+    item = InputFile(name="wire.pcapng", path=WIRE, sha256="", bytes=0)
+    closes = pcap.read(item, Config()).events.filter(kind="close")["pos"].to_list()
+    told = pcap.excerpt(item, closes)
+    assert all("TLS encrypted data" in text and "WebSocket Close" in text for text in told.values())
+    items = split(tmp_path, 40, bare=False)
+    sources.read_in_turn(items, Config())
+    later = [pos - 40 for pos in closes if pos > 40]
+    inside = [text.partition(" bytes: ")[2] for text in pcap.excerpt(items[1], later).values()]
+    assert inside == [told[pos + 40].partition(" bytes: ")[2] for pos in later]
+
+
+@needs_tshark
 def test_rows_point_at_the_packets_of_the_capture() -> None:
     events, notes = read(WIRE).events, Notes()
     with WIRE.open("rb") as file:

@@ -57,7 +57,7 @@ def packets(
                     flags[segment.pos] = _flags(segment)
                 yield segment
 
-    for pos, text in _happenings(segments()):
+    for pos, text in _happenings(follow(segments())):
         said[pos].append(text)
     told = {}
     for pos in sorted(heads):
@@ -80,10 +80,18 @@ def _flags(segment: Segment) -> str:
     return " ".join(("TCP", *names))
 
 
-def _happenings(segments: Iterable[Segment]) -> Iterator[tuple[int, str]]:
+def inside(opened: Iterable[TcpFact]) -> dict[int, str]:
+    """What was in the TLS of each packet, where keys `opened` it; raw: redact it."""
+    said = defaultdict[int, list[str]](list)
+    for pos, text in _happenings(opened):
+        said[pos].append(text)
+    return {pos: ", ".join(texts) for pos, texts in said.items()}
+
+
+def _happenings(facts: Iterable[TcpFact]) -> Iterator[tuple[int, str]]:
     talks: dict[Connection, Conversation] = {}
     encrypted: dict[Connection, Tls] = {}
-    for fact in follow(segments):
+    for fact in facts:
         conn = fact.conn
         if conn not in talks:
             talks[conn] = Conversation(0 if conn.handshake_seen else None)
@@ -139,8 +147,7 @@ def _words(fact: Said | Ended, client: int | None) -> str:
         return f"{version} {fact.status} {fact.phrase}{body}".rstrip()
     if isinstance(fact, Ended):
         by = "client" if fact.side == client else "server"
-        what = "END_STREAM" if fact.code is None else f"RST_STREAM, error {fact.code}"
-        return f"HTTP/2 {what} by the {by}"
+        return f"{'END_STREAM' if fact.code is None else f'RST_STREAM {fact.error}'} by the {by}"
     if not isinstance(fact, Frame):
         return ""
     words = ["WebSocket", NAMES.get(fact.opcode, f"opcode {fact.opcode}")]

@@ -37,8 +37,13 @@ one capture; times of packets beside one another may be a little out of order.""
 MAX_KEYS = 64 * 1024**2
 """Bytes of a key log that are taken."""
 
-# What was learned of a capture when it was read serves its excerpts, as long as it is an input.
+MAX_OPENED = 64 * 1024**2
+"""Bytes that keys opened and that are kept for excerpts."""
+
+# What was learned of a capture when it was read serves its excerpts, as long as it is an input:
+# whose its packets are, what keys opened and how many packets were in the files before.
 _indexes = WeakKeyDictionary[InputFile, Index]()
+_opened = WeakKeyDictionary[InputFile, tuple[list[TcpFact], int]]()
 _NUMBERS = re.compile(r"[-_.T]?\d+")
 
 
@@ -50,10 +55,7 @@ def sniff(head: bytes, name: str) -> float:
 def read(item: InputFile, config: Config) -> Reading:
     """The WebSocket connections of a capture."""
     notes, book, keys, remarks = _with_keys(item, config)
-    if book.keyed:
-        from wsdiag.sources.wire import keyed
-
-        remarks += keyed.read([item.path], book.keyed, keys)
+    remarks += _reveal([item], [0], book, keys)
     give_back()
     events = book.frame()
     give_back()
@@ -83,11 +85,8 @@ def read_in_turn(items: Sequence[InputFile], config: Config) -> list[Reading]:
         items = items[: len(told)]
         progress.current().total += sum(item.path.stat().st_size for item in items)
         told, starts, book = _read_on(items, opening=True)
-    if book.keyed:
-        from wsdiag.sources.wire import keyed
-
-        keys += b"".join(notes.keys for notes in told)
-        remarks += keyed.read([item.path for item in items[: len(told)]], book.keyed, keys)
+    keys += b"".join(notes.keys for notes in told)
+    remarks += _reveal(items[: len(told)], starts, book, keys)
     give_back()
     events = book.frame()
     give_back()
@@ -129,6 +128,24 @@ def _read_on(items: Sequence[InputFile], *, opening: bool) -> tuple[list[Notes],
         far.end(item.path.stat().st_size)
     reader.finish()
     return told, starts, book
+
+
+def _reveal(
+    items: Sequence[InputFile], starts: Sequence[int], book: Book, keys: bytes
+) -> list[str]:
+    """Read what keys open in the files of one capture; `starts`: the packets before each. Returns
+    remarks on what hinders it."""
+    if not book.keyed:
+        return []
+    from wsdiag.sources.wire import keyed
+
+    told, hindered = keyed.opened([item.path for item in items], book.keyed, keys)
+    for story in book.keyed:
+        story.reveal(told.get(story, []))
+    facts = [fact for of_story in told.values() for fact in of_story]
+    if sum(fact.size for fact in facts) <= MAX_OPENED:
+        _opened.update((item, (facts, before)) for item, before in zip(items, starts, strict=False))
+    return hindered
 
 
 def _goes_on(file: BufferedReader, before: Notes) -> bool:
@@ -210,5 +227,9 @@ def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict
     give_back()
     with item.path.open("rb") as file:
         told = describe.packets(file, wanted, _indexes.get(item))
+    facts, before = _opened.get(item, ([], 0))
+    for pos, text in describe.inside(facts).items():
+        if pos - before in told:
+            told[pos - before] += f": {text}"
     give_back()
     return told

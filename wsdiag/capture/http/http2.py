@@ -20,6 +20,13 @@ MAX_HEAD = 256 * 1024
 MAX_TABLE = 1024 * 1024
 """Bytes of heads that one side may refer to; both agree on how many, mostly 4 or 64 KiB."""
 
+ERRORS = (
+    *("NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT"),
+    *("STREAM_CLOSED", "FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR"),
+    *("CONNECT_ERROR", "ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED"),
+)
+"""Why a stream is reset, by code (RFC 9113 section 7)."""
+
 _HEAD_BYTES = 9
 _DATA, _HEADERS, _RESET, _SETTINGS, _PROMISE, _CONTINUATION = 0, 1, 3, 4, 5, 9
 _HEADS = {_HEADERS, _PROMISE, _CONTINUATION}
@@ -46,6 +53,12 @@ class Ended(NamedTuple):
     is_last: bool
     pos: int
     ts: int
+
+    @property
+    def error(self) -> str:
+        """The name of the error; its number where it has none."""
+        code = self.code or 0
+        return ERRORS[code] if code < len(ERRORS) else str(code)
 
 
 class Part(NamedTuple):

@@ -1,4 +1,4 @@
-"""Connections in TLS whose keys are at hand: opened by tshark, and then read like any other."""
+"""Connections in TLS whose keys are at hand, opened by tshark to be read like any other."""
 
 from __future__ import annotations
 
@@ -15,14 +15,6 @@ from wsdiag.sources.wire.book import Locked
 
 Opened = dict[Locked, list[TcpFact]]
 """What was found in TLS, by connection: its bytes, and that a side is done."""
-
-
-def read(paths: Sequence[Path], stories: Sequence[Locked], keys: bytes) -> list[str]:
-    """Read stories in TLS from the files of the capture they are of; remarks on what hinders it."""
-    told, hindered = opened(paths, stories, keys)
-    for story in stories:
-        story.reveal(told.get(story, []))
-    return hindered
 
 
 def opened(
