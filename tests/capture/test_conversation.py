@@ -10,8 +10,9 @@ from craft import ACK, C2S, FIN, PSH, S2C, SYN, Wire, close, frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsdiag.capture.conversation import Conversation, Fact
+from wsdiag.capture.conversation import Conversation
 from wsdiag.capture.http.http1 import Request, Response
+from wsdiag.capture.multiplexed import Fact
 from wsdiag.capture.packets.records import Notes, records
 from wsdiag.capture.packets.segments import segments
 from wsdiag.capture.tcp.streams import What, follow

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from wsdiag.capture.conversation import Conversation, Fact
+from wsdiag.capture.conversation import Conversation
 from wsdiag.capture.http.http1 import Response
+from wsdiag.capture.multiplexed import Fact
 from wsdiag.capture.packets.records import Notes, records
 from wsdiag.capture.packets.segments import segments
 from wsdiag.capture.tcp.streams import Connection, What, follow

@@ -13,10 +13,10 @@ from craft import C2S, S2C, Wire
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsdiag.capture.conversation import Conversation, Said
+from wsdiag.capture.conversation import Conversation
 from wsdiag.capture.http.http1 import Request, Response
 from wsdiag.capture.http.http2 import MAX_HEAD, Ended
-from wsdiag.capture.multiplexed import OfStream
+from wsdiag.capture.multiplexed import OfStream, Said
 from wsdiag.capture.packets.records import Notes
 from wsdiag.capture.websocket.protocol import Frame
 from wsdiag.sources.wire.book import Book

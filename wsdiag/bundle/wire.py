@@ -16,8 +16,9 @@ from typing import BinaryIO, NamedTuple
 
 from wsdiag import redact
 from wsdiag.bundle.stream import Talk, Taped, place
-from wsdiag.capture.conversation import Conversation, Fact
+from wsdiag.capture.conversation import Conversation
 from wsdiag.capture.http.http1 import Request
+from wsdiag.capture.multiplexed import Fact
 from wsdiag.capture.packets.numbers import ETHERNET, TCP
 from wsdiag.capture.packets.records import (
     ENHANCED,

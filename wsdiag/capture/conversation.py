@@ -22,15 +22,10 @@ from wsdiag.capture.http.http1 import (
     UnreadableError,
 )
 from wsdiag.capture.http.http2 import PREFACE, Http2
-from wsdiag.capture.multiplexed import Multiplexed, OfStream
+from wsdiag.capture.multiplexed import Fact, Multiplexed, OfStream
 from wsdiag.capture.websocket.deflate import Deflate, negotiated
 from wsdiag.capture.websocket.frame_reader import Reader
-from wsdiag.capture.websocket.protocol import Frame, Message
 from wsdiag.capture.websocket.trials import FRAGMENT_STARTS, FRAME_STARTS, Trials
-
-Said = Request | Response | Frame | Message
-
-Fact = Said | OfStream
 
 MakeReader = Callable[[int, bool, Deflate | None], Reader]
 """Side, whether it is the client's, what was negotiated."""
@@ -58,7 +53,7 @@ class Conversation:
         self.is_other = False  # neither HTTP nor WebSocket: nothing more is read
         self.is_tls = False
         self.is_unreadable = False  # HTTP that h11 does not take
-        self.http2: Multiplexed | None = None
+        self.http2: Multiplexed[Conversation] | None = None
         self._request: Request | None = None  # the one that waits for its answer
         self._asking: RequestReader | None = None
         self._answering: ResponseReader | None = None
@@ -233,7 +228,7 @@ class Conversation:
         return talk
 
     def _hear_http2(
-        self, http2: Multiplexed, side: int, data: bytes, pos: int, ts: int
+        self, http2: Multiplexed[Conversation], side: int, data: bytes, pos: int, ts: int
     ) -> list[OfStream]:
         told = http2.feed(side, data, pos, ts)
         if http2.is_over:

@@ -8,10 +8,10 @@ from io import BufferedIOBase
 
 import numpy as np
 
-from wsdiag.capture.conversation import Conversation, Fact, Said
+from wsdiag.capture.conversation import Conversation
 from wsdiag.capture.http.http1 import Request, Response
 from wsdiag.capture.http.http2 import Ended
-from wsdiag.capture.multiplexed import OfStream
+from wsdiag.capture.multiplexed import Fact, OfStream, Said
 from wsdiag.capture.packets.headers import decode
 from wsdiag.capture.packets.index import Index, indexed
 from wsdiag.capture.packets.records import Notes, Record

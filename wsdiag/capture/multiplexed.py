@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from wsdiag.capture.http.http1 import Request, Response
 from wsdiag.capture.http.http2 import Ended, Http2, Part, Sent
+from wsdiag.capture.websocket.protocol import Frame, Message
 
-if TYPE_CHECKING:
-    from wsdiag.capture.conversation import Conversation, Fact, Said
+Said = Request | Response | Frame | Message
 
 
 class OfStream(NamedTuple):
@@ -20,13 +20,29 @@ class OfStream(NamedTuple):
     fact: Said | Ended
 
 
-class Multiplexed:
+Fact = Said | OfStream
+
+
+class Talk(Protocol):
+    """What reads one WebSocket."""
+
+    def feed(self, side: int, data: bytes, pos: int, ts: int, /) -> list[Fact]:
+        """Take bytes that `side` sent, in order; what they complete."""
+
+    def opened(self, answer: Response, /) -> list[Fact]:
+        """It begins with this answer; what waited for it."""
+
+
+OneTalk = TypeVar("OneTalk", bound=Talk)
+
+
+class Multiplexed(Generic[OneTalk]):
     """One connection over HTTP/2. `talks`: by stream, each WebSocket that is not over; `begin`
     makes one of a request.
     """
 
-    def __init__(self, http2: Http2, begin: Callable[[Request], Conversation]) -> None:
-        self.talks: dict[int, Conversation] = {}
+    def __init__(self, http2: Http2, begin: Callable[[Request], OneTalk]) -> None:
+        self.talks: dict[int, OneTalk] = {}
         self._http2, self._begin = http2, begin
 
     @property

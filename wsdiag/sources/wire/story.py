@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from wsdiag.capture.conversation import Conversation, Fact, Said
+from wsdiag.capture.conversation import Conversation
 from wsdiag.capture.http.http1 import Request, Response
 from wsdiag.capture.http.http2 import Ended
-from wsdiag.capture.multiplexed import OfStream
+from wsdiag.capture.multiplexed import Fact, OfStream, Said
 from wsdiag.capture.tcp.flow import Sent
 from wsdiag.capture.tcp.streams import Connection, TcpFact, What
 from wsdiag.capture.tls import ALERTS, FATAL, Tls
