@@ -275,6 +275,19 @@ def test_each_websocket_is_a_connection() -> None:
     assert set(events["peer"].drop_nulls()) == {"10.0.0.1:40000"}
 
 
+@pytest.mark.parametrize(
+    ("side", "code", "told"),
+    [(S2C, 13, ["RST_STREAM HTTP_1_1_REQUIRED", "rst"]), (C2S, 8, ["rst"]), (S2C, 0, ["fin"])],
+)
+def test_a_reset_before_the_answer(side: int, code: int, told: list[str]) -> None:
+    """By the server with an error it is a refusal."""
+    client = made.Side()
+    asked = [(C2S, made.GREETING), (S2C, made.settings()), (C2S, client.head(*made.ASKING))]
+    events = read(begun([*asked, (side, made.frame(made.RESET, code.to_bytes(4)))])).events
+    assert events["reason"].drop_nulls().to_list() == told
+    assert len(events.filter(kind="rejected")) == len(told) - 1
+
+
 def test_behind_a_gap_nothing_is_guessed() -> None:
     wire = begun(opened(1))
     wire.sent[C2S] += 5

@@ -6,6 +6,7 @@ from typing import Any
 
 from wsdiag.capture.http.handshake import broken_rules, credential, trace
 from wsdiag.capture.http.http1 import Request, Response
+from wsdiag.capture.http.http2 import Ended
 from wsdiag.event import Kind
 from wsdiag.sources.wire.book import Book
 from wsdiag.sources.wire.page import Page, took
@@ -51,6 +52,12 @@ def answered(page: Page, answer: Response) -> None:
     if what is Kind.OPEN:
         for rule in broken_rules(answer):
             page.row(Kind.ERROR, side, answer.pos, answer.ts, reason=rule)
+
+
+def reset(page: Page, ended: Ended) -> None:
+    """A server that takes requests for WebSockets over HTTP/2 resets the stream of one."""
+    told = {"reason": f"RST_STREAM {ended.error}", "peer": page.peer}
+    page.row(Kind.REJECTED, ended.side, ended.pos, ended.ts, **told)
 
 
 def _note_handshake(page: Page, answer: Response) -> None:

@@ -169,6 +169,8 @@ class Story:
         if not isinstance(fact, Ended):
             story.tell([fact], brought)
             return
+        if fact.code and story._awaiting and fact.side != self.client:
+            http.reset(story.page, fact)
         what = What.RST if fact.code else What.FIN  # RFC 8441 section 5
         story.take(TcpFact(what, self.conn, fact.side, fact.pos, fact.ts))
         if fact.is_last:
