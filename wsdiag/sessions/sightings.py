@@ -111,7 +111,7 @@ class Families:
 
     A family holds one life only: two keys, or two named lives in one log, are two connections.
     In a capture both legs of a proxied connection may be seen, whose clients have two addresses:
-    two of one address are two connections, as HTTP/2 carries them.
+    two of one address are two connections, as HTTP/2 carries them, which knows no keys.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Families:
                 {one.source} if one.names_a_life else set(),
             )
             is_wire = one.vantage == "network"
-            legs = {(one.source, one.peer)} if is_wire and one.peer else set()
+            legs = {(one.source, one.peer)} if is_wire and one.peer and not one.key else set()
             logs = {} if is_wire else {one.source: one}
             self._families[one.node] = Family(keys, lives, legs, logs, one.alive, one.ended)
 
