@@ -9,7 +9,7 @@ from sightings import START, seen
 from wsdiag.connections.left_apart import SAME_MOMENT
 from wsdiag.sessions.beginnings import Beginnings
 from wsdiag.sessions.by_time import clear_endings, clear_pairs
-from wsdiag.sessions.names import apart
+from wsdiag.sessions.lifecycle import apart
 from wsdiag.sessions.sightings import Families, Sighting, contradict
 
 

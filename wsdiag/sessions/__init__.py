@@ -19,7 +19,8 @@ import polars as pl
 
 from wsdiag.event import ordered
 from wsdiag.sessions.joins import join
-from wsdiag.sessions.names import name, split
+from wsdiag.sessions.lives import split
+from wsdiag.sessions.names import name
 from wsdiag.sessions.routine import SLICE, telling
 from wsdiag.sessions.sightings import NEVER, Node, Sighting, nodes, sightings
 from wsdiag.sessions.ties import tied

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from wsdiag.sessions.beginnings import MICROSECOND, Beginnings
-from wsdiag.sessions.names import SAME_OPEN, apart
+from wsdiag.sessions.lifecycle import SAME_OPEN, apart
 from wsdiag.sessions.sightings import (
     ADJACENT,
     NEVER,

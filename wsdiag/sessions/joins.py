@@ -16,7 +16,7 @@ from wsdiag.sessions.by_time import (
     nobody_nearer,
 )
 from wsdiag.sessions.keys import of_one_key
-from wsdiag.sessions.names import apart
+from wsdiag.sessions.lifecycle import apart
 from wsdiag.sessions.only_pairs import only_pairs
 from wsdiag.sessions.same_requests import same_requests
 from wsdiag.sessions.sightings import (

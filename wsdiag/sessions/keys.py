@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
 
-from wsdiag.sessions.names import apart
+from wsdiag.sessions.lifecycle import apart
 from wsdiag.sessions.only_pairs import only_pairs
 from wsdiag.sessions.sightings import Families, Sighting
 

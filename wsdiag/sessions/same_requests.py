@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 
-from wsdiag.sessions.names import SAME_OPEN
+from wsdiag.sessions.lifecycle import SAME_OPEN
 from wsdiag.sessions.sightings import NEVER, Families, Sighting, possible
 
 COVERED = 0.9

@@ -14,7 +14,7 @@ import polars as pl
 from wsdiag.connections.codes import LOCAL_CODES
 from wsdiag.connections.left_apart import SAME_MOMENT
 from wsdiag.event import BEGIN, NAMELESS
-from wsdiag.sessions.names import LIFECYCLE, apart
+from wsdiag.sessions.lifecycle import LIFECYCLE, apart
 from wsdiag.sessions.routine import SLICE, routine_nodes
 
 ALIVE = ("open", "message", "ping", "pong")

@@ -9,7 +9,7 @@ import polars as pl
 
 from wsdiag.connections.left_apart import SAME_MOMENT
 from wsdiag.event import NAMELESS
-from wsdiag.sessions.names import SAME_OPEN
+from wsdiag.sessions.lifecycle import SAME_OPEN
 from wsdiag.sessions.same_requests import ANSWERED, NUMBERED, WRONG
 
 

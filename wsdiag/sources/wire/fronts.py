@@ -8,7 +8,7 @@ at once, and both legs end at once. Where two fit, none is taken.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,9 @@ AT_ONCE_US = 50_000
 
 MOST = 20_000
 """Beyond so many encrypted connections no legs are looked for."""
+
+CROWD = 100
+"""Where more of them end at one moment, it tells nothing: to try each with each would take long."""
 
 _LOOPBACK = ("127.", "[::1]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,11 +64,10 @@ def rows(events: pl.DataFrame, fronts: Sequence[Front]) -> list[dict[str, object
     times = [front.end[3] for front in ended]
     fitting = list[tuple[_Back, Front]]()
     for back in _backs(events):
-        at = bisect_left(times, back.ended - AT_ONCE_US)
-        while at < len(times) and times[at] <= back.ended + AT_ONCE_US:
-            if _fits(back, ended[at]):
-                fitting.append((back, ended[at]))
-            at += 1
+        since = bisect_left(times, back.ended - AT_ONCE_US)
+        until = bisect_right(times, back.ended + AT_ONCE_US)
+        if until - since <= CROWD:
+            fitting += ((back, front) for front in ended[since:until] if _fits(back, front))
     of_back, of_front = defaultdict[str, int](int), defaultdict[str, int](int)
     for back, front in fitting:
         of_back[back.conn] += 1
