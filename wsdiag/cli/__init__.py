@@ -47,10 +47,9 @@ from wsdiag.cli.streams import (
 )
 from wsdiag.progress import Progress
 
-# polars' allocator keeps what was freed for ten seconds, and four arenas for each processor, each
-# with its own remains: in a short run that doubles the memory. It looks here once, when polars is
-# imported (jemalloc(3), TUNING).
-os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:2,dirty_decay_ms:100,muzzy_decay_ms:0")
+# polars' allocator keeps what was freed for ten seconds: in a short run that doubles the memory. It
+# looks here once, when polars is imported (jemalloc(3), TUNING).
+os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:100,muzzy_decay_ms:0")
 # numpy's linear algebra, of which next to nothing is used, would begin with threads that wait by
 # turning round: a tenth of a small run.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
