@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
 import polars as pl
 
+from wsdiag.capture.packets.batches import BATCH_BYTES
 from wsdiag.capture.packets.records import Notes, records
 from wsdiag.capture.packets.segments import segments
 from wsdiag.capture.tcp.streams import Connection, What, follow
 from wsdiag.sources.wire.book import Book
+from wsdiag.sources.wire.reader import CaptureReader
 from wsdiag.sources.wire.story import Story
 
 
@@ -33,6 +36,15 @@ def read(stream: BinaryIO, name: str) -> Told:
             del stories[fact.conn]
         else:
             story.take(fact)
+    return told(book, notes)
+
+
+def in_batches(data: bytes, batch_bytes: int = BATCH_BYTES) -> Told:
+    """Read a capture as wsdiag does, in batches of this size."""
+    notes, book = Notes(), Book("wire.pcap")
+    reader = CaptureReader(book)
+    reader.read(BytesIO(data), notes, batch_bytes)
+    reader.finish()
     return told(book, notes)
 
 

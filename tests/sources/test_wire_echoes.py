@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import sys
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from wsdiag.capture.packets.records import Notes
-from wsdiag.sources.wire.book import Book
-from wsdiag.sources.wire.reader import read_capture
-
 sys.path.append(str(Path(__file__).parents[1] / "capture"))
+import oracle
 from craft import C2S, S2C, Wire, frame
 
 
@@ -21,9 +17,7 @@ def told(*said: tuple[int, bytes, int], port: int = 40_000) -> list[tuple[str, f
     wire = Wire(client=("10.0.0.1", port)).handshake()
     for side, text, after_us in said:
         wire.send(side, frame(1, text, side=side), after_us=after_us)
-    book = Book("wire.pcap")
-    read_capture(BytesIO(wire.pcap()), book, Notes())
-    rows = book.frame()
+    rows = oracle.in_batches(wire.pcap()).events
     return rows.filter(rows["kind"] == "message").select("dir", "ms").rows()
 
 

@@ -15,9 +15,6 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from wsdiag.capture.packets.batches import BATCH_BYTES
-from wsdiag.capture.packets.records import Notes
-from wsdiag.sources.wire.book import Book
-from wsdiag.sources.wire.reader import read_capture
 
 sys.path.append(str(Path(__file__).parents[1] / "capture"))
 import craft
@@ -34,16 +31,10 @@ TINY = (700, 3_000, 20_000)
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)  # a smaller seed is no smaller case
 
 
-def in_batches(data: bytes, batch_bytes: int) -> oracle.Told:
-    notes, book = Notes(), Book("wire.pcap")
-    read_capture(BytesIO(data), book, notes, batch_bytes)
-    return oracle.told(book, notes)
-
-
 def assert_same(data: bytes, *sizes: int) -> oracle.Told:
     slow = oracle.read(BytesIO(data), "wire.pcap")
     for size in sizes:
-        fast = in_batches(data, size)
+        fast = oracle.in_batches(data, size)
         assert fast.events.schema == slow.events.schema
         if not fast.events.equals(slow.events):
             both = (fast.events.with_row_index(), slow.events.with_row_index())

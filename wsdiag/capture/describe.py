@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from io import BufferedIOBase
 
 import numpy as np
@@ -80,11 +80,14 @@ def _flags(segment: Segment) -> str:
     return " ".join(("TCP", *names))
 
 
-def inside(opened: Iterable[TcpFact]) -> dict[int, str]:
-    """What was in the TLS of each packet, where keys `opened` it; raw: redact it."""
+def inside(opened: Sequence[TcpFact], wanted: Collection[int]) -> dict[int, str]:
+    """What was in the TLS of the packets at the positions `wanted`, where keys `opened` it; raw:
+    redact it."""
+    concerned = {fact.conn for fact in opened if fact.pos in wanted}
     said = defaultdict[int, list[str]](list)
-    for pos, text in _happenings(opened):
-        said[pos].append(text)
+    for pos, text in _happenings(fact for fact in opened if fact.conn in concerned):
+        if pos in wanted:
+            said[pos].append(text)
     return {pos: ", ".join(texts) for pos, texts in said.items()}
 
 
@@ -143,7 +146,7 @@ def _words(fact: Said | Ended, client: int | None) -> str:
     if isinstance(fact, Response):
         told = fact.explanation()
         body = f" {told}" if told != fact.phrase else ""
-        version = "HTTP/1.1" if fact.request.method != "CONNECT" else "HTTP/2"
+        version = "HTTP/2" if fact.request.is_extended else "HTTP/1.1"
         return f"{version} {fact.status} {fact.phrase}{body}".rstrip()
     if isinstance(fact, Ended):
         by = "client" if fact.side == client else "server"

@@ -14,8 +14,10 @@ from collections.abc import Sequence
 from io import BufferedReader
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
+import msgspec
 import polars as pl
 
 from wsdiag import contents, progress
@@ -28,7 +30,7 @@ from wsdiag.event import Vantage
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.sources.freed import give_back
 from wsdiag.sources.wire.book import Book
-from wsdiag.sources.wire.reader import CaptureReader, read_capture
+from wsdiag.sources.wire.reader import CaptureReader
 
 PAUSE_US, OVERLAP_US = 60_000_000, 10_000
 """So far apart are the last packet of a file and the first of the next at most, where they are of
@@ -52,14 +54,18 @@ def sniff(head: bytes, name: str) -> float:
     return 1.0 if kind(head) else 0.0
 
 
+class _Read(NamedTuple):
+    """Files of one capture, read as one: the notes on each, how many packets were before each and
+    are in all, and the book of them."""
+
+    notes: list[Notes]
+    starts: list[int]
+    book: Book
+
+
 def read(item: InputFile, config: Config) -> Reading:
     """The WebSocket connections of a capture."""
-    notes, book, keys, remarks = _with_keys(item, config)
-    remarks += _reveal([item], [0], book, keys)
-    give_back()
-    events = book.frame()
-    give_back()
-    return _reading(item, notes, events, book, *remarks)
+    return _readings([item], config)[0]
 
 
 def in_turn(items: Sequence[InputFile]) -> list[list[InputFile]]:
@@ -79,55 +85,36 @@ def in_turn(items: Sequence[InputFile]) -> list[list[InputFile]]:
 def read_in_turn(items: Sequence[InputFile], config: Config) -> list[Reading]:
     """Readings of the first of these files, and of those that go on where the one before ends: in
     them connections go on, too."""
-    keys, remarks = _keys(config)
-    told, starts, book = _read_on(items, opening=bool(keys))
-    if book.keyed is None and any(notes.keys for notes in told):  # they stand in the files
-        items = items[: len(told)]
-        progress.current().total += sum(item.path.stat().st_size for item in items)
-        told, starts, book = _read_on(items, opening=True)
-    keys += b"".join(notes.keys for notes in told)
-    remarks += _reveal(items[: len(told)], starts, book, keys)
+    far = progress.current()
+    far.begin(items[0].name)
+    told = _readings(items, config)
+    if far.is_cut:
+        remark = "interrupted: it was not read to its end"
+        told[-1] = msgspec.structs.replace(told[-1], remarks=(*told[-1].remarks, remark))
+    far.end(items[len(told) - 1].path.stat().st_size)
+    return told
+
+
+def _readings(items: Sequence[InputFile], config: Config) -> list[Reading]:
+    (told, starts, book), keys, remarks = _with_keys(items, config)
+    items = items[: len(told)]
+    remarks += _reveal(items, starts, book, keys)
     give_back()
     events = book.frame()
     give_back()
-    pos, last = pl.col("pos"), len(told) - 1
+    if len(items) == 1:
+        return [_reading(items[0], told[0], events, book, *remarks)]
+    pos, last = pl.col("pos"), items[-1]
     return [
         _reading(
             item,
             notes,
             events.filter((pos > before) & (pos <= until)).with_columns(pos - before),
-            book if number == last else None,
-            *(remarks if number == last else ()),
+            book if item is last else None,
+            *(remarks if item is last else ()),
         )
-        for number, (item, notes, (before, until)) in enumerate(
-            zip(items, told, pairwise(starts), strict=False)
-        )
+        for item, notes, (before, until) in zip(items, told, pairwise(starts), strict=True)
     ]
-
-
-def _read_on(items: Sequence[InputFile], *, opening: bool) -> tuple[list[Notes], list[int], Book]:
-    """The first of these files and those that continue it, read as one: the notes on each, how many
-    packets were before each and are in all, and the book of them."""
-    far, notebook = progress.current(), contents.current()
-    book, told, starts = Book(items[0].name, notebook), list[Notes](), [0]
-    book.keyed = [] if opening else None
-    reader = CaptureReader(book)
-    for item in items:
-        with item.path.open("rb") as file:
-            if told and (far.stopped or not _goes_on(file, told[-1])):
-                break
-            if notebook is not None:
-                notebook.forget(item.name)
-            far.begin(item.name)
-            book.begins.append((reader.packets, item.name))
-            told.append(Notes())
-            _indexes[item] = reader.read(file, told[-1])
-        starts.append(reader.packets)
-        if far.is_cut:
-            told[-1].remarks.append("interrupted: it was not read to its end")
-        far.end(item.path.stat().st_size)
-    reader.finish()
-    return told, starts, book
 
 
 def _reveal(
@@ -172,34 +159,48 @@ def _reading(
 
 def opened(item: InputFile, config: Config) -> list[TcpFact]:
     """What keys open in the TLS of a capture: bytes, and that a side is done."""
-    _, book, keys, _ = _with_keys(item, config)
-    if not book.keyed:
+    read, keys, _ = _with_keys([item], config)
+    if not read.book.keyed:
         return []
     from wsdiag.sources.wire import keyed
 
-    return [
-        fact for facts in keyed.opened([item.path], book.keyed, keys)[0].values() for fact in facts
-    ]
+    told, _ = keyed.opened([item.path], read.book.keyed, keys)
+    return [fact for facts in told.values() for fact in facts]
 
 
-def _with_keys(item: InputFile, config: Config) -> tuple[Notes, Book, bytes, list[str]]:
-    """What is read without keys, and the keys that are at hand."""
+def _with_keys(items: Sequence[InputFile], config: Config) -> tuple[_Read, bytes, list[str]]:
+    """What is read without keys, the keys that are at hand, and what is wrong with them."""
     keys, remarks = _keys(config)
-    notes, book = _read(item, opening=bool(keys))
-    if notes.keys and book.keyed is None:  # they stand in the capture itself: once more
-        notes, book = _read(item, opening=True)
-    return notes, book, keys + notes.keys, remarks
+    read = _read(items, opening=bool(keys))
+    if read.book.keyed is None and any(notes.keys for notes in read.notes):
+        # They stand in the capture itself: once more.
+        items = items[: len(read.notes)]
+        progress.current().total += sum(item.path.stat().st_size for item in items[:-1])
+        read = _read(items, opening=True)
+    return read, keys + b"".join(notes.keys for notes in read.notes), remarks
 
 
-def _read(item: InputFile, *, opening: bool) -> tuple[Notes, Book]:
-    notebook = contents.current()
-    if notebook is not None:
-        notebook.forget(item.name)
-    notes, book = Notes(), Book(item.name, notebook)
+def _read(items: Sequence[InputFile], *, opening: bool) -> _Read:
+    """The first of these files, and those that continue it."""
+    far, notebook = progress.current(), contents.current()
+    book = Book(items[0].name, notebook)
     book.keyed = [] if opening else None
-    with item.path.open("rb") as file:
-        _indexes[item] = read_capture(file, book, notes)
-    return notes, book
+    reader, told, starts = CaptureReader(book), list[Notes](), [0]
+    for before, item in zip((None, *items), items, strict=False):
+        with item.path.open("rb") as file:
+            if before is not None:
+                if far.stopped or not _goes_on(file, told[-1]):
+                    break
+                far.end(before.path.stat().st_size)
+                far.begin(item.name)
+            if notebook is not None:
+                notebook.forget(item.name)
+            book.begins.append((reader.packets, item.name))
+            told.append(Notes())
+            _indexes[item] = reader.read(file, told[-1])
+        starts.append(reader.packets)
+    reader.finish()
+    return _Read(told, starts, book)
 
 
 def _keys(config: Config) -> tuple[bytes, list[str]]:
@@ -228,8 +229,7 @@ def excerpt(item: InputFile, positions: Sequence[int], context: int = 0) -> dict
     with item.path.open("rb") as file:
         told = describe.packets(file, wanted, _indexes.get(item))
     facts, before = _opened.get(item, ([], 0))
-    for pos, text in describe.inside(facts).items():
-        if pos - before in told:
-            told[pos - before] += f": {text}"
+    for pos, text in describe.inside(facts, {pos + before for pos in told}).items():
+        told[pos - before] += f": {text}"
     give_back()
     return told

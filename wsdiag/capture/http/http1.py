@@ -49,6 +49,11 @@ class Request(NamedTuple):
         return asked or "sec-websocket-key" in self.headers
 
     @property
+    def is_extended(self) -> bool:
+        """Whether it asks over HTTP/2 (RFC 8441 section 4): a plain CONNECT asks for no upgrade."""
+        return self.method == "CONNECT" and self.is_upgrade
+
+    @property
     def is_polling(self) -> bool:
         """Whether it belongs to Socket.IO's fallback without WebSocket."""
         return "socket.io" in self.path or "transport=polling" in self.target
@@ -69,7 +74,7 @@ class Response(NamedTuple):
     @property
     def opens(self) -> bool:
         """Whether a WebSocket begins: with 101, and over HTTP/2 with any success (RFC 8441 §5)."""
-        return self.status == 101 or (self.request.method == "CONNECT" and self.status < 300)
+        return self.status == 101 or (self.request.is_extended and 200 <= self.status < 300)
 
     def explanation(self) -> str:
         """What a rejection says of itself: its body where that is plain text, else its phrase.

@@ -102,30 +102,47 @@ class Http2:
     def _take(
         self, side: int, frame: _Frame, piece: bytes, is_whole: bool, pos: int, ts: int
     ) -> Iterator[Part]:
-        number, flags = frame.stream, frame.flags
-        if frame.kind == _SETTINGS and side != self._client and not flags & _ACK:
-            self.is_offered |= _offers(piece)
-            self.is_over |= not self.is_offered
-        elif frame.kind in _HEADS and (head := self._sides[side].head(frame, piece)):
-            fields, flags = head
-            if side == self._client and fields.get(":protocol", "").lower() == "websocket":
-                request = _request(fields, pos, ts)
-                self._streams[number] = _Stream(request)
-                yield Part(number, request)
-            elif side != self._client and number in self._streams:
-                answer = self._streams[number].answered(fields, pos, ts)
-                if answer is not None:
-                    yield Part(number, answer)
-        elif frame.kind == _DATA and (stream := self._streams.get(number)):
-            if (refusal := stream.refusal) is None and piece:
-                yield Part(number, Sent(side, piece, pos, ts))
-            elif refusal is not None and side != self._client:
-                body = refusal.body + piece
-                stream.refusal = refusal._replace(body=body[: self._keep])
+        number, is_last = frame.stream, False
+        if frame.kind in _HEADS:
+            if (head := self._sides[side].head(frame, piece)) is None:
+                return
+            yield from self._told(side, number, head.fields, pos, ts)
+            is_last = head.is_last
+        elif frame.kind == _DATA:
+            if piece:
+                yield from self._sent(number, Sent(side, piece, pos, ts))
+            is_last = is_whole and bool(frame.flags & _LAST)
         elif frame.kind == _RESET:
             yield from self._ended(number, side, int.from_bytes(piece), pos, ts)
-        if is_whole and frame.kind in (_DATA, *_HEADS) and flags & _LAST:
+        elif frame.kind == _SETTINGS and side != self._client and not frame.flags & _ACK:
+            self.is_offered |= _offers(piece)
+            self.is_over |= not self.is_offered
+        if is_last:
             yield from self._ended(number, side, None, pos, ts)
+
+    def _told(
+        self, side: int, number: int, fields: dict[str, str], pos: int, ts: int
+    ) -> Iterator[Part]:
+        """A head asks for a WebSocket, or answers who did."""
+        if side != self._client:
+            stream = self._streams.get(number)
+            answer = stream.answered(fields, pos, ts) if stream else None
+            if answer is not None:
+                yield Part(number, answer)
+        elif fields.get(":protocol", "").lower() == "websocket":
+            request = _request(fields, pos, ts)
+            self._streams[number] = _Stream(request)
+            yield Part(number, request)
+
+    def _sent(self, number: int, sent: Sent) -> Iterator[Part]:
+        """A part of what a WebSocket says, or of the body of a refusal."""
+        if (stream := self._streams.get(number)) is None:
+            return
+        if stream.refusal is None:
+            yield Part(number, sent)
+        elif sent.side != self._client:
+            body = stream.refusal.body + sent.data
+            stream.refusal = stream.refusal._replace(body=body[: self._keep])
 
     def _ended(self, number: int, side: int, code: int | None, pos: int, ts: int) -> Iterator[Part]:
         if (stream := self._streams.get(number)) is None:
@@ -152,8 +169,7 @@ class _Stream:
         status = fields.get(":status", "")
         if self.request is None or not status.isdecimal() or int(status) < 200:
             return None
-        headers = {name: value for name, value in fields.items() if not name.startswith(":")}
-        answer = Response(self.request, int(status), "", headers, b"", pos, ts)
+        answer = Response(self.request, int(status), "", _regular(fields), b"", pos, ts)
         self.request = None
         if answer.opens:
             return answer
@@ -166,6 +182,11 @@ class _Frame(NamedTuple):
     flags: int
     stream: int
     size: int
+
+
+class _Head(NamedTuple):
+    fields: dict[str, str]
+    is_last: bool
 
 
 class _UnreadableError(ValueError):
@@ -214,9 +235,8 @@ class _Side:
                 self._frame = None
             yield frame, piece, not self._left
 
-    def head(self, frame: _Frame, piece: bytes) -> tuple[dict[str, str], int] | None:
-        """The fields of a head and the flags of its first frame, once it is complete; none of a
-        promise, which no client takes from a stream of a WebSocket."""
+    def head(self, frame: _Frame, piece: bytes) -> _Head | None:
+        """A head, once it is complete; no field of a promise, which no WebSocket is given."""
         if frame.kind != _CONTINUATION:
             self._begun, self._head = frame, bytearray()
             skipped = 4 if frame.kind == _PROMISE else 5 if frame.flags & _PRIORITY else 0
@@ -228,7 +248,9 @@ class _Side:
             return None
         fields = joined(self._decoder.decode(bytes(self._head), raw=True))
         begun, self._begun = self._begun, None
-        return (fields if begun.kind == _HEADERS else {}), begun.flags
+        if begun.kind == _PROMISE:
+            return _Head({}, is_last=False)
+        return _Head(fields, is_last=bool(begun.flags & _LAST))
 
 
 def _frame(head: bytes | bytearray) -> _Frame:
@@ -253,6 +275,11 @@ def _offers(settings: bytes) -> bool:
 
 
 def _request(fields: dict[str, str], pos: int, ts: int) -> Request:
-    headers = {name: value for name, value in fields.items() if not name.startswith(":")}
-    headers |= {"upgrade": fields[":protocol"], "host": fields.get(":authority", "")}
+    told = {"upgrade": fields[":protocol"], "host": fields.get(":authority", "")}
+    headers = _regular(fields) | told
     return Request(fields.get(":method", ""), fields.get(":path", ""), headers, pos, ts)
+
+
+def _regular(fields: dict[str, str]) -> dict[str, str]:
+    """The fields but for those of HTTP/2 itself (RFC 9113 section 8.3)."""
+    return {name: value for name, value in fields.items() if not name.startswith(":")}

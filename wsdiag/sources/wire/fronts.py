@@ -27,7 +27,7 @@ MOST = 20_000
 CROWD = 100
 """Where more of them end at one moment, it tells nothing: to try each with each would take long."""
 
-_LOOPBACK = ("127.", "[::1]")
+_LOOPBACK = ("127.", "::1:")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -28,16 +28,6 @@ _ROUNDS = 8
 """So often ends may begin anew within a batch before their segments are read one by one."""
 
 
-def read_capture(
-    stream: BufferedIOBase, book: Book, notes: Notes, batch_bytes: int = BATCH_BYTES
-) -> Index:
-    """Read a capture into a book; where its packets are."""
-    reader = CaptureReader(book)
-    index = reader.read(stream, notes, batch_bytes)
-    reader.finish()
-    return index
-
-
 class CaptureReader:
     """Reads a capture, or several files of one that follow one another, into a book.
 

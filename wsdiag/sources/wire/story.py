@@ -249,6 +249,7 @@ class Story:
                 self.tell(talk.feed(fact.side, fact.data, fact.pos, fact.ts))
             else:
                 self._share(fact)
-            if talk.is_other and self._streams:
+            if talk.is_other:
                 self._leave(fact.pos, fact.ts)
+                break
         self.finish(*self._stops)
