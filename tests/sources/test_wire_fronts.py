@@ -54,8 +54,15 @@ def test_the_leg_of_the_client_has_the_key_of_the_other() -> None:
     assert {row["conn"] for row in (attempt, opened, ended)} == {"10.0.0.1:40000-10.0.0.99:443"}
 
 
-def test_a_proxy_that_speaks_from_its_own_address() -> None:
-    assert len(told(back("10.0.0.99:50000"), front())) == 3
+@pytest.mark.parametrize("peer", ["10.0.0.99:50000", "::1:50000"])
+def test_a_proxy_that_speaks_from_its_own_address(peer: str) -> None:
+    assert len(told(back(peer), front())) == 3
+
+
+def test_in_a_crowd_of_ends_none_is_taken() -> None:
+    legs = [front(1), *(front(2, answers=[]) for _ in range(fronts.CROWD))]
+    assert len(told(back(), *legs[:-1])) == 3
+    assert told(back(), *legs) == []
 
 
 @pytest.mark.parametrize(

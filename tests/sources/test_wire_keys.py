@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import struct
+import sys
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -11,10 +13,17 @@ import pytest
 
 from wsdiag import sources
 from wsdiag.capture.packets.records import Notes, records
+from wsdiag.capture.packets.segments import segments
+from wsdiag.capture.tcp.streams import TcpFact, What, follow
 from wsdiag.config import Config
 from wsdiag.evidence import InputFile, Reading
 from wsdiag.sources import pcap
 from wsdiag.sources.wire import tshark
+from wsdiag.sources.wire.book import Book
+from wsdiag.sources.wire.story import Story
+
+sys.path.append(str(Path(__file__).parents[1] / "capture"))
+import craft
 
 WIRE = Path(__file__).parents[2] / "fixtures/encrypted-idle-cut/evidence/wire.pcapng"
 
@@ -120,6 +129,24 @@ def test_the_side_that_ends_tls_first_ends_the_connection() -> None:
     ends = read(WIRE).events.filter(kind="end").group_by("conn", maintain_order=True).first()
     assert set(ends["dir"]) == {"s2c"}
     assert set(ends["reason"]) == {"eof"}
+
+
+def test_a_side_that_is_done_before_anything_was_said() -> None:
+    """TLS says so (close_notify); what is inside begins behind it."""
+    wire = craft.Wire()
+    wire.syn()
+    wire.packet(craft.S2C, craft.SYN | craft.ACK, at=0)
+    book = Book("wire.pcap")
+    facts = [*follow(segments(records(BytesIO(wire.pcap()), Notes()), Notes()))]
+    story = Story(facts[0].conn, book)
+    said, later = craft.request(), craft.START + 5_000
+    story.reveal(
+        [
+            TcpFact(What.EOF, story.conn, craft.S2C, 3, later),
+            TcpFact(What.DATA, story.conn, craft.C2S, 4, later, len(said), said),
+        ]
+    )
+    assert book.frame()["kind"].cast(str).to_list() == ["attempt", "end"]
 
 
 @needs_tshark
